@@ -1,0 +1,7 @@
+"""`python -m devdb`."""
+
+from __future__ import annotations
+
+from devdb.cli import main
+
+main()

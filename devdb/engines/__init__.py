@@ -1,0 +1,75 @@
+"""The engines: the only seam between Docker and no Docker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from devdb.errors import UsageError
+from devdb.model import Finding, LogLine, Progress, Server, Spec
+
+NAMES = ("docker", "native")
+
+
+class Engine(Protocol):
+    """What runs instances. One contract suite holds all of them to this (tests/contract)."""
+
+    name: str
+
+    def check(self) -> Sequence[Finding]:
+        """What stands in the way (errors), and what one should know; no error = usable."""
+        ...
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        """Make the instance or start what is stopped of it; idempotent; the last step is READY.
+
+        Yields at least every 0.3 s. Closing the iterator cancels: a half-made *fresh* start is
+        undone; data that was there before is never touched. Raises DevdbError.
+        """
+        ...
+
+    def find(self, name: str) -> Server | None:
+        """The instance as it is in the world now, running or not; None when nothing of it is.
+
+        Raises EngineUnavailable when the engine does not answer.
+        """
+        ...
+
+    def list(self) -> Sequence[Server]:
+        """All instances of this user in this engine, also those whose marker is lost."""
+        ...
+
+    def stop(self, name: str, *, destroy: bool = False) -> None:
+        """Stop it (fast shutdown); with `destroy` delete its data too. No-op when absent."""
+        ...
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+        """The last `tail` lines of each server, then, with `follow`, what comes."""
+        ...
+
+    def psql_argv(self, name: str) -> Sequence[str]:
+        """The command that opens psql on the instance's database; no secret in it.
+
+        Where it runs outside a container it reads PGPASSWORD from the environment.
+        """
+        ...
+
+
+def get(name: str, *, docker_host: str | None = None) -> Engine:
+    """The engine of that name; making one touches nothing yet.
+
+    `docker_host` pins the Docker endpoint an instance lives in; None: the first that answers.
+    """
+    if name == "docker":
+        from devdb.engines.docker import DockerEngine
+
+        return DockerEngine(docker_host)
+    if name == "native":
+        from devdb.engines.native import NativeEngine
+
+        return NativeEngine()
+    if name == "fake":
+        from devdb.engines.fake import FakeEngine
+
+        return FakeEngine()
+    raise UsageError(f"There is no engine '{name}'.", f"Known: auto, {', '.join(NAMES)}.")

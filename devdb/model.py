@@ -1,0 +1,216 @@
+"""The values that flow through devdb; frozen, and knowing nothing of the world.
+
+config -> Spec -> Engine.start() -> Progress... -> Server -> Endpoint -> URL -> text
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+USER = "devdb"
+DATABASE = "main"
+MAINTENANCE_DATABASE = "postgres"
+HOST = "127.0.0.1"
+
+SCHEMA = "devdb"
+"""What devdb keeps in the maintenance database is in this schema."""
+POOLER_ROLE = "devdb_pooler"
+"""PgBouncer's own role: looks up other roles' verifiers, and may use the admin console."""
+TEMPORARY_GROUP = "devdb_temporary"
+CLAIMED_GROUP = "devdb_claimed"
+"""Members of the two groups reach the database that bears their name, and no other."""
+
+
+class PoolMode(StrEnum):
+    """When PgBouncer gives a server connection back: after each transaction, or at disconnect."""
+
+    TRANSACTION = "transaction"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where and as whom a client connects; its spelling as a URL is `devdb.urls`' business."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What an instance is: all that an engine needs to make it or to start it again.
+
+    Saved as the instance's marker. Never run state: that is asked of the world.
+    """
+
+    name: str
+    project: Path | None
+    engine: str
+    """`docker`, `native` or `fake`."""
+    port: int
+    pool_port: int
+    password: str = field(repr=False)
+    created: datetime
+    pool_mode: PoolMode = PoolMode.TRANSACTION
+    """The mode asked for; a PgBouncer that cannot track prepared statements runs `session`."""
+    major: int | None = None
+    """Postgres major: the data's once there is data, else the one asked for, else the newest."""
+    postgres_image: str | None = None
+    pooler_image: str | None = None
+    docker_host: str | None = None
+    """The Docker endpoint the instance lives in, e.g. `unix:///var/run/docker.sock`."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
+    reaper: str | None = None
+    """A POSIX sh script that drops what has expired, kept running by the engine; no secret in it."""
+
+    def derive(self, purpose: str) -> str:
+        """A password made of the instance's own by HMAC-SHA-256: URL-safe, 43 characters."""
+        digest = hmac.digest(self.password.encode(), purpose.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    @property
+    def pooler_password(self) -> str:
+        """The password of `POOLER_ROLE`."""
+        return self.derive("pooler")
+
+    @property
+    def direct(self) -> Endpoint:
+        """Straight to Postgres."""
+        return Endpoint(
+            host=HOST, port=self.port, user=USER, password=self.password, database=DATABASE
+        )
+
+    @property
+    def pooled(self) -> Endpoint:
+        """Through PgBouncer."""
+        return Endpoint(
+            host=HOST, port=self.pool_port, user=USER, password=self.password, database=DATABASE
+        )
+
+
+class Step(StrEnum):
+    """The steps of a start, in their order; an engine may leave some out."""
+
+    WAIT = "wait"
+    """Another devdb is at work on this instance."""
+    CHOOSE = "choose"
+    """Engine, ports and name are settled; the detail says why this engine."""
+    PULL = "pull"
+    PREPARE = "prepare"
+    """Data directory or volume, configuration, network."""
+    POSTGRES = "postgres"
+    PGBOUNCER = "pgbouncer"
+    LOGIN = "login"
+    """Waiting for a real login and `SELECT 1` through both URLs."""
+    READY = "ready"
+
+
+class PartState(StrEnum):
+    """What one server of an instance is doing."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    STOPPED = "stopped"
+    """Not running, and nothing wrong with that."""
+    DEAD = "dead"
+    """Not running although the rest of the instance is, or ended by itself with an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One server of an instance as it is found now: `postgres`, `pgbouncer` or `reaper`."""
+
+    name: str
+    state: PartState
+    version: str | None = None
+    """As the server or its binary tells it, e.g. `17.6`; None where it cannot be asked."""
+    started: datetime | None = None
+    detail: str = ""
+    """What is worth knowing about the state: `pid 123`, `exit code 137`, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """An instance as an engine finds it in the world at this moment."""
+
+    name: str
+    engine: str
+    parts: tuple[Part, ...]
+    pool_mode: PoolMode = PoolMode.TRANSACTION
+    """The mode PgBouncer really runs."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, e.g. why the pool mode is session."""
+    location: str = ""
+    """Where the data is: a directory, or `volume NAME`."""
+
+    @property
+    def running(self) -> bool:
+        """Whether Postgres and PgBouncer both run (not yet: whether they answer)."""
+        states = {part.name: part.state for part in self.parts}
+        return all(states.get(name) == PartState.RUNNING for name in ("postgres", "pgbouncer"))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing of it runs."""
+        return all(part.state in (PartState.STOPPED, PartState.DEAD) for part in self.parts)
+
+    def part(self, name: str) -> Part:
+        """The part of that name; one that is not there is a stopped one."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        return Part(name=name, state=PartState.STOPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One thing that happened while an instance starts.
+
+    The same step comes again and again while it lasts (at least every 0.3 s: a heartbeat);
+    a reader that only wants the steps looks at where `step` changes.
+    """
+
+    step: Step
+    detail: str = ""
+    done: int | None = None
+    """Bytes of `total` that were pulled."""
+    total: int | None = None
+    layer: str | None = None
+    """The image layer `done` and `total` speak of; None: all of them together."""
+    server: Server | None = None
+    """With READY: the instance as it was found ready."""
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of `devdb doctor`: what was found, and the command that mends it."""
+
+    level: Level
+    subject: str
+    message: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line that a server of the instance wrote."""
+
+    part: str
+    text: str

@@ -1,0 +1,82 @@
+"""PgBouncer as devdb sets it up: its ini, its userlist, and what its version can do."""
+
+from __future__ import annotations
+
+import re
+
+from devdb.model import MAINTENANCE_DATABASE, POOLER_ROLE, SCHEMA, USER, PoolMode, Spec
+
+TRACKS_PREPARED = (1, 21)
+"""The first version with `max_prepared_statements`; older ones refuse an ini that has it."""
+
+AUTH_DBNAME = (1, 19)
+"""The first version with `auth_dbname`; older ones run the auth query in the target database."""
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """The version in what `pgbouncer --version` prints, e.g. (1, 24, 1).
+
+    Raises ValueError when there is none.
+    """
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    if match is None:
+        raise ValueError(f"no version in {text!r}")
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:
+    """The mode this PgBouncer can serve honestly, and why it is not the one asked for."""
+    if spec.pool_mode == PoolMode.TRANSACTION and version[:2] < TRACKS_PREPARED:
+        found = ".".join(map(str, version))
+        return PoolMode.SESSION, (
+            f"PgBouncer {found} cannot track prepared statements (1.21 can), "
+            "so the pool mode is session."
+        )
+    return spec.pool_mode, None
+
+
+def ini(
+    spec: Spec,
+    version: tuple[int, int, int],
+    *,
+    postgres_host: str,
+    postgres_port: int,
+    listen_addr: str,
+    listen_port: int,
+    auth_file: str,
+    extra: dict[str, str] | None = None,
+) -> str:
+    """The whole of `pgbouncer.ini`; `extra` is what the engine adds (pidfile, log, socket)."""
+    mode, _ = pool_mode(spec, version)
+    values = {
+        "listen_addr": listen_addr,
+        "listen_port": str(listen_port),
+        "auth_type": "scram-sha-256",
+        "auth_file": auth_file,
+        "auth_user": POOLER_ROLE,
+        "auth_query": f"SELECT username, verifier FROM {SCHEMA}.lookup($1)",
+        "admin_users": POOLER_ROLE,
+        "pool_mode": mode.value,
+        "default_pool_size": "20",
+        "max_client_conn": "1000",
+        # Refused otherwise: JDBC sends extra_float_digits, libpq's PGOPTIONS sends options.
+        "ignore_startup_parameters": "extra_float_digits,options",
+        # The defaults leave clients hanging for two minutes after a database was dropped.
+        "server_login_retry": "1",
+        "query_wait_timeout": "15",
+        **(extra or {}),
+    }
+    if version[:2] >= AUTH_DBNAME:
+        values["auth_dbname"] = MAINTENANCE_DATABASE
+    if version[:2] >= TRACKS_PREPARED:
+        values["max_prepared_statements"] = "200"
+    body = "\n".join(f"{key} = {value}" for key, value in values.items())
+    return f"[databases]\n* = host={postgres_host} port={postgres_port}\n\n[pgbouncer]\n{body}\n"
+
+
+def userlist(spec: Spec) -> str:
+    """The `auth_file`: the two roles of the instance itself; all others come by the auth query.
+
+    It has the passwords plain: PgBouncer logs in to Postgres with them.
+    """
+    return f'"{USER}" "{spec.password}"\n"{POOLER_ROLE}" "{spec.pooler_password}"\n'

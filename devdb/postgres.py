@@ -1,0 +1,170 @@
+"""Postgres as devdb sets it up: its settings, who gets in, and what is put into new data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from devdb.model import (
+    CLAIMED_GROUP,
+    MAINTENANCE_DATABASE,
+    POOLER_ROLE,
+    SCHEMA,
+    TEMPORARY_GROUP,
+    USER,
+    Endpoint,
+    Spec,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+NEWEST_MAJOR = 18
+OLDEST_MAJOR = 13
+
+_SCRAM_ITERATIONS = 4096
+_SETUP_VERSION = 1
+
+
+def settings(spec: Spec) -> dict[str, str]:
+    """The Postgres settings of the instance, the user's last; ports and paths are the engine's."""
+    return {
+        "password_encryption": "scram-sha-256",
+        "max_connections": "100",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        **dict(spec.settings),
+    }
+
+
+def hba() -> str:
+    """The whole of `pg_hba.conf`: scram for everybody, and each role where it belongs.
+
+    Not REVOKEs: the ACL of a database is not copied from its template, so every later
+    CREATE DATABASE would be open to PUBLIC again.
+    """
+    lines = ["# written by devdb; changes are overwritten at the next start"]
+    for kind, address in (("local", ""), ("host", "all")):
+        lines += [
+            f"{kind} {database} {role} {address} {method}"
+            for database, role, method in (
+                ("sameuser", f"+{TEMPORARY_GROUP},+{CLAIMED_GROUP}", "scram-sha-256"),
+                ("all", f"+{TEMPORARY_GROUP},+{CLAIMED_GROUP}", "reject"),
+                (MAINTENANCE_DATABASE, POOLER_ROLE, "scram-sha-256"),
+                ("all", POOLER_ROLE, "reject"),
+                ("all", "all", "scram-sha-256"),
+            )
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def verifier(password: str) -> str:
+    """A SCRAM-SHA-256 verifier (RFC 5803, as `pg_authid` keeps it), so that SQL never has it plain.
+
+    `password` is ASCII here (devdb makes them), so SASLprep has nothing to change.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    b64 = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{b64[0]}${b64[1]}:{b64[2]}"
+
+
+def connect(
+    endpoint: Endpoint, *, database: str | None = None, timeout: float = 5, **options: Any
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """An autocommit connection; `timeout` in seconds (whole ones, as libpq counts).
+
+    Raises psycopg.OperationalError.
+    """
+    import psycopg
+
+    return psycopg.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        dbname=database or endpoint.database,
+        connect_timeout=max(2, int(timeout)),
+        autocommit=True,
+        application_name="devdb",
+        **options,
+    )
+
+
+def probe(endpoint: Endpoint) -> str | None:
+    """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
+    import psycopg
+
+    try:
+        with connect(endpoint, prepare_threshold=None) as connection:
+            row = connection.execute("SELECT current_setting('server_version')").fetchone()
+    except psycopg.Error:
+        return None
+    return str(row[0]).split()[0] if row else None
+
+
+def set_up(spec: Spec) -> str | None:
+    """Log in directly and put devdb's roles and functions there; idempotent.
+
+    Returns the server's version, None when it lets nobody in yet. Called at every start, so
+    that an instance made by an older devdb gets what a newer one needs.
+    """
+    import psycopg
+
+    try:
+        with connect(spec.direct, database=MAINTENANCE_DATABASE) as connection:
+            version = _version(connection)
+            _install(connection, spec)
+    except psycopg.OperationalError:
+        return None
+    return version
+
+
+def _version(connection: psycopg.Connection[tuple[Any, ...]]) -> str:
+    row = connection.execute("SELECT current_setting('server_version')").fetchone()
+    assert row is not None
+    return str(row[0]).split()[0]
+
+
+def _install(connection: psycopg.Connection[tuple[Any, ...]], spec: Spec) -> None:
+    from psycopg import sql
+
+    found = connection.execute(
+        "SELECT obj_description(oid) FROM pg_namespace WHERE nspname = %s", (SCHEMA,)
+    ).fetchone()
+    if found is not None and found[0] == f"devdb {_SETUP_VERSION}":
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('devdb set_up'))")
+        for role in (TEMPORARY_GROUP, CLAIMED_GROUP, POOLER_ROLE):
+            exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+            if exists.fetchone() is None:
+                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        connection.execute(
+            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                sql.Identifier(POOLER_ROLE), sql.Literal(verifier(spec.pooler_password))
+            )
+        )
+        connection.execute(_LOOKUP)
+        connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}'")
+
+
+# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
+_LOOKUP = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
+REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
+GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
+CREATE OR REPLACE FUNCTION {SCHEMA}.lookup(INOUT username text, OUT verifier text)
+RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SELECT rolname::text,
+           CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
+    FROM pg_authid WHERE rolname = username AND rolcanlogin
+$$;
+REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
+"""
