@@ -70,7 +70,7 @@ class Spec:
     settings: tuple[tuple[str, str], ...] = ()
     """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
     reaper: str | None = None
-    """A POSIX sh script that drops what has expired, kept running by the engine; no secret in it."""
+    """A POSIX sh script that drops what has expired, run by the engine; no secret in it."""
 
     def derive(self, purpose: str) -> str:
         """A password made of the instance's own by HMAC-SHA-256: URL-safe, 43 characters."""
