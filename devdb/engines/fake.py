@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class FakeEngine:
     def __init__(self, pace: float | None = None) -> None:
         self.pace = float(os.environ.get("DEVDB_FAKE_PACE", "0")) if pace is None else pace
 
-    def check(self) -> list[Finding]:
+    def check(self) -> Sequence[Finding]:
         """Nothing can be wrong."""
         return []
 
@@ -74,7 +74,7 @@ class FakeEngine:
         )
         return Server(name=name, engine=self.name, parts=parts, location=str(_file(name).parent))
 
-    def list(self) -> list[Server]:
+    def list(self) -> Sequence[Server]:
         """Those with a state file."""
         names = sorted(path.parent.name for path in paths.instances_home().glob("*/fake.json"))
         return [server for name in names if (server := self.find(name)) is not None]
@@ -98,15 +98,14 @@ class FakeEngine:
         """A line of each server."""
         if self._read(name) is None:
             return
-        for part in _PARTS:
-            yield LogLine(part=part, text=f"{part} is ready")
+        yield from [LogLine(part=part, text=f"{part} is ready") for part in _PARTS][-tail:]
         while follow:
             time.sleep(_HEARTBEAT)
             yield LogLine(part="postgres", text="checkpoint complete")
 
-    def psql_argv(self, name: str) -> list[str]:
+    def psql_argv(self, name: str) -> Sequence[str]:
         """A command that does nothing."""
-        return ["true"]
+        return ["true", name]
 
     def _step(self, step: Step, detail: str) -> Iterator[Progress]:
         end = time.monotonic() + self.pace
