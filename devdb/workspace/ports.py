@@ -30,7 +30,8 @@ def choose(
     held |= {port for port in wanted if port is not None}
     for index in range(PAIRS):
         direct, pooled = wanted[0] or FIRST_DIRECT + index, wanted[1] or FIRST_POOLED + index
-        chosen = [port for port in (direct, pooled) if port not in wanted]
+        pair = zip((direct, pooled), wanted, strict=True)
+        chosen = [port for port, asked_for in pair if asked_for is None]
         if any(port in held or not is_free(port) for port in chosen):
             continue
         if skip == 0:
