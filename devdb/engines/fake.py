@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devdb import paths
+from devdb import paths, pgbouncer, postgres
 from devdb.marker import make_private_directory
 from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
 
@@ -106,6 +106,22 @@ class FakeEngine:
     def psql_argv(self, name: str) -> Sequence[str]:
         """A command that does nothing."""
         return ["true", name]
+
+    def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
+        """What its servers would say of themselves; None for one that does not run."""
+        server = self.find(name)
+        running = {p.name: p for p in server.parts if p.state == "running"} if server else {}
+        started = running["postgres"].started if "postgres" in running else None
+        return (
+            postgres.Vitals(
+                version=_PARTS["postgres"], started=started, connections=3, max_connections=100
+            )
+            if started
+            else None,
+            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=3)
+            if "pgbouncer" in running and started
+            else None,
+        )
 
     def _step(self, step: Step, detail: str) -> Iterator[Progress]:
         end = time.monotonic() + self.pace

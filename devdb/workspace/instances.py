@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
 from devdb.errors import EngineUnavailable, NotFound
-from devdb.model import Server, Spec
+from devdb.model import LogLine, Server, Spec
 from devdb.workspace import ports
 
 
@@ -44,7 +44,7 @@ class Instance:
         return State.RUNNING if self.server.running else State.DEGRADED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Health:
     """What the two servers say of themselves after a real login."""
 
@@ -92,9 +92,24 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
 
 def health(spec: Spec) -> Health:
     """Log in through both URLs and ask; takes a few milliseconds when all is well."""
+    engine = engine_of(spec)
+    if engine.name == "fake":
+        return Health(*engine.vitals(spec.name))  # type: ignore[attr-defined]
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
 def reachable(spec: Spec) -> bool:
     """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
+    if spec.engine == "fake":
+        return find(spec).state == State.RUNNING
     return ports.answers(spec.port)
+
+
+def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    """The last `tail` lines of each server, then, with `follow`, what comes."""
+    return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
+
+
+def psql_argv(spec: Spec) -> list[str]:
+    """The command that opens psql on the instance; it reads PGPASSWORD."""
+    return list(engine_of(spec).psql_argv(spec.name))
