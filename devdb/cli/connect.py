@@ -44,12 +44,22 @@ def url(
     text = urls.url(spec.pooled if pooled else spec.direct)
     streams.data(text)
     if copy:
-        from devdb import clipboard
-
-        streams.narrate(clipboard.copy(text, terminal=streams.terminal()).words)
+        _copy(text)
     if not reachable(spec):
         streams.narrate(f"warning: '{spec.name}' is not running; devdb up -d -n {spec.name}")
     return ExitCode.OK
+
+
+def _copy(text: str) -> None:
+    """Copy it, and say truthfully what became of that."""
+    from devdb import clipboard
+
+    if tool := clipboard.copy(text):
+        streams.narrate(f"copied ({tool})")
+    elif streams.to_clipboard(text):
+        streams.narrate("sent to the terminal's clipboard; not every terminal takes it")
+    else:
+        streams.narrate("not copied: no clipboard here (wl-copy, xclip, xsel, pbcopy, clip.exe)")
 
 
 @app.command(

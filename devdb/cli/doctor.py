@@ -22,9 +22,11 @@ def doctor(name: options.Name = None, json: options.Json = False) -> int:
 
     Exit 0: all is well; 1: it is not.
     """
-    diagnosis = workspace.diagnose(look_around(name).settings)
+    settings = look_around(name).settings
+    diagnosis = workspace.diagnose(settings)
     if json:
-        streams.data(envelope.ok("doctor", _record(diagnosis), success=diagnosis.healthy))
+        data = {"asked": settings.engine, **_record(diagnosis)}
+        streams.data(envelope.ok("doctor", data, success=diagnosis.healthy))
     else:
         _say(diagnosis)
     return ExitCode.OK if diagnosis.healthy else ExitCode.FAILURE

@@ -108,18 +108,23 @@ class FakeEngine:
         return ["true", name]
 
     def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
-        """What its servers would say of themselves; None for one that does not run."""
+        """What its servers would say of themselves: nobody can log in to a fake one."""
         server = self.find(name)
-        running = {p.name: p for p in server.parts if p.state == "running"} if server else {}
-        started = running["postgres"].started if "postgres" in running else None
+        if server is None:
+            return None, None
+        postgres_started = server.part("postgres").started
+        pgbouncer_started = server.part("pgbouncer").started
         return (
             postgres.Vitals(
-                version=_PARTS["postgres"], started=started, connections=3, max_connections=100
+                version=_PARTS["postgres"],
+                started=postgres_started,
+                connections=4,
+                max_connections=100,
             )
-            if started
+            if postgres_started
             else None,
-            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=3)
-            if "pgbouncer" in running and started
+            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=4)
+            if pgbouncer_started
             else None,
         )
 

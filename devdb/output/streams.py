@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 from collections.abc import Iterable
@@ -28,11 +29,6 @@ def interactive() -> bool:
 def live() -> bool:
     """Whether narration goes to a terminal that can rewrite a line."""
     return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-
-
-def terminal() -> TextIO | None:
-    """The stream that reaches a terminal without getting into the data; None off a terminal."""
-    return next((each for each in (sys.stderr, sys.stdout) if _is_terminal(each)), None)
 
 
 def width(stream: TextIO | None = None) -> int:
@@ -67,6 +63,20 @@ def narrate(text: str, *, end: str = "\n") -> None:
         sys.stderr.flush()
     except OSError:
         _silence(sys.stderr)
+
+
+def to_clipboard(text: str) -> bool:
+    """Send the text to the clipboard of the terminal (OSC 52); False where there is none.
+
+    Terminals do not answer, and some drop it: more than "sent" cannot be claimed.
+    """
+    stream = next((each for each in (sys.stderr, sys.stdout) if _is_terminal(each)), None)
+    if stream is None:
+        return False
+    encoded = base64.b64encode(text.encode()).decode()
+    stream.write(f"\x1b]52;c;{encoded}\x07")
+    stream.flush()
+    return True
 
 
 def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:

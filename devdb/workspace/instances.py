@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
+from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, NotFound
 from devdb.model import LogLine, Server, Spec
 from devdb.workspace import ports
@@ -44,7 +45,7 @@ class Instance:
         return State.RUNNING if self.server.running else State.DEGRADED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """What the two servers say of themselves after a real login."""
 
@@ -92,15 +93,15 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
 
 def health(spec: Spec) -> Health:
     """Log in through both URLs and ask; takes a few milliseconds when all is well."""
-    engine = engine_of(spec)
-    if engine.name == "fake":
-        return Health(*engine.vitals(spec.name))  # type: ignore[attr-defined]
+    if spec.engine == FakeEngine.name:
+        made_up = FakeEngine().vitals(spec.name)
+        return Health(postgres=made_up[0], pgbouncer=made_up[1])
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
 def reachable(spec: Spec) -> bool:
     """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
-    if spec.engine == "fake":
+    if spec.engine == FakeEngine.name:
         return find(spec).state == State.RUNNING
     return ports.answers(spec.port)
 
