@@ -38,7 +38,7 @@ def url(
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
 ) -> int:
     """Print the direct URL, and nothing else."""
-    from devdb.workspace.instances import reachable
+    from devdb.workspace.ports import reachable
 
     spec = existing(name)
     text = urls.url(spec.pooled if pooled else spec.direct)

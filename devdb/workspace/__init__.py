@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from devdb.workspace.instances import logs as logs
     from devdb.workspace.instances import matching as matching
     from devdb.workspace.instances import psql_argv as psql_argv
-    from devdb.workspace.instances import reachable as reachable
     from devdb.workspace.names import Gone as Gone
     from devdb.workspace.names import resolve as resolve
     from devdb.workspace.names import resolve_existing as resolve_existing
+    from devdb.workspace.ports import reachable as reachable
     from devdb.workspace.shutdown import Removal as Removal
     from devdb.workspace.shutdown import down as down
     from devdb.workspace.shutdown import removal as removal
@@ -45,9 +45,9 @@ _HOMES = {
         "logs",
         "matching",
         "psql_argv",
-        "reachable",
     ),
     "names": ("Gone", "resolve", "resolve_existing"),
+    "ports": ("reachable",),
     "shutdown": ("Removal", "down", "removal", "remove"),
     "startup": ("Outcome", "Ready", "up"),
 }

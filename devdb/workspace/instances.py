@@ -12,7 +12,6 @@ from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, NotFound
 from devdb.model import LogLine, Server, Spec
-from devdb.workspace import ports
 
 
 class State(StrEnum):
@@ -97,13 +96,6 @@ def health(spec: Spec) -> Health:
         made_up = FakeEngine().vitals(spec.name)
         return Health(postgres=made_up[0], pgbouncer=made_up[1])
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
-
-
-def reachable(spec: Spec) -> bool:
-    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
-    if spec.engine == FakeEngine.name:
-        return find(spec).state == State.RUNNING
-    return ports.answers(spec.port)
 
 
 def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
