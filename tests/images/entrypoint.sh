@@ -24,6 +24,7 @@ main() {
     setting POSTGRES_INITDB_ARGS ''
     if [ "$(id -u)" = 0 ]; then
         own_directories
+        export HOME=~postgres
         exec setpriv --reuid=postgres --regid=postgres --init-groups -- "${BASH_SOURCE[0]}" "$@"
     fi
     if [ -s "$PGDATA/PG_VERSION" ]; then
