@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
+from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, NotFound
 from devdb.model import Server, Spec
 from devdb.workspace import ports
@@ -92,6 +93,9 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
 
 def health(spec: Spec) -> Health:
     """Log in through both URLs and ask; takes a few milliseconds when all is well."""
+    if spec.engine == FakeEngine.name:
+        made_up = FakeEngine().vitals(spec.name)
+        return Health(postgres=made_up[0], pgbouncer=made_up[1])
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
