@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from tests.cli.conftest import Cli
+from commandline import Cli
 
 URL = re.compile(r"postgresql://devdb:[\w-]{20,}@127\.0\.0\.1:(\d+)/main")
 
@@ -157,7 +156,7 @@ def test_a_data_directory_that_cannot_be_made_is_two_lines(cli: Cli, tmp_path: P
 
 
 def test_a_read_only_data_directory_is_two_lines(unprivileged: Cli) -> None:
-    Path(unprivileged.env["DEVDB_DATA_DIR"]).mkdir(mode=0o555)
+    Path(unprivileged.env["DEVDB_DATA_DIR"]).chmod(0o555)
     done = unprivileged("up", "-d")
     assert done.code == 1
     assert len(done.error) == 2
