@@ -1,0 +1,159 @@
+"""Get a PgBouncer for the native engine where the system has none that tracks prepared statements.
+
+It ends up as `<cache>/pgbouncer/<version>/bin/pgbouncer`, its libraries in `lib` beside `bin`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+import debian
+from shell import CommandFailed, run, say
+
+from devdb import paths
+from devdb.pgbouncer import TRACKS_PREPARED, parse_version
+
+Version = tuple[int, int, int]
+
+SUITES = {"Debian": ("sid", "testing", "stable"), "Ubuntu": ("devel",)}
+"""Where a newer source package may be, the newest first."""
+BUILD_NEEDS = ("gcc", "libc6-dev", "make", "pkg-config", "libevent-dev", "libssl-dev")
+
+
+def version_of(binary: Path) -> Version | None:
+    """What the binary says of itself; None when it does not run."""
+    libraries = binary.parent.parent / "lib"
+    env = {"LD_LIBRARY_PATH": str(libraries)} if libraries.is_dir() else {}
+    try:
+        return parse_version(run(binary, "--version", env=env))
+    except (CommandFailed, ValueError):
+        return None
+
+
+def found() -> Version | None:
+    """The version of the PgBouncer that devdb would use now."""
+    if named := os.environ.get("DEVDB_PGBOUNCER"):
+        return version_of(Path(named))
+    cached = [version_of(each) for each in home().glob("*/bin/pgbouncer")]
+    # Debian puts it where an ordinary user's PATH does not lead.
+    system = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    return max(filter(None, cached), default=None) or (version_of(Path(system)) if system else None)
+
+
+def good_enough() -> bool:
+    version = found()
+    return version is not None and version[:2] >= TRACKS_PREPARED
+
+
+def home() -> Path:
+    return paths.cache_home() / "pgbouncer"
+
+
+def get() -> None:
+    """Get the best that this Debian or Ubuntu offers. Raises CommandFailed."""
+    with tempfile.TemporaryDirectory(prefix="devdb-pgbouncer-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        apt = debian.lists(directory)
+        offered = debian.candidate("pgbouncer", apt)
+        if offered and tracks_prepared(offered):
+            package(directory, apt)
+        elif not build(directory, apt, offered):
+            package(directory, apt)
+
+
+def tracks_prepared(version: str) -> bool:
+    return parse_version(version)[:2] >= TRACKS_PREPARED
+
+
+def package(directory: Path, apt: list[str]) -> None:
+    if debian.as_root() is not None:
+        debian.install("pgbouncer")
+    else:
+        unpack(directory, apt)
+
+
+def unpack(directory: Path, apt: list[str]) -> None:
+    """The release's own package and the libraries the system lacks, into the user's cache."""
+    plan = run("apt-get", *apt, "--simulate", "--no-install-recommends", "install", "pgbouncer")
+    lacking = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
+    wanted = [each for each in lacking if each == "pgbouncer" or each.startswith("lib")]
+    say(f"Downloading into {home()}: {' '.join(wanted)}")
+    for each in debian.download(wanted, directory, apt):
+        run("dpkg-deb", "-x", each, directory / "root")
+    libraries = [each for each in (directory / "root").glob("**/lib*.so*") if each.is_file()]
+    keep(directory / "root" / "usr" / "sbin" / "pgbouncer", libraries)
+
+
+def build(directory: Path, apt: list[str], offered: str) -> bool:
+    """Build the newest source package the machine's own mirror has; False when that cannot be."""
+    if not may_build():
+        return False
+    say(f"PgBouncer here is {offered or 'not packaged'}: building a newer one, from 1.21 on "
+        "prepared statements work in transaction mode")
+    try:
+        if debian.as_root() is not None:
+            debian.install(*BUILD_NEEDS)
+        source = fetch_source(directory, apt)
+        say(f"Building {source.name}")
+        run("./configure", "--without-cares", "--prefix=/usr", cwd=source)
+        run("make", f"-j{os.cpu_count()}", "pgbouncer", cwd=source)
+        keep(source / "pgbouncer", [])
+    except CommandFailed as error:
+        say(f"That did not work, so the package is taken as it is: {error}")
+        return False
+    return True
+
+
+def may_build() -> bool:
+    return debian.as_root() is not None or all(map(debian.installed, BUILD_NEEDS))
+
+
+def fetch_source(directory: Path, apt: list[str]) -> Path:
+    """The unpacked source; apt checks it against the archive keyring. Raises CommandFailed."""
+    origin, address = debian.mirror(apt)
+    for suite in SUITES[origin]:
+        component = "universe" if origin == "Ubuntu" else "main"
+        signed = f"[signed-by={debian.KEYRINGS[origin]}]"
+        line = f"deb-src {signed} {address} {suite} {component}\n"
+        options = debian.scratch(directory / suite, sources=line)
+        try:
+            say(f"Fetching the source package of {origin} {suite}")
+            run("apt-get", *options, "update", "-qq", "--error-on=any")
+            run("apt-get", *options, "source", "--download-only", "pgbouncer", cwd=directory)
+            return extract(directory)
+        except CommandFailed as error:
+            last = error
+    raise last
+
+
+def extract(directory: Path) -> Path:
+    [archive] = directory.glob("pgbouncer_*.orig.tar.*")
+    with tarfile.open(archive) as tar:
+        tar.extractall(directory, filter="data")
+    [source] = directory.glob("pgbouncer-*/configure")
+    return source.parent
+
+
+def keep(binary: Path, libraries: list[Path]) -> None:
+    """Put it into the cache, whole or not at all, and where root's servers reach it."""
+    home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home(), prefix=".new-") as name:
+        new = Path(name) / "new"
+        for directory, files in (("bin", [binary]), ("lib", libraries)):
+            (new / directory).mkdir(parents=True, mode=0o755)
+            for file in files:
+                shutil.copy2(file, new / directory / file.name, follow_symlinks=False)
+        if not libraries:
+            (new / "lib").rmdir()
+        version = version_of(new / "bin" / "pgbouncer")
+        if version is None:
+            raise CommandFailed(f"{binary} does not run")
+        target = home() / ".".join(map(str, version))
+        if not target.exists():
+            new.replace(target)
