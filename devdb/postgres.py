@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb.model import (
@@ -106,6 +108,56 @@ def probe(endpoint: Endpoint) -> str | None:
     except psycopg.Error:
         return None
     return str(row[0]).split()[0] if row else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What a running server says of itself."""
+
+    version: str
+    started: datetime
+    connections: int
+    """Sessions of clients, ours not among them."""
+    max_connections: int
+
+
+def vitals(endpoint: Endpoint) -> Vitals | None:
+    """Ask the server how it is; None when it lets nobody in."""
+    import psycopg
+
+    try:
+        with connect(endpoint, database=MAINTENANCE_DATABASE, timeout=2) as connection:
+            row = connection.execute(_VITALS).fetchone()
+    except psycopg.Error:
+        return None
+    assert row is not None
+    return Vitals(
+        version=str(row[0]).split()[0], started=row[1], connections=row[2], max_connections=row[3]
+    )
+
+
+_VITALS = """
+SELECT current_setting('server_version'), pg_postmaster_start_time(),
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
+       current_setting('max_connections')::int
+"""
+
+
+def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
+    """Names and sizes (bytes) of the databases that are not Postgres' own; None: not reachable."""
+    import psycopg
+
+    try:
+        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
+            rows = connection.execute(
+                "SELECT datname, pg_database_size(oid) FROM pg_database "
+                "WHERE NOT datistemplate AND datname <> %s ORDER BY datname",
+                (MAINTENANCE_DATABASE,),
+            ).fetchall()
+    except psycopg.Error:
+        return None
+    return tuple((str(name), int(size)) for name, size in rows)
 
 
 def set_up(spec: Spec) -> str | None:
