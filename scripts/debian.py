@@ -19,9 +19,16 @@ def here() -> bool:
     return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
 
 
+def leave_system_alone() -> None:
+    """From here on nothing is done as root, also not by root."""
+    os.environ["DEVDB_NO_SYSTEM"] = "1"
+
+
 @cache
 def as_root() -> list[str] | None:
-    """What to put before a command that root must run; None: that would take a password."""
+    """What to put before a command that root must run; None: it must not, or needs a password."""
+    if os.environ.get("DEVDB_NO_SYSTEM"):
+        return None
     if os.geteuid() == 0:
         return []
     return ["sudo", "-n"] if succeeds("sudo", "-n", "true") else None
@@ -29,11 +36,11 @@ def as_root() -> list[str] | None:
 
 def install(*packages: str) -> None:
     """Install packages, their own servers kept from starting. Needs `as_root`."""
-    prefix = as_root()
-    assert prefix is not None
     missing = [each for each in packages if not installed(each)]
     if not missing:
         return
+    prefix = as_root()
+    assert prefix is not None
     say(f"Installing with apt: {' '.join(missing)}")
     # As text: the root of sudo need not be able to read this checkout.
     text = (SCRIPTS / "apt-install").read_text()
@@ -60,9 +67,14 @@ def candidate(package: str, apt: list[str]) -> str:
 
 def download(packages: list[str], directory: Path, apt: list[str]) -> list[Path]:
     """The packages as files; apt checks them against the signed lists."""
-    before = set(directory.glob("*.deb"))
-    run("apt-get", *apt, "download", *packages, cwd=directory)
-    return sorted(set(directory.glob("*.deb")) - before)
+    place = directory / "downloads"
+    place.mkdir()
+    try:
+        run("apt-get", *apt, "download", *packages, cwd=place)
+    except CommandFailed:
+        # The lists may be older than what the mirror has.
+        run("apt-get", *fresh_lists(directory), "download", *packages, cwd=place)
+    return sorted(place.glob("*.deb"))
 
 
 def lists(directory: Path) -> list[str]:
@@ -74,6 +86,10 @@ def lists(directory: Path) -> list[str]:
     if prefix is not None:
         run(*prefix, "apt-get", "update", "-qq")
         return []
+    return fresh_lists(directory)
+
+
+def fresh_lists(directory: Path) -> list[str]:
     options = scratch(directory)
     run("apt-get", *options, "update", "-qq")
     return options

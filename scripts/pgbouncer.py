@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import debian
@@ -54,35 +54,39 @@ def home() -> Path:
     return paths.cache_home() / "pgbouncer"
 
 
-def get() -> None:
-    """Get the best that this Debian or Ubuntu offers. Raises CommandFailed."""
-    with tempfile.TemporaryDirectory(prefix="devdb-pgbouncer-") as name:
+def get(*, with_packages: list[str]) -> None:
+    """Get the best this Debian or Ubuntu offers, and other packages meanwhile.
+
+    Raises CommandFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="devdb-") as name:
         directory = Path(name)
-        directory.chmod(0o755)
         apt = debian.lists(directory)
         offered = debian.candidate("pgbouncer", apt)
-        if offered and tracks_prepared(offered):
-            package(directory, apt)
-        elif not build(directory, apt, offered):
-            package(directory, apt)
+        if may_build() and not (offered and tracks_prepared(offered)):
+            say(f"PgBouncer is {offered or 'not'} packaged here. Building a newer one: from 1.21 on")
+            say("prepared statements work in transaction mode.")
+            build(directory, apt, with_packages)
+        elif debian.as_root() is not None:
+            debian.install("pgbouncer", *with_packages)
+        else:
+            unpack(directory, apt)
 
 
 def tracks_prepared(version: str) -> bool:
     return parse_version(version)[:2] >= TRACKS_PREPARED
 
 
-def package(directory: Path, apt: list[str]) -> None:
-    if debian.as_root() is not None:
-        debian.install("pgbouncer")
-    else:
-        unpack(directory, apt)
+def may_build() -> bool:
+    return debian.as_root() is not None or all(map(debian.installed, BUILD_NEEDS))
 
 
 def unpack(directory: Path, apt: list[str]) -> None:
     """The release's own package and the libraries the system lacks, into the user's cache."""
     plan = run("apt-get", *apt, "--simulate", "--no-install-recommends", "install", "pgbouncer")
     lacking = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
-    wanted = [each for each in lacking if each == "pgbouncer" or each.startswith("lib")]
+    # It also depends on Postgres' setup scripts, and through them on much of Perl.
+    wanted = [each for each in lacking if re.match(r"pgbouncer$|lib(?!.*perl)", each)]
     say(f"Downloading into {home()}: {' '.join(wanted)}")
     for each in debian.download(wanted, directory, apt):
         run("dpkg-deb", "-x", each, directory / "root")
@@ -90,54 +94,52 @@ def unpack(directory: Path, apt: list[str]) -> None:
     keep(directory / "root" / "usr" / "sbin" / "pgbouncer", libraries)
 
 
-def build(directory: Path, apt: list[str], offered: str) -> bool:
-    """Build the newest source package the machine's own mirror has; False when that cannot be."""
-    if not may_build():
-        return False
-    say(f"PgBouncer here is {offered or 'not packaged'}: building a newer one, from 1.21 on "
-        "prepared statements work in transaction mode")
-    try:
-        if debian.as_root() is not None:
-            debian.install(*BUILD_NEEDS)
-        source = fetch_source(directory, apt)
-        say(f"Building {source.name}")
-        run("./configure", "--without-cares", "--prefix=/usr", cwd=source)
-        run("make", f"-j{os.cpu_count()}", "pgbouncer", cwd=source)
-        keep(source / "pgbouncer", [])
-    except CommandFailed as error:
-        say(f"That did not work, so the package is taken as it is: {error}")
-        return False
-    return True
-
-
-def may_build() -> bool:
-    return debian.as_root() is not None or all(map(debian.installed, BUILD_NEEDS))
+def build(directory: Path, apt: list[str], with_packages: list[str]) -> None:
+    """Build the newest source package of the machine's own mirror, or take the package after all."""
+    with ThreadPoolExecutor() as pool:
+        source = pool.submit(fetch_source, directory, apt)
+        debian.install(*BUILD_NEEDS)
+        built = pool.submit(lambda: make(source.result()))
+        debian.install(*with_packages)
+        try:
+            built.result()
+            return
+        except CommandFailed as error:
+            say(f"That did not work, so the package is taken as it is: {error}")
+    if debian.as_root() is not None:
+        debian.install("pgbouncer")
+    else:
+        unpack(directory, apt)
 
 
 def fetch_source(directory: Path, apt: list[str]) -> Path:
     """The unpacked source; apt checks it against the archive keyring. Raises CommandFailed."""
     origin, address = debian.mirror(apt)
+    component = "universe" if origin == "Ubuntu" else "main"
+    said = ""
     for suite in SUITES[origin]:
-        component = "universe" if origin == "Ubuntu" else "main"
-        signed = f"[signed-by={debian.KEYRINGS[origin]}]"
-        line = f"deb-src {signed} {address} {suite} {component}\n"
-        options = debian.scratch(directory / suite, sources=line)
+        say(f"Fetching the source package of {origin} {suite}")
+        place = directory / suite
+        line = f"deb-src [signed-by={debian.KEYRINGS[origin]}] {address} {suite} {component}\n"
+        options = debian.scratch(place, sources=line)
         try:
-            say(f"Fetching the source package of {origin} {suite}")
             run("apt-get", *options, "update", "-qq", "--error-on=any")
-            run("apt-get", *options, "source", "--download-only", "pgbouncer", cwd=directory)
-            return extract(directory)
+            run("apt-get", *options, "source", "--download-only", "pgbouncer", cwd=place)
+            run("tar", "-xf", *place.glob("pgbouncer_*.orig.tar.*"), cwd=place)
         except CommandFailed as error:
-            last = error
-    raise last
+            said = str(error)
+            continue
+        [configure] = place.glob("pgbouncer-*/configure")
+        return configure.parent
+    raise CommandFailed(said)
 
 
-def extract(directory: Path) -> Path:
-    [archive] = directory.glob("pgbouncer_*.orig.tar.*")
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="data")
-    [source] = directory.glob("pgbouncer-*/configure")
-    return source.parent
+def make(source: Path) -> None:
+    say(f"Building {source.name}")
+    # c-ares is left out: libevent resolves names well enough, and it is one thing less to install.
+    run("./configure", "--without-cares", cwd=source)
+    run("make", f"-j{os.cpu_count()}", "pgbouncer", cwd=source)
+    keep(source / "pgbouncer", [])
 
 
 def keep(binary: Path, libraries: list[Path]) -> None:
