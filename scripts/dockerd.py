@@ -1,4 +1,4 @@
-"""A Docker engine for the tests: the one that answers, else Debian's, started by hand if need be."""
+"""A Docker engine for the tests: the one that answers, else one that is started by hand."""
 
 from __future__ import annotations
 

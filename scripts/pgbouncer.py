@@ -64,7 +64,9 @@ def get(*, with_packages: list[str]) -> None:
         apt = debian.lists(directory)
         offered = debian.candidate("pgbouncer", apt)
         if may_build() and not (offered and tracks_prepared(offered)):
-            say(f"PgBouncer is {offered or 'not'} packaged here. Building a newer one: from 1.21 on")
+            say(
+                f"PgBouncer is {offered or 'not'} packaged here. Building a newer one: from 1.21 on"
+            )
             say("prepared statements work in transaction mode.")
             build(directory, apt, with_packages)
         elif debian.as_root() is not None:
@@ -95,7 +97,7 @@ def unpack(directory: Path, apt: list[str]) -> None:
 
 
 def build(directory: Path, apt: list[str], with_packages: list[str]) -> None:
-    """Build the newest source package of the machine's own mirror, or take the package after all."""
+    """Build the newest source package of the machine's mirror, or take the package after all."""
     with ThreadPoolExecutor() as pool:
         source = pool.submit(fetch_source, directory, apt)
         debian.install(*BUILD_NEEDS)
