@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 import unicodedata
@@ -93,6 +92,8 @@ def slug(text: str) -> str:
 
 def suffixed(name: str, project: Path) -> str:
     """The name with four hex digits of the project's path behind it."""
+    import hashlib  # loads OpenSSL, which most commands need nothing of
+
     digits = hashlib.sha256(str(project).encode()).hexdigest()[:4]
     return f"{name[: NAME_LENGTH - 5]}-{digits}"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -61,7 +60,7 @@ def save(spec: Spec) -> None:
     path = _path(spec.name)
     try:
         make_private_directory(path.parent)
-        temporary = path.with_name(f".marker-{secrets.token_hex(4)}")
+        temporary = path.with_name(f".marker-{os.urandom(4).hex()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

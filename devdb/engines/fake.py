@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devdb import paths
+from devdb import paths, pgbouncer, postgres
 from devdb.marker import make_private_directory
 from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
 
@@ -106,6 +106,27 @@ class FakeEngine:
     def psql_argv(self, name: str) -> Sequence[str]:
         """A command that does nothing."""
         return ["true", name]
+
+    def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
+        """What its servers would say of themselves: nobody can log in to a fake one."""
+        server = self.find(name)
+        if server is None:
+            return None, None
+        postgres_started = server.part("postgres").started
+        pgbouncer_started = server.part("pgbouncer").started
+        return (
+            postgres.Vitals(
+                version=_PARTS["postgres"],
+                started=postgres_started,
+                connections=4,
+                max_connections=100,
+            )
+            if postgres_started
+            else None,
+            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=4)
+            if pgbouncer_started
+            else None,
+        )
 
     def _step(self, step: Step, detail: str) -> Iterator[Progress]:
         end = time.monotonic() + self.pace

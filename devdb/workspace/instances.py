@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
+from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, NotFound
-from devdb.model import Server, Spec
-from devdb.workspace import ports
+from devdb.model import LogLine, Server, Spec
 
 
 class State(StrEnum):
@@ -92,9 +92,17 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
 
 def health(spec: Spec) -> Health:
     """Log in through both URLs and ask; takes a few milliseconds when all is well."""
+    if spec.engine == FakeEngine.name:
+        made_up = FakeEngine().vitals(spec.name)
+        return Health(postgres=made_up[0], pgbouncer=made_up[1])
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
-def reachable(spec: Spec) -> bool:
-    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
-    return ports.answers(spec.port)
+def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    """The last `tail` lines of each server, then, with `follow`, what comes."""
+    return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
+
+
+def psql_argv(spec: Spec) -> list[str]:
+    """The command that opens psql on the instance; it reads PGPASSWORD."""
+    return list(engine_of(spec).psql_argv(spec.name))
