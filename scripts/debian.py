@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def installed(package: str) -> bool:
         return run("dpkg-query", "-Wf", "${db:Status-Status}", package) == "installed"
     except CommandFailed:
         return False
+
+
+def offers(package: str) -> bool:
+    with tempfile.TemporaryDirectory() as name:
+        return candidate(package, lists(Path(name))) != ""
 
 
 def candidate(package: str, apt: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -25,9 +24,7 @@ def ensure(*, log: Path) -> None:
         return
     if not debian.here() or debian.as_root() != []:
         raise CommandFailed("no Docker engine answers, and starting one takes Debian and root.")
-    with tempfile.TemporaryDirectory() as name:
-        apt = debian.lists(Path(name))
-        debian.install(*(each for each in PACKAGES if debian.candidate(each, apt)))
+    debian.install(*filter(debian.offers, PACKAGES))
     if answers():
         return
     if Path("/run/systemd/system").is_dir():

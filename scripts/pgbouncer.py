@@ -16,6 +16,8 @@ import debian
 from shell import CommandFailed, run, say
 
 from devdb import paths
+from devdb.engines.native import binaries
+from devdb.errors import DevdbError
 from devdb.pgbouncer import TRACKS_PREPARED, parse_version
 
 Version = tuple[int, int, int]
@@ -35,19 +37,13 @@ def version_of(binary: Path) -> Version | None:
         return None
 
 
-def found() -> Version | None:
-    """The version of the PgBouncer that devdb would use now."""
-    if named := os.environ.get("DEVDB_PGBOUNCER"):
-        return version_of(Path(named))
-    cached = [version_of(each) for each in home().glob("*/bin/pgbouncer")]
-    # Debian puts it where an ordinary user's PATH does not lead.
-    system = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    return max(filter(None, cached), default=None) or (version_of(Path(system)) if system else None)
-
-
 def good_enough() -> bool:
-    version = found()
-    return version is not None and version[:2] >= TRACKS_PREPARED
+    """Whether the PgBouncer that devdb would use tracks prepared statements, or was named to it."""
+    try:
+        found = binaries.pooler()
+    except DevdbError:
+        return False
+    return found.version[:2] >= TRACKS_PREPARED or found.origin == "DEVDB_PGBOUNCER"
 
 
 def home() -> Path:
