@@ -29,15 +29,24 @@ def fail(happened: str, to_do: str, *, code: int = 1) -> NoReturn:
     raise SystemExit(code)
 
 
-def run(*argv: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """The command's stdout, stripped. Raises CommandFailed, also when there is no such command."""
+def run(
+    *argv: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    narrates: bool = False,
+) -> str:
+    """The command's stdout, stripped. Raises CommandFailed, also when there is no such command.
+
+    What it says on stderr is seen when it fails, or, where it `narrates`, as it says it.
+    """
     try:
         done = subprocess.run(
             [str(each) for each in argv],
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if narrates else subprocess.PIPE,
             text=True,
             errors="replace",
         )
@@ -57,5 +66,5 @@ def succeeds(*argv: str | Path) -> bool:
 
 
 def _last_words(argv: Sequence[object], done: subprocess.CompletedProcess[str]) -> str:
-    lines = (done.stdout + done.stderr).strip().splitlines()[-15:]
+    lines = (done.stdout + (done.stderr or "")).strip().splitlines()[-15:]
     return "\n  ".join([f"{argv[0]} ended with {done.returncode}", *lines])
