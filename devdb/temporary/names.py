@@ -25,7 +25,7 @@ _ADJECTIVES = """
     light lively lucky mellow merry mild mint neat nimble noble olive plain polite proud quick
     quiet rapid rosy royal rustic sharp shiny silent silver sleek smooth snowy solid spry steady
     still sunny swift tidy tiny violet vivid warm wise witty young zesty
-""".split()
+""".split()  # noqa: SIM905 # words are read better without quotes and commas
 _NOUNS = """
     acorn alder aspen badger basil bay beaver birch bison brook canyon cedar cliff clover comet
     coral cove crane creek dune eagle elm ember falcon fern finch fjord forest fox garden geyser
@@ -34,7 +34,7 @@ _NOUNS = """
     palm panda pebble petal pine plover pond poppy prairie puffin quail rain raven reef ridge
     river robin sage salmon seal shore spruce stone stork summit swan thyme trout tulip valley
     walnut willow wren yarrow
-""".split()
+""".split()  # noqa: SIM905
 
 
 def invent(*, crowded: bool = False) -> str:
