@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from devdb.model import MAINTENANCE_DATABASE, POOLER_ROLE, SCHEMA, USER, PoolMode, Spec
+from devdb.model import (
+    HOST,
+    MAINTENANCE_DATABASE,
+    POOLER_ROLE,
+    SCHEMA,
+    USER,
+    Endpoint,
+    PoolMode,
+    Spec,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+ADMIN_DATABASE = "pgbouncer"
+"""The name that PgBouncer keeps for its admin console."""
 
 TRACKS_PREPARED = (1, 21)
 """The first version with `max_prepared_statements`; older ones refuse an ini that has it."""
@@ -22,6 +39,25 @@ def parse_version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"no version in {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def has_tls(text: str) -> bool:
+    """Whether the build that printed this for `pgbouncer --version` can do TLS."""
+    return re.search(r"^tls: ", text, re.MULTILINE) is not None
+
+
+def tls_settings(certificate: str, key: str) -> dict[str, str]:
+    """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
+
+    A build without TLS refuses to start with them.
+    """
+    return {
+        "client_tls_sslmode": "allow",
+        "client_tls_cert_file": certificate,
+        "client_tls_key_file": key,
+        # `prefer` is the default: encrypted twice, to a server on the same machine.
+        "server_tls_sslmode": "disable",
+    }
 
 
 def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:
@@ -80,3 +116,72 @@ def userlist(spec: Spec) -> str:
     It has the passwords plain: PgBouncer logs in to Postgres with them.
     """
     return f'"{USER}" "{spec.password}"\n"{POOLER_ROLE}" "{spec.pooler_password}"\n'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What a running PgBouncer says of itself."""
+
+    version: str
+    clients: int
+    """Client connections, ours not among them."""
+    servers: int
+    """Server connections it holds to Postgres."""
+
+
+def console(spec: Spec, *, timeout: int = 2) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection to the admin console; `timeout` in seconds.
+
+    It speaks the simple protocol only: no parameters. Raises psycopg.OperationalError.
+    """
+    import psycopg
+
+    return psycopg.connect(
+        host=HOST,
+        port=spec.pool_port,
+        user=POOLER_ROLE,
+        password=spec.pooler_password,
+        dbname=ADMIN_DATABASE,
+        connect_timeout=timeout,
+        autocommit=True,
+        cursor_factory=psycopg.ClientCursor,
+        prepare_threshold=None,
+        application_name="devdb",
+        sslmode="disable",  # the user's PGSSLMODE is not about this
+    )
+
+
+def vitals(spec: Spec) -> Vitals | None:
+    """Log in through the pooler, then ask its console; None when it lets nobody in."""
+    import psycopg
+
+    try:
+        _select_one(spec.pooled)
+        with console(spec) as connection:
+            version = connection.execute("SHOW VERSION").fetchone()
+            lists = dict(connection.execute("SHOW LISTS").fetchall())
+    except psycopg.Error:
+        return None
+    assert version is not None
+    return Vitals(
+        version=".".join(map(str, parse_version(str(version[0])))),
+        clients=max(0, int(lists["used_clients"]) - 1),
+        servers=int(lists["used_servers"]),
+    )
+
+
+def _select_one(endpoint: Endpoint) -> None:
+    import psycopg
+
+    with psycopg.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        dbname=endpoint.database,
+        connect_timeout=2,
+        autocommit=True,
+        prepare_threshold=None,
+        sslmode="disable",
+    ) as connection:
+        connection.execute("SELECT 1")

@@ -20,6 +20,14 @@ class Engine(Protocol):
         """What stands in the way (errors), and what one should know; no error = usable."""
         ...
 
+    def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
+        """Raise EngineUnavailable, with the way out, when a new instance could not be made.
+
+        Docker: an engine answers, and the images are there or can be pulled (asked quickly).
+        Native: the binaries are there, of that major if one is named. Cheaper than `check`.
+        """
+        ...
+
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it; idempotent; the last step is READY.
 

@@ -1,0 +1,205 @@
+"""Settings: what the user wants, and who said so: option > `DEVDB_*` > `devdb.toml` > default."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from devdb.errors import UsageError
+from devdb.model import PoolMode
+
+FILE = "devdb.toml"
+ROOT_MARKS = (FILE, ".git", "pyproject.toml", "package.json")
+ENGINES = ("auto", "docker", "native", "fake")
+NAME_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is wanted; None where nobody said anything."""
+
+    name: str | None = None
+    engine: str = "auto"
+    pg: int | None = None
+    port: int | None = None
+    pool_port: int | None = None
+    pool_mode: PoolMode | None = None
+    image: str | None = None
+    pooler_image: str | None = None
+    preset: str | None = None
+    client: str | None = None
+    max_connections: int | None = None
+    postgres: tuple[tuple[str, str], ...] = ()
+    """Postgres settings from the table `[postgres]`."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Where each setting that was given comes from, e.g. `("port", "--port")`."""
+
+    def source(self, setting: str) -> str:
+        """Who said it: `--port`, `DEVDB_PORT`, `devdb.toml` or `default`."""
+        return dict(self.sources).get(setting, "default")
+
+
+def load(
+    project: Path, options: Mapping[str, object | None], environment: Mapping[str, str]
+) -> Settings:
+    """The settings for a project; `options` has those given on the command line.
+
+    Raises UsageError for a value that cannot be right, naming who said it.
+    """
+    given: dict[str, tuple[str, object]] = {}
+    table = _file(project / FILE)
+    postgres = table.pop("postgres", {})
+    for key, value in table.items():
+        given[key.replace("-", "_")] = (FILE, value)
+    for key, variable in _VARIABLES.items():
+        if environment.get(variable):
+            given[key] = (variable, environment[variable])
+    for key, option in options.items():
+        if option is not None:
+            given[key] = (f"--{key.replace('_', '-')}", option)
+    known = {name: parse for name, parse in _PARSERS.items() if name in given}
+    if unknown := set(given) - set(_PARSERS):
+        raise UsageError(
+            f"{FILE} has a setting '{min(unknown)}' that devdb does not know.",
+            f"Known: {', '.join(sorted(_PARSERS))}, and the table [postgres].",
+        )
+    values = {name: parse(*given[name]) for name, parse in known.items()}
+    settings = Settings(**values, postgres=_postgres(postgres))
+    _check_ports(settings)
+    return replace(settings, sources=tuple((name, given[name][0]) for name in known))
+
+
+def project_root(start: Path) -> Path:
+    """The nearest directory upward with a project's mark in it; `start` where there is none."""
+    start = start.absolute()
+    for directory in (start, *start.parents):
+        if any((directory / mark).exists() for mark in ROOT_MARKS):
+            return directory
+    return start
+
+
+def slug(text: str) -> str:
+    """An instance name made of a directory's name: ASCII, lower case, at most 40 characters."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:NAME_LENGTH].strip("-")
+    return name or "project"
+
+
+def suffixed(name: str, project: Path) -> str:
+    """The name with four hex digits of the project's path behind it."""
+    import hashlib  # loads OpenSSL, which most commands need nothing of
+
+    digits = hashlib.sha256(os.fsencode(project)).hexdigest()[:4]
+    return f"{name[: NAME_LENGTH - 5]}-{digits}"
+
+
+def check_name(name: str, source: str = "--name") -> str:
+    """The name as it was given; raises UsageError when it is none."""
+    if re.fullmatch(rf"[a-z0-9][a-z0-9_-]{{0,{NAME_LENGTH - 1}}}", name) is None:
+        shown = name if len(name) <= NAME_LENGTH else f"{name[:NAME_LENGTH]}..."
+        raise UsageError(
+            f"{source}: {shown!r} is no instance name.",
+            f"Lower-case letters, digits, - and _, at most {NAME_LENGTH}; try '{slug(name)}'.",
+        )
+    return name
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
+
+
+def _integer(low: int, high: int) -> Callable[[str, object], int]:
+    def parse(source: str, value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise UsageError(
+                f"{source}: {value!r} is out of range.", f"A whole number from {low} to {high}."
+            )
+        return number
+
+    return parse
+
+
+def _one_of(*known: str) -> Callable[[str, object], str]:
+    def parse(source: str, value: object) -> str:
+        if value not in known:
+            raise UsageError(f"{source}: {value!r} is unknown.", f"Known: {', '.join(known)}.")
+        return str(value)
+
+    return parse
+
+
+def _text(source: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{source}: {value!r} is no text.", "Give a name, or leave it out.")
+    return value
+
+
+def _mode(source: str, value: object) -> PoolMode:
+    return PoolMode(_one_of(*PoolMode)(source, value))
+
+
+def _postgres(table: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{FILE}: 'postgres' is no table.", "Write [postgres] and settings below.")
+    for key, value in table.items():
+        if re.fullmatch(r"[a-z_][a-z0-9_.]*", key) is None or isinstance(value, dict | list):
+            raise UsageError(f"{FILE}: [postgres] {key} is no setting.", "As in postgresql.conf.")
+    return tuple(sorted((key, _setting(value)) for key, value in table.items()))
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _check_ports(settings: Settings) -> None:
+    if settings.port is not None and settings.port == settings.pool_port:
+        raise UsageError(
+            f"The direct and the pooled port are both {settings.port}.",
+            "Give --port and --pool-port two different numbers.",
+        )
+
+
+_PARSERS: dict[str, Callable[[str, object], Any]] = {
+    "name": lambda source, value: check_name(_text(source, value), source),
+    "engine": _one_of(*ENGINES),
+    "pg": _integer(13, 99),
+    "port": _integer(1, 65535),
+    "pool_port": _integer(1, 65535),
+    "pool_mode": _mode,
+    "image": _text,
+    "pooler_image": _text,
+    "preset": _text,
+    "client": _text,
+    "max_connections": _integer(10, 10000),
+}
+
+_VARIABLES = {
+    "name": "DEVDB_NAME",
+    "engine": "DEVDB_ENGINE",
+    "pg": "DEVDB_PG",
+    "port": "DEVDB_PORT",
+    "pool_port": "DEVDB_POOL_PORT",
+    "pool_mode": "DEVDB_POOL_MODE",
+    "image": "DEVDB_POSTGRES_IMAGE",
+    "pooler_image": "DEVDB_PGBOUNCER_IMAGE",
+    "preset": "DEVDB_PRESET",
+    "client": "DEVDB_CLIENT",
+    "max_connections": "DEVDB_MAX_CONNECTIONS",
+}

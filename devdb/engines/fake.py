@@ -1,0 +1,160 @@
+"""An engine without servers: for tests of what reads the stream, and for pictures.
+
+It keeps its state in files beside the marker, so that it outlives the process like a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from devdb import paths, pgbouncer, postgres
+from devdb.marker import make_private_directory
+from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
+
+_STEPS = (
+    (Step.PREPARE, "data directory"),
+    (Step.POSTGRES, "starting"),
+    (Step.PGBOUNCER, "starting"),
+    (Step.LOGIN, "waiting for SELECT 1 through both URLs"),
+)
+_PARTS = {"postgres": "18.0", "pgbouncer": "1.25.2"}
+_HEARTBEAT = 0.25
+
+
+class FakeEngine:
+    """Takes `pace` seconds (default: DEVDB_FAKE_PACE, else 0) for each step of a start."""
+
+    name = "fake"
+
+    def __init__(self, pace: float | None = None) -> None:
+        self.pace = float(os.environ.get("DEVDB_FAKE_PACE", "0")) if pace is None else pace
+
+    def check(self) -> Sequence[Finding]:
+        """Nothing can be wrong."""
+        return []
+
+    def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
+        """Nothing is needed."""
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        """Go through the steps, write the state."""
+        fresh = self._read(spec.name) is None
+        done = False
+        try:
+            for step, detail in _STEPS:
+                yield from self._step(step, detail)
+            self._write(spec.name, dict.fromkeys(_PARTS, "running"))
+            done = True
+        finally:
+            if fresh and not done:
+                self.stop(spec.name, destroy=True)
+        yield Progress(step=Step.READY, server=self.find(spec.name))
+
+    def find(self, name: str) -> Server | None:
+        """What the state file says."""
+        state = self._read(name)
+        if state is None:
+            return None
+        started = datetime.fromisoformat(state["started"])
+        parts = tuple(
+            Part(
+                name=part,
+                state=PartState(state["parts"][part]),
+                version=version,
+                started=started if state["parts"][part] == "running" else None,
+                detail="" if state["parts"][part] == "running" else state.get("detail", ""),
+            )
+            for part, version in _PARTS.items()
+        )
+        return Server(name=name, engine=self.name, parts=parts, location=str(_file(name).parent))
+
+    def list(self) -> Sequence[Server]:
+        """Those with a state file."""
+        names = sorted(path.parent.name for path in paths.instances_home().glob("*/fake.json"))
+        return [server for name in names if (server := self.find(name)) is not None]
+
+    def stop(self, name: str, *, destroy: bool = False) -> None:
+        """Write that it is stopped, or remove the state."""
+        state = self._read(name)
+        if state is not None and not destroy:
+            self._write(name, dict.fromkeys(_PARTS, "stopped"), started=state["started"])
+        if destroy:
+            _file(name).unlink(missing_ok=True)
+
+    def kill(self, name: str, part: str) -> None:
+        """Let one server die, as kill -9 would."""
+        state = self._read(name)
+        assert state is not None
+        parts = {**state["parts"], part: "dead"}
+        self._write(name, parts, started=state["started"], detail="killed by signal 9")
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+        """A line of each server."""
+        if self._read(name) is None:
+            return
+        yield from [LogLine(part=part, text=f"{part} is ready") for part in _PARTS][-tail:]
+        while follow:
+            time.sleep(_HEARTBEAT)
+            yield LogLine(part="postgres", text="checkpoint complete")
+
+    def psql_argv(self, name: str) -> Sequence[str]:
+        """A command that does nothing."""
+        return ["true", name]
+
+    def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
+        """What its servers would say of themselves: nobody can log in to a fake one."""
+        server = self.find(name)
+        if server is None:
+            return None, None
+        postgres_started = server.part("postgres").started
+        pgbouncer_started = server.part("pgbouncer").started
+        return (
+            postgres.Vitals(
+                version=_PARTS["postgres"],
+                started=postgres_started,
+                connections=4,
+                max_connections=100,
+            )
+            if postgres_started
+            else None,
+            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=4)
+            if pgbouncer_started
+            else None,
+        )
+
+    def _step(self, step: Step, detail: str) -> Iterator[Progress]:
+        end = time.monotonic() + self.pace
+        yield Progress(step=step, detail=detail)
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _HEARTBEAT))
+            yield Progress(step=step, detail=detail)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            values: dict[str, Any] = json.loads(_file(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return values
+
+    def _write(
+        self,
+        name: str,
+        parts: dict[str, str],
+        *,
+        started: str | None = None,
+        detail: str = "",
+    ) -> None:
+        now = datetime.now(UTC).isoformat()
+        make_private_directory(_file(name).parent)
+        values = {"parts": parts, "started": started or now, "detail": detail}
+        _file(name).write_text(json.dumps(values), encoding="utf-8")
+
+
+def _file(name: str) -> Path:
+    return paths.instance_dir(name) / "fake.json"

@@ -1,0 +1,32 @@
+"""The dashboard: what `devdb up` opens on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from devdb.config import Settings
+from devdb.errors import ExitCode
+from devdb.tui.app import DevdbApp
+from devdb.tui.ending import Unfinished, leaving_at_signals
+
+__all__ = ["DevdbApp", "run"]
+
+
+def run(settings: Settings, project: Path, name: str) -> int:
+    """Start or attach to the instance, show it until the user leaves; returns the exit code.
+
+    `name` is a resolved one. What is left to say is said on stderr, after the screen is gone.
+    Raises the DevdbError that the dashboard was left with.
+    """
+    unfinished = Unfinished()
+    app = DevdbApp(settings, project, name, unfinished)
+    with leaving_at_signals(app, unfinished):
+        ending = app.run()
+    if ending is None:
+        return app.return_code or ExitCode.FAILURE
+    if ending.error is not None:
+        raise ending.error
+    if ending.words:
+        sys.stderr.write(f"{ending.words}\n")
+    return ending.code

@@ -1,0 +1,92 @@
+"""The application: which screen is shown, and what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from devdb.config import Settings
+from devdb.model import Spec
+from devdb.tui.commands import KeyCommands
+from devdb.tui.dashboard import Dashboard, Restart
+from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.messages import Started
+from devdb.tui.starting import Starting
+from devdb.tui.startup import start
+from devdb.workspace import Outcome
+
+
+class DevdbApp(App[Ending]):
+    """Starting, then Dashboard; a restart goes through Starting again."""
+
+    TITLE = "devdb"
+    CSS_PATH = "devdb.tcss"
+    COMMANDS = App.COMMANDS | {KeyCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
+        Binding("ctrl+q", "interrupt", "Quit", show=False, priority=True),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
+
+    def __init__(
+        self, settings: Settings, project: Path, name: str, unfinished: Unfinished
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._project = project
+        self._instance = name
+        self._unfinished = unfinished
+        self._owned = False
+
+    def on_mount(self) -> None:
+        """The start is the first thing there is to see."""
+        self.push_screen(self._starting(None))
+
+    def _starting(self, restart: Spec | None) -> Starting:
+        begin = partial(start, self._settings, self._project, self._instance, restart=restart)
+        return Starting(self._instance, begin, self._unfinished)
+
+    @on(Started)
+    async def open_dashboard(self, message: Started) -> None:
+        """The instance is ready."""
+        self._owned = self._owned or message.ready.outcome != Outcome.ATTACHED
+        await self.switch_screen(Dashboard(message.ready, self._unfinished, owned=self._owned))
+
+    @on(Restart)
+    async def restart(self, message: Restart) -> None:
+        """Stop and start the instance."""
+        await self.switch_screen(self._starting(message.spec))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Of Textual's own commands the theme only: leaving has a meaning here."""
+        del screen
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C, but for text that was selected with the mouse: then it is to copy that."""
+        if selected := self.screen.get_selected_text():
+            self.copy_to_clipboard(selected)
+            self.screen.clear_selection()
+            return
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Leave as `q` does; while starting: cancel."""
+        for screen in self._main_screens():
+            screen.interrupt()
+
+    def terminate(self) -> None:
+        """Leave as `d` does; while starting: cancel."""
+        for screen in self._main_screens():
+            screen.terminate()
+
+    def _main_screens(self) -> list[Starting | Dashboard]:
+        """The one of them that is open, below whatever lies over it."""
+        return [screen for screen in self.screen_stack if isinstance(screen, Starting | Dashboard)]

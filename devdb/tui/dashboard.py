@@ -1,0 +1,226 @@
+"""The screen of a running instance."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import Screen
+
+from devdb import workspace
+from devdb.errors import DevdbError
+from devdb.model import Spec
+from devdb.tui import dotenv, psql
+from devdb.tui.banner import Banner
+from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.facts import Facts
+from devdb.tui.help import HelpScreen
+from devdb.tui.keybar import KeyBar
+from devdb.tui.logview import LogView
+from devdb.tui.messages import Failed, Seen, Stopped
+from devdb.tui.servers import Servers, uptime, verdict
+from devdb.tui.urlcard import UrlCard
+from devdb.tui.watch import Watch
+from devdb.workspace import Ready
+
+STALE = 3.0
+"""Seconds after which a look that has not come back is itself the news."""
+
+
+@dataclass
+class Restart(Message):
+    """The user wants the instance stopped and started."""
+
+    spec: Spec
+
+
+class Dashboard(Screen[None]):
+    """Shows the instance, and does what its keys say."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "show('t')", "TCP URL", tooltip="Show and copy the URL straight to Postgres"),
+        Binding("p", "show('p')", "Pooled URL", tooltip="Show and copy the URL through PgBouncer"),
+        Binding(
+            "e", "write_env", "Write .env", tooltip="Write both URLs to .env in this directory"
+        ),
+        Binding("s", "psql", "psql", tooltip="Open psql here; leaving it comes back"),
+        Binding("l", "logs", "Logs", tooltip="Follow what the servers write"),
+        Binding("r", "restart", "Restart", tooltip="Stop and start the instance"),
+        Binding("d", "detach", "Detach", tooltip="Leave, and leave the instance running"),
+        Binding(
+            "q", "stop", "Quit & stop", tooltip="Leave, and stop the instance: it was started here"
+        ),
+        Binding("q", "detach", "Quit (leaves it running)", tooltip="Leave: it was running before"),
+        Binding("question_mark", "help", "Help", tooltip="Show this"),
+        Binding("escape", "mask", "Hide the password", show=False, tooltip="Mask the URLs again"),
+    ]
+
+    def __init__(self, ready: Ready, unfinished: Unfinished, *, owned: bool) -> None:
+        super().__init__()
+        self._found = ready
+        self._spec = ready.instance.spec
+        self._unfinished = unfinished
+        self._owned = owned
+        self._watch = Watch(self._spec, self.post_message)
+        self._seen: Seen | None = None
+        self._seen_at = time.monotonic()
+        self._leaving = False
+
+    def compose(self) -> ComposeResult:
+        """URLs first: they are what one comes for."""
+        yield Banner(self._spec.name)
+        with VerticalScroll(id="body"):
+            yield UrlCard("t", "Direct", "straight to Postgres", self._spec.direct)
+            yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
+            yield Servers()
+            yield Facts()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show what `up` found, then look for oneself."""
+        ready = self._found
+        self.show(Seen(ready.instance, None), known_ready=True)
+        self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, ready.changes)
+        self._watch.start()
+        self.set_interval(1, self._tick)
+
+    def on_unmount(self) -> None:
+        """Look no more."""
+        self._watch.stop()
+
+    @on(Seen)
+    def _take_a_look(self, message: Seen) -> None:
+        self._watch.taken()
+        self.show(message)
+
+    def show(self, seen: Seen, *, known_ready: bool = False) -> None:
+        """Show what was seen; `known_ready`: `up` has logged in, though nobody asked since."""
+        self._seen, self._seen_at = seen, time.monotonic()
+        words, style = ("● ready", "$text-success") if known_ready else verdict(seen)
+        self._say(words, style, uptime(seen))
+        self.query_one(Servers).show(seen)
+
+    def _tick(self) -> None:
+        silence = time.monotonic() - self._seen_at
+        if silence > STALE and not self._leaving:
+            self._say(f"◐ no answer for {silence:.0f} s", "$text-warning", "")
+
+    def _say(self, words: str, style: str, up: str) -> None:
+        if not self._leaving:
+            rest = ("  ·  up ", "$text-muted"), up
+            self.query_one(Banner).say((words, style), *(rest if up else ()))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """`q` is the one or the other; while it stops, nothing else can be done."""
+        if action == "stop":
+            return self._owned and not self._leaving
+        if self._leaving and action in ("restart", "psql", "show", "write_env"):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_show(self, key: str) -> None:
+        """Show one URL whole and copy it; the other one hides its password again."""
+        for card in self.query(UrlCard):
+            if card.id == f"url-{key}":
+                card.show_and_copy()
+                card.scroll_visible()
+            else:
+                card.mask()
+
+    def action_mask(self) -> None:
+        """Hide the passwords."""
+        for card in self.query(UrlCard):
+            card.mask()
+
+    def action_write_env(self) -> None:
+        """Write `.env` and say what was written."""
+        try:
+            words, attention = dotenv.write(self._spec, Path.cwd())
+        except DevdbError as error:
+            self._complain(error)
+            return
+        self.notify(
+            words,
+            title="Written",
+            severity="warning" if attention else "information",
+            timeout=10,
+            markup=False,
+        )
+
+    def action_psql(self) -> None:
+        """Lend the terminal to psql."""
+        try:
+            argv = psql.command(self._spec)
+            with self.app.suspend():
+                psql.run(argv, self._spec)
+        except DevdbError as error:
+            self._complain(error)
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be lent to psql.", severity="warning")
+
+    def action_logs(self) -> None:
+        """Open the logs."""
+        self.app.push_screen(LogView(self._spec))
+
+    def action_help(self) -> None:
+        """Open the help."""
+        actives = [active for active in self.active_bindings.values() if active.node is self]
+        self.app.push_screen(HelpScreen(active.binding for active in actives))
+
+    def action_restart(self) -> None:
+        """The app changes the screen."""
+        self._watch.stop()
+        self.post_message(Restart(self._spec))
+
+    def action_detach(self) -> None:
+        """Leave it running."""
+        name = self._spec.name
+        words = f"'{name}' runs on. devdb up comes back to it, devdb down {name} stops it."
+        self.app.exit(Ending(words=words))
+
+    def action_stop(self) -> None:
+        """Stop it, then leave."""
+        self._say("◐ stopping", "$text-warning", "")
+        self._leaving = True
+        self._watch.stop()
+        self.refresh_bindings()
+        self._stop()
+
+    @work(thread=True, exclusive=True)
+    def _stop(self) -> None:
+        try:
+            with self._unfinished.work():
+                workspace.down(self._spec)
+        except DevdbError as error:
+            self.post_message(Failed(error))
+        else:
+            self.post_message(Stopped())
+
+    @on(Stopped)
+    def _leave_stopped(self) -> None:
+        words = f"'{self._spec.name}' is stopped, its data is kept. devdb up starts it again."
+        self.app.exit(Ending(words=words))
+
+    @on(Failed)
+    def _leave_with_error(self, message: Failed) -> None:
+        self.app.exit(Ending(error=message.error))
+
+    def interrupt(self) -> None:
+        """Ctrl-C is `q`."""
+        if not self._leaving:
+            self.action_stop() if self._owned else self.action_detach()
+
+    def terminate(self) -> None:
+        """SIGTERM is `d`."""
+        if not self._leaving:
+            self.action_detach()
+
+    def _complain(self, error: DevdbError) -> None:
+        self.notify(f"{error.message}\n{error.hint}", severity="error", timeout=10, markup=False)

@@ -1,0 +1,70 @@
+"""What the dashboard's threads tell its widgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from devdb.errors import DevdbError
+from devdb.model import LogLine, Progress
+from devdb.workspace import Health, Instance, Ready
+
+
+class Stopping(Message):
+    """A restart stops what runs."""
+
+
+@dataclass
+class Stepped(Message):
+    """The start has got this far."""
+
+    progress: Progress
+
+
+@dataclass
+class Started(Message):
+    """The instance is ready."""
+
+    ready: Ready
+
+
+@dataclass
+class Failed(Message):
+    """What was begun ended in an error."""
+
+    error: DevdbError
+
+
+class Cancelled(Message):
+    """The start was cancelled and what it had made is undone."""
+
+
+@dataclass
+class Seen(Message):
+    """How the instance is at this moment."""
+
+    instance: Instance
+    health: Health | None
+    """None: nobody was asked, because not both servers run."""
+    last_words: tuple[LogLine, ...] = ()
+    """The last log lines of the servers that are down."""
+
+
+class Stopped(Message):
+    """The instance was stopped."""
+
+
+@dataclass
+class Copied(Message):
+    """An attempt to copy is over."""
+
+    tool: str | None
+    """The tool that confirmed it; None: there is none, or none did."""
+
+
+@dataclass
+class Logged(Message):
+    """Log lines that came."""
+
+    lines: tuple[LogLine, ...]

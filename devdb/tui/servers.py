@@ -1,0 +1,111 @@
+"""The state of the instance: each server in a line, and the last words of one that died."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from devdb.model import Part, PartState, Server
+from devdb.tui import words
+from devdb.tui.messages import Seen
+from devdb.workspace import Health, State
+
+_TITLES = {"postgres": "Postgres", "pgbouncer": "PgBouncer", "reaper": "Reaper"}
+
+Verdict = tuple[str, str]
+"""How things stand in a few words, and the style of them."""
+
+
+def verdict(seen: Seen) -> Verdict:
+    """The whole instance in one phrase."""
+    instance = seen.instance
+    if instance.trouble is not None:
+        return "✕ the engine does not answer", "$text-error"
+    if instance.server is None:
+        return "✕ gone", "$text-error"
+    dead = [part.name for part in instance.server.parts if part.state == PartState.DEAD]
+    down = [name for name in dead if name != "reaper"]
+    if down:
+        titles = " and ".join(_TITLES.get(name, name) for name in down)
+        return f"✕ {titles} {'is' if len(down) == 1 else 'are'} down", "$text-error"
+    if instance.state == State.STOPPED:
+        return "○ stopped", "$text-warning"
+    if instance.state == State.DEGRADED:
+        return "◐ not all of it runs", "$text-warning"
+    if seen.health is None or not seen.health.ready:
+        return "◐ runs, but lets nobody in", "$text-warning"
+    return "● ready", "$text-success"
+
+
+def uptime(seen: Seen) -> str:
+    """How long Postgres has been up; empty when it is not."""
+    started = seen.instance.server.part("postgres").started if seen.instance.server else None
+    if seen.health is not None and seen.health.postgres is not None:
+        started = seen.health.postgres.started
+    return words.duration((datetime.now(UTC) - started).total_seconds()) if started else ""
+
+
+class Servers(Vertical):
+    """What the last look found."""
+
+    def compose(self) -> ComposeResult:
+        """The lines, and room for last words."""
+        yield Static(id="parts")
+        yield Static(id="last-words")
+
+    def show(self, seen: Seen) -> None:
+        """Show what was seen."""
+        server, trouble = seen.instance.server, seen.instance.trouble
+        parts = self.query_one("#parts", Static)
+        if trouble is not None:
+            parts.update(Content.assemble((trouble.message, "$text-error"), "\n", trouble.hint))
+        elif server is None:
+            parts.update("There is nothing left of it; r makes it anew.")
+        else:
+            parts.update(Content("\n").join(_lines(server, seen.health)))
+        last_words = self.query_one("#last-words", Static)
+        last_words.display = bool(seen.last_words)
+        last_words.update(Content("\n").join(Content(line.text) for line in seen.last_words))
+
+
+def _lines(server: Server, health: Health | None) -> list[Content]:
+    shown = ["postgres", "pgbouncer"]
+    reaper = server.part("reaper")
+    # It is nobody's concern while it does its work.
+    if reaper.state == PartState.DEAD:
+        shown.append("reaper")
+    return [_line(server.part(name), _says(name, server, health)) for name in shown]
+
+
+def _line(part: Part, says: str) -> Content:
+    sign, style = words.MARKS[part.state]
+    state = "down" if part.state == PartState.DEAD else part.state.value
+    details = "  ".join(text for text in (says, _detail(part)) if text)
+    return Content.assemble(
+        (f"{sign} ", style),
+        (f"{_TITLES.get(part.name, part.name):<9} ", "b"),
+        f"{part.version or '':<8} ",
+        (f"{state:<9} ", style),
+        (details, "$text-muted"),
+    )
+
+
+def _detail(part: Part) -> str:
+    return part.detail if part.state != PartState.RUNNING else ""
+
+
+def _says(name: str, server: Server, health: Health | None) -> str:
+    if health is None or name not in ("postgres", "pgbouncer"):
+        return ""
+    if name == "postgres":
+        if (postgres := health.postgres) is None:
+            return "lets nobody in"
+        return f"{postgres.connections} of {postgres.max_connections} connections"
+    if (pgbouncer := health.pgbouncer) is None:
+        return "lets nobody in"
+    clients = "1 client" if pgbouncer.clients == 1 else f"{pgbouncer.clients} clients"
+    return f"{clients}, {server.pool_mode} pooling"

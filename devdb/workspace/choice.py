@@ -1,0 +1,39 @@
+"""Which engine a new instance gets, and why."""
+
+from __future__ import annotations
+
+from devdb import engines
+from devdb.config import Settings
+from devdb.engines import Engine
+from devdb.errors import DevdbError, EngineUnavailable
+
+
+def choose(settings: Settings) -> tuple[Engine, str]:
+    """The engine and the reason for it, in words for the user.
+
+    `auto`: Docker if an engine answers and its images are there or can be pulled, else native.
+    What was asked for by name never falls back. Raises EngineUnavailable.
+    """
+    if settings.engine != "auto":
+        engine = engines.get(settings.engine)
+        return engine, f"{settings.engine}: asked for by {settings.source('engine')}"
+    docker = engines.get("docker")
+    obstacle = _obstacle(docker, settings)
+    if obstacle is None:
+        return docker, "docker: an engine answers and has or can get the images"
+    native = engines.get("native")
+    missing = _obstacle(native, settings)
+    if missing is None:
+        return native, f"native: {obstacle.message}"
+    raise EngineUnavailable(
+        f"Neither engine can be used. Docker: {obstacle.message} Native: {missing.message}",
+        missing.hint,
+    )
+
+
+def _obstacle(engine: Engine, settings: Settings) -> DevdbError | None:
+    try:
+        engine.require(major=settings.pg, image=settings.image, pooler_image=settings.pooler_image)
+    except DevdbError as error:
+        return error
+    return None

@@ -1,0 +1,91 @@
+"""`doctor`: which engine a new instance would get and why, and what is wrong with the cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devdb import engines
+from devdb.config import Settings
+from devdb.errors import DevdbError
+from devdb.model import Finding, Level
+from devdb.workspace import choice, ports
+from devdb.workspace.instances import Instance, State, every
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All that `doctor` found."""
+
+    engine: str | None
+    """The engine a new instance would get; None: none can be used."""
+    reason: str
+    engines: tuple[tuple[str, tuple[Finding, ...]], ...]
+    instances: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether an instance could be started, and those that are there are well."""
+        wrong = any(finding.level == Level.ERROR for finding in self.instances)
+        return self.engine is not None and not wrong
+
+
+def diagnose(settings: Settings) -> Diagnosis:
+    """Look at everything; changes nothing, raises nothing."""
+    try:
+        engine, reason = choice.choose(settings)
+        name: str | None = engine.name
+        if settings.engine != "auto":
+            engine.require(
+                major=settings.pg, image=settings.image, pooler_image=settings.pooler_image
+            )
+    except DevdbError as error:
+        name, reason = None, error.message
+    checks = tuple((known, tuple(engines.get(known).check())) for known in engines.NAMES)
+    found = tuple(finding for instance in every() for finding in _look_at(instance))
+    return Diagnosis(engine=name, reason=reason, engines=checks, instances=found)
+
+
+def _look_at(instance: Instance) -> list[Finding]:
+    spec = instance.spec
+    subject = f"instance {spec.name}"
+    findings = []
+    if instance.trouble is not None:
+        findings.append(
+            Finding(
+                level=Level.ERROR,
+                subject=subject,
+                message=instance.trouble.message,
+                fix=instance.trouble.hint,
+            )
+        )
+    elif instance.state == State.DEGRADED and instance.server is not None:
+        down = [p for p in instance.server.parts if p.name != "reaper" and p.state != "running"]
+        words = ", ".join(f"{p.name} is {p.state} {p.detail}".strip() for p in down)
+        findings.append(
+            Finding(
+                level=Level.ERROR, subject=subject, message=words, fix=f"devdb up -d -n {spec.name}"
+            )
+        )
+    elif instance.state == State.STOPPED:
+        findings += [
+            Finding(
+                level=Level.WARNING,
+                subject=subject,
+                message=f"stopped, and its port {port} is in use by {ports.owner(port)}",
+                fix=f"end that, or move: devdb up -d -n {spec.name} {option} N",
+            )
+            for port, option in ((spec.port, "--port"), (spec.pool_port, "--pool-port"))
+            if ports.answers(port)
+        ]
+    if spec.project is not None and not spec.project.exists():
+        findings.append(
+            Finding(
+                level=Level.INFO,
+                subject=subject,
+                message=f"its project {spec.project} is gone",
+                fix=f"take it over: devdb up -n {spec.name}   or delete it: devdb rm {spec.name}",
+            )
+        )
+    notes = instance.server.notes if instance.server else ()
+    findings += [Finding(level=Level.INFO, subject=subject, message=note) for note in notes]
+    return findings

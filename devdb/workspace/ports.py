@@ -1,0 +1,109 @@
+"""The two ports of an instance: which are free, and who holds one that is not."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Collection
+
+from devdb.errors import PortInUse, UsageError
+from devdb.model import HOST, Spec
+
+FIRST_DIRECT = 15432
+FIRST_POOLED = 16543
+PAIRS = 1000
+"""Both ranges end below 32768, where Linux begins to hand out ports for outgoing connections."""
+
+
+def choose(
+    wanted: tuple[int | None, int | None], others: Collection[Spec], *, skip: int = 0
+) -> tuple[int, int]:
+    """The direct and the pooled port of a new instance.
+
+    What is asked for is taken or refused (PortInUse), never moved; else it is the first free
+    pair from 15432/16543 upward that no other instance holds. `skip` leaves out that many.
+    """
+    for port in wanted:
+        if port is not None:
+            refuse_if_taken(port, others)
+    held = {port for spec in others for port in (spec.port, spec.pool_port)}
+    held |= {port for port in wanted if port is not None}
+    for index in range(PAIRS):
+        direct, pooled = wanted[0] or FIRST_DIRECT + index, wanted[1] or FIRST_POOLED + index
+        pair = zip((direct, pooled), wanted, strict=True)
+        chosen = [port for port, asked_for in pair if asked_for is None]
+        if any(port in held or not is_free(port) for port in chosen):
+            continue
+        if skip == 0:
+            return direct, pooled
+        skip -= 1
+    raise PortInUse(
+        f"No pair of ports is free from {FIRST_DIRECT} and {FIRST_POOLED} upward.",
+        "Name two with --port and --pool-port.",
+    )
+
+
+def refuse_if_taken(port: int, others: Collection[Spec]) -> None:
+    """Raises PortInUse, naming the owner where the system tells, or UsageError if not allowed."""
+    for spec in others:
+        if port in (spec.port, spec.pool_port):
+            raise PortInUse(
+                f"Port {port} belongs to the instance '{spec.name}'.",
+                f"Ask for another with --port/--pool-port, or delete it: devdb rm {spec.name}",
+            )
+    if not is_free(port):
+        raise PortInUse(
+            f"Port {port} is in use by {owner(port)}.",
+            "End that, or ask for another port with --port/--pool-port.",
+        )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now; ports only root may have count as free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                raise UsageError(
+                    f"Port {port} is one that only root may listen on.",
+                    "Ask for one from 1024 upward.",
+                ) from error
+            return False
+    return not answers(port)
+
+
+def answers(port: int, *, timeout: float = 0.5) -> bool:
+    """Whether somebody accepts connections there; `timeout` in seconds."""
+    try:
+        with socket.create_connection((HOST, port), timeout=timeout):
+            return True
+    except OSError:
+        return False
+
+
+def reachable(spec: Spec) -> bool:
+    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
+    if spec.engine == "fake":
+        from devdb.engines.fake import FakeEngine
+
+        server = FakeEngine().find(spec.name)
+        return server is not None and server.running
+    return answers(spec.port)
+
+
+def owner(port: int) -> str:
+    """Who listens there, as far as the system tells: `postgres (pid 123)`."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            local = connection.laddr
+            if local and local.port == port and connection.status == psutil.CONN_LISTEN:
+                if connection.pid is None:
+                    break
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return "a process this user may not see"

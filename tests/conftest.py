@@ -1,0 +1,118 @@
+"""Fixtures of the whole suite: a data directory per test, the engines, instances that go away."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import available
+import pytest
+import world
+from world import NewSpec
+
+from devdb import engines, marker, paths
+from devdb.engines import Engine
+from devdb.model import Spec
+
+ENGINES = ("fake", "native", "docker")
+_ports: set[int] = set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before any test changes HOME or the data directory: templates and binaries are shared.
+    os.environ["DEVDB_CACHE_DIR"] = str(paths.cache_home())
+    for variable, image in available.local_test_images().items():
+        os.environ.setdefault(variable, image)
+
+
+def pytest_report_header() -> list[str]:
+    return [f"{name} engine: {line}" for name in ENGINES for line in available.findings(name)]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test's own `DEVDB_DATA_DIR`: short, and passable for the user that root's servers get."""
+    directory = Path(tempfile.mkdtemp(prefix="devdb-test-"))
+    directory.chmod(0o755)
+    monkeypatch.setenv("DEVDB_DATA_DIR", str(directory))
+    for variable in ("DEVDB_NAME", "DEVDB_ENGINE"):
+        monkeypatch.delenv(variable, raising=False)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn; what it needs is there, or the test is skipped with the reason."""
+    return _engine(request.param)
+
+
+@pytest.fixture(params=[name for name in ENGINES if name != "fake"])
+def real_engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that runs real servers."""
+    return _engine(request.param)
+
+
+def _engine(name: str) -> Engine:
+    if reason := available.why_not(name):
+        if name in available.required():
+            pytest.fail(f"the {name} engine is required here, but: {reason}")
+        pytest.skip(f"{name} engine: {reason}")
+    return engines.get(name)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Makes ports nobody listens on, each a different one."""
+    return lambda: world.free_port(_ports)
+
+
+@pytest.fixture
+def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
+    """Makes Specs with a marker; afterwards they are destroyed and nothing of them may be left."""
+    made: list[tuple[Engine, Spec]] = []
+
+    def make(engine: Engine, **changes: Any) -> Spec:
+        spec = Spec(
+            name=f"test-{secrets.token_hex(4)}",
+            project=None,
+            engine=engine.name,
+            port=world.free_port(_ports),
+            pool_port=world.free_port(_ports),
+            password=secrets.token_urlsafe(24),
+            created=datetime.now(UTC),
+        )
+        spec = replace(spec, **changes)
+        assert world.traces(spec.name, home) == []
+        made.append((engine, spec))
+        marker.save(spec)
+        return spec
+
+    yield make
+    left: list[str] = []
+    for engine, spec in made:
+        engine.stop(spec.name, destroy=True)
+        marker.delete(spec.name)
+        left += world.traces(spec.name, home)
+        if paths.instance_dir(spec.name).exists():
+            left.append(f"directory {paths.instance_dir(spec.name)}")
+    assert left == []
+
+
+@pytest.fixture
+def spec(engine: Engine, new_spec: NewSpec) -> Spec:
+    """A Spec for the engine under test, with free ports; not started."""
+    return new_spec(engine)
+
+
+@pytest.fixture
+def real_spec(real_engine: Engine, new_spec: NewSpec) -> Spec:
+    """A Spec for the real engine under test, with free ports; not started."""
+    return new_spec(real_engine)

@@ -1,0 +1,219 @@
+"""Who gets in, and by which way; and that nobody learns a secret on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import world
+
+from devdb.engines import Engine
+from devdb.model import POOLER_ROLE, Endpoint, PoolMode, Server, Spec
+from devdb.postgres import connect, verifier
+
+REFUSED = "password authentication failed|SASL authentication failed"
+
+
+def start(engine: Engine, spec: Spec) -> Server:
+    server = list(engine.start(spec))[-1].server
+    assert server is not None
+    return server
+
+
+def endpoints(spec: Spec) -> list[Endpoint]:
+    return [spec.direct, spec.pooled]
+
+
+def test_both_urls_log_in_as_devdb_on_main(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    for endpoint in endpoints(real_spec):
+        with connect(endpoint) as connection:
+            row = connection.execute(
+                "SELECT 1, current_user::text, current_database()::text, rolsuper "
+                "FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+        assert row == (1, "devdb", "main", True)
+
+
+def test_text_is_utf8_and_writes_are_durable(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        for name, value in (
+            ("server_encoding", "UTF8"),
+            ("fsync", "on"),
+            ("full_page_writes", "on"),
+            ("synchronous_commit", "on"),
+            ("password_encryption", "scram-sha-256"),
+        ):
+            row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            assert row == (value,), name
+
+
+def test_a_wrong_or_missing_password_is_refused(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    for endpoint in endpoints(real_spec):
+        with pytest.raises(psycopg.OperationalError, match=REFUSED):
+            connect(replace(endpoint, password="wrong"))
+        with pytest.raises(psycopg.OperationalError, match=f"no password supplied|{REFUSED}"):
+            connect(replace(endpoint, password=""))
+
+
+def test_the_bootstrap_password_of_a_shared_template_is_not_the_instances(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_authid WHERE rolcanlogin AND rolpassword IS NULL"
+        ).fetchone()
+        assert row == (0,)
+
+
+def test_the_pooler_role_reaches_nothing_but_its_lookup(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    start(real_engine, real_spec)
+    pooler = replace(real_spec.direct, user=POOLER_ROLE, password=real_spec.pooler_password)
+    with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
+        connect(pooler, database="main")
+    with connect(pooler, database="postgres") as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT FROM pg_authid")
+        row = connection.execute("SELECT verifier FROM devdb.lookup('devdb')").fetchone()
+    assert row is not None
+    assert row[0].startswith("SCRAM-SHA-256$")
+
+
+def test_no_rule_trusts_and_the_unix_socket_wants_a_password(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        methods = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules")
+        assert {row[0] for row in methods} == {"scram-sha-256", "reject"}
+        row = connection.execute("SHOW unix_socket_directories").fetchone()
+    assert row is not None
+    socket_directory = str(row[0]).split(",")[0]
+    if real_engine.name == "docker":
+        container = world.container(real_spec.name, "postgres")
+        command = ["docker", "exec", container, "psql", "-h", socket_directory, "-p", "5432"]
+    else:
+        psql = real_engine.psql_argv(real_spec.name)[0]
+        command = [psql, "-h", socket_directory, "-p", str(real_spec.port)]
+    result = subprocess.run(
+        [*command, "-w", "-U", "devdb", "-d", "main", "-c", "SELECT 1"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode != 0
+    assert "no password supplied" in result.stderr
+
+
+def test_it_listens_on_the_loopback_address_alone(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    bound = {
+        c.laddr.ip
+        for c in psutil.net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN
+        and c.laddr
+        and c.laddr.port in (real_spec.port, real_spec.pool_port)
+    }
+    assert bound == {"127.0.0.1"}
+
+
+def test_a_role_made_later_gets_in_by_both_urls(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute(f"CREATE ROLE later LOGIN PASSWORD '{verifier('later secret')}'")
+        connection.execute("CREATE DATABASE made_later OWNER later")
+    for endpoint in endpoints(real_spec):
+        later = replace(endpoint, user="later", password="later secret", database="made_later")
+        with connect(later) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_prepared_statements_survive_transaction_pooling(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    server = start(real_engine, real_spec)
+    if server.pool_mode != PoolMode.TRANSACTION:
+        pytest.skip(f"session pooling: {server.notes}")
+    with (
+        connect(real_spec.pooled, prepare_threshold=0) as one,
+        connect(real_spec.pooled, prepare_threshold=0) as two,
+    ):
+        backends = set()
+        for number in range(20):
+            for connection in (one, two):
+                row = connection.execute("SELECT pg_backend_pid(), %s::int", (number,)).fetchone()
+                assert row is not None
+                backends.add(row[0])
+                assert row[1] == number
+    assert len(backends) == 1, "two clients take turns on one server connection"
+
+
+def test_psql_opens_the_database(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    argv = [*real_engine.psql_argv(real_spec.name), "-Atc", "SELECT current_database()"]
+    assert real_spec.password not in " ".join(argv)
+    result = subprocess.run(
+        argv,
+        env={**os.environ, "PGPASSWORD": real_spec.password},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout.strip(), result.stderr) == ("main", "")
+
+
+def test_no_secret_shows_in_argv_environment_labels_or_logs(
+    real_engine: Engine, real_spec: Spec, home: Path
+) -> None:
+    """Looked for at every step of a fresh start, at a restart, and in the logs."""
+    spec = replace(real_spec, reaper="while :; do sleep 1; done")
+    secrets = [spec.password, spec.pooler_password, "SCRAM-SHA-256$"]
+
+    def look() -> None:
+        seen = _process_words()
+        seen += [json.dumps(item) for _, item in world.docker_objects(spec.name)]
+        for secret in secrets:
+            assert not [text for text in seen if secret in text]
+
+    for _ in real_engine.start(spec):
+        look()
+    real_engine.stop(spec.name)
+    for _ in real_engine.start(spec):
+        look()
+    with pytest.raises(psycopg.OperationalError):
+        connect(replace(spec.pooled, password="wrong"))
+    written = [line.text for line in real_engine.logs(spec.name, tail=10_000, follow=False)]
+    assert not [text for text in written for secret in secrets if secret in text]
+    _assert_private(spec, home, secrets)
+
+
+def _process_words() -> list[str]:
+    texts = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if process.pid != os.getpid():
+                words += process.environ().values()
+        except psutil.Error:
+            continue
+        texts.append("\0".join(words))
+    return texts
+
+
+def _assert_private(spec: Spec, home: Path, secrets: list[str]) -> None:
+    """Files that hold a password are their owner's alone."""
+    for path in (home / "instances" / spec.name).rglob("*"):
+        if path.is_file() and "base" not in path.parts and "pg_wal" not in path.parts:
+            text = path.read_bytes()
+            if any(secret.encode() in text for secret in secrets):
+                assert path.stat().st_mode & 0o077 == 0, path

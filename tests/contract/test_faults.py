@@ -1,0 +1,186 @@
+"""Servers that die, ports that are taken, data that does not fit, a devdb that is killed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import world
+
+from devdb.engines import Engine
+from devdb.errors import DataMismatch, PortInUse, StartFailed
+from devdb.model import PartState, Server, Spec, Step
+from devdb.postgres import connect
+
+
+def start(engine: Engine, spec: Spec) -> Server:
+    server = list(engine.start(spec))[-1].server
+    assert server is not None
+    return server
+
+
+def kill(engine: Engine, spec: Spec, part: str) -> None:
+    """SIGKILL one server of the instance, from outside."""
+    if engine.name == "docker":
+        container = world.container(spec.name, part)
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        return
+    server = engine.find(spec.name)
+    assert server is not None
+    detail = server.part(part).detail
+    assert detail.startswith("pid "), detail
+    process = psutil.Process(int(detail.split()[1]))
+    process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("part", ["postgres", "pgbouncer"])
+def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
+    real_engine: Engine, real_spec: Spec, part: str
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    kill(real_engine, real_spec, part)
+
+    def dead() -> bool:
+        server = real_engine.find(real_spec.name)
+        return server is not None and server.part(part).state == PartState.DEAD
+
+    world.eventually(dead, f"{part} found dead")
+    other = {"postgres": "pgbouncer", "pgbouncer": "postgres"}[part]
+    found = real_engine.find(real_spec.name)
+    assert found is not None
+    assert found.part(other).state == PartState.RUNNING
+    assert not found.running
+
+    assert start(real_engine, real_spec).running
+    for endpoint in (real_spec.direct, real_spec.pooled):
+        with connect(endpoint) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_both_servers_killed_at_once_start_again(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    kill(real_engine, real_spec, "pgbouncer")
+    kill(real_engine, real_spec, "postgres")
+    assert start(real_engine, real_spec).running
+
+
+@pytest.mark.parametrize("which", ["port", "pool_port"])
+def test_a_port_somebody_else_holds_is_said_with_its_owner(
+    real_engine: Engine, real_spec: Spec, home: Path, which: str
+) -> None:
+    port = getattr(real_spec, which)
+    with _listening(port), pytest.raises(PortInUse) as caught:
+        start(real_engine, real_spec)
+    assert str(port) in caught.value.message
+    assert str(psutil.Process().pid) in caught.value.message
+    assert caught.value.hint
+    assert real_engine.find(real_spec.name) is None
+    marker = str(home / "instances" / real_spec.name / "marker.json")
+    assert world.traces(real_spec.name, home) == [marker]
+
+
+def test_a_port_taken_while_it_was_stopped_costs_no_data(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    real_engine.stop(real_spec.name)
+    with _listening(real_spec.port), pytest.raises(PortInUse):
+        start(real_engine, real_spec)
+    with _listening(real_spec.pool_port), pytest.raises(PortInUse):
+        start(real_engine, real_spec)
+    start(real_engine, real_spec)
+    with connect(real_spec.pooled) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_port_of_another_instance_is_in_use(
+    real_engine: Engine, real_spec: Spec, new_spec: Callable[..., Spec]
+) -> None:
+    start(real_engine, real_spec)
+    second = new_spec(real_engine, port=real_spec.port)
+    with pytest.raises(PortInUse) as caught:
+        start(real_engine, second)
+    assert str(real_spec.port) in caught.value.message
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[None]:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        yield
+
+
+def test_data_of_another_major_is_never_started(real_engine: Engine, real_spec: Spec) -> None:
+    server = start(real_engine, real_spec)
+    version = server.part("postgres").version
+    assert version is not None
+    major = int(version.split(".")[0])
+    real_engine.stop(real_spec.name)
+    with pytest.raises(DataMismatch) as caught:
+        start(real_engine, replace(real_spec, major=major - 1))
+    assert str(major) in caught.value.message
+    assert str(major - 1) in caught.value.message
+    start(real_engine, replace(real_spec, major=major))
+
+
+def test_a_setting_postgres_refuses_ends_in_its_own_words(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    with pytest.raises(StartFailed) as caught:
+        start(real_engine, replace(real_spec, settings=(("shared_buffers", "lots"),)))
+    assert "shared_buffers" in caught.value.message
+    assert start(real_engine, real_spec).running
+
+
+KILLED = """
+import os, signal, sys
+from devdb import engines, marker
+spec = marker.load(sys.argv[2])
+for progress in engines.get(sys.argv[1]).start(spec):
+    if progress.step == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("step", [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN])
+def test_devdb_killed_in_a_fresh_start_leaves_nothing_that_a_start_cannot_take_up(
+    engine: Engine, spec: Spec, step: Step, home: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, engine.name, spec.name, step.value]
+    assert subprocess.run(command, capture_output=True).returncode in (-signal.SIGKILL, 0)
+    before = world.processes(spec.name, home)
+    server = start(engine, spec)
+    assert server.running
+    if engine.name != "fake":
+        with connect(spec.pooled) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    survivors = {p.pid for p in before} & {p.pid for p in world.processes(spec.name, home)}
+    parts = " ".join(part.detail for part in server.parts)
+    for process in survivors:
+        ancestors = {process, *(p.pid for p in psutil.Process(process).parents())}
+        assert any(f"pid {pid}" in parts for pid in ancestors), "an orphan of the killed start"
+
+
+@pytest.mark.parametrize("step", [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN])
+def test_what_a_killed_start_left_is_destroyed_without_another_start(
+    engine: Engine, spec: Spec, step: Step, home: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, engine.name, spec.name, step.value]
+    assert subprocess.run(command, capture_output=True).returncode in (-signal.SIGKILL, 0)
+    engine.stop(spec.name, destroy=True)
+    marker = str(home / "instances" / spec.name / "marker.json")
+    assert world.traces(spec.name, home) == [marker]

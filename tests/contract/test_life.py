@@ -1,0 +1,287 @@
+"""What every engine promises about starting, finding, stopping and removing an instance."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import world
+from world import NewSpec
+
+from devdb.engines import Engine
+from devdb.model import Endpoint, PartState, PoolMode, Progress, Server, Spec, Step
+from devdb.postgres import connect
+
+HEARTBEAT = 0.3
+SLACK = 3
+"""A loaded machine may take this many times as long between two heartbeats."""
+
+
+def start(engine: Engine, spec: Spec) -> Server:
+    """Start to the end; the Server that READY carries."""
+    server = list(engine.start(spec))[-1].server
+    assert server is not None
+    return server
+
+
+def query(endpoint: Endpoint, sql: str) -> str:
+    with connect(endpoint) as connection:
+        row = connection.execute(sql).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_start_reports_its_steps_in_order_and_ends_ready(engine: Engine, spec: Spec) -> None:
+    progress = list(engine.start(spec))
+
+    order = [list(Step).index(p.step) for p in progress]
+    assert order == sorted(order)
+    assert {Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER} <= {p.step for p in progress}
+    assert [p.step for p in progress].count(Step.READY) == 1
+    server = progress[-1].server
+    assert server is not None
+    assert (server.name, server.engine) == (spec.name, engine.name)
+    assert server.running
+    assert server.location
+    for part in ("postgres", "pgbouncer"):
+        assert server.part(part).version
+        assert server.part(part).started is not None
+
+
+def test_start_yields_heartbeats(engine: Engine, spec: Spec) -> None:
+    gaps, last = [], time.monotonic()
+    for _ in engine.start(spec):
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+    assert max(gaps) <= HEARTBEAT * SLACK
+
+
+def test_a_second_start_attaches(engine: Engine, spec: Spec) -> None:
+    first = start(engine, spec)
+    begun = time.monotonic()
+    second = start(engine, spec)
+    assert time.monotonic() - begun < 3
+    for part in ("postgres", "pgbouncer"):
+        assert second.part(part).started == first.part(part).started
+
+
+def test_cancelling_an_attach_leaves_the_instance_running(engine: Engine, spec: Spec) -> None:
+    start(engine, spec)
+    attaching = engine.start(spec)
+    next(iter(attaching))
+    _close(attaching)
+    found = engine.find(spec.name)
+    assert found is not None
+    assert found.running
+
+
+def test_find_and_list_know_it_while_it_lives(engine: Engine, spec: Spec) -> None:
+    assert engine.find(spec.name) is None
+    started = start(engine, spec)
+
+    found = engine.find(spec.name)
+    assert found is not None
+    assert found.running
+    assert found.location == started.location
+    assert found.pool_mode == started.pool_mode
+    assert [(p.name, p.version, p.started) for p in found.parts] == [
+        (p.name, p.version, p.started) for p in started.parts
+    ]
+    assert spec.name in [server.name for server in engine.list()]
+
+    engine.stop(spec.name)
+    found = engine.find(spec.name)
+    assert found is not None
+    assert found.stopped
+    assert found.part("postgres").state == PartState.STOPPED
+    assert spec.name in [server.name for server in engine.list()]
+
+    engine.stop(spec.name, destroy=True)
+    assert engine.find(spec.name) is None
+    assert spec.name not in [server.name for server in engine.list()]
+
+
+def test_stop_and_destroy_are_no_ops_when_nothing_is_there(engine: Engine, spec: Spec) -> None:
+    engine.stop(spec.name)
+    engine.stop(spec.name, destroy=True)
+    engine.stop("test-never-heard-of")
+    assert engine.find(spec.name) is None
+
+
+def test_an_instance_whose_marker_is_lost_is_listed(engine: Engine, home: Path, spec: Spec) -> None:
+    start(engine, spec)
+    (home / "instances" / spec.name / "marker.json").unlink()
+    assert spec.name in [server.name for server in engine.list()]
+    engine.stop(spec.name, destroy=True)
+    assert world.traces(spec.name, home) == []
+
+
+def test_stop_keeps_the_data(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    real_engine.stop(real_spec.name)
+    assert not world.listening(real_spec.port)
+    assert not world.listening(real_spec.pool_port)
+
+    start(real_engine, real_spec)
+    assert query(real_spec.direct, "SELECT answer FROM kept") == "42"
+    assert query(real_spec.pooled, "SELECT answer FROM kept") == "42"
+
+
+def test_destroy_removes_the_data(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE gone ()")
+    real_engine.stop(real_spec.name, destroy=True)
+    start(real_engine, real_spec)
+    assert query(real_spec.direct, "SELECT to_regclass('gone') IS NULL") == "True"
+
+
+FRESH_STEPS = [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER]
+
+
+@pytest.mark.parametrize("step", FRESH_STEPS)
+def test_cancelling_a_fresh_start_undoes_it(
+    engine: Engine, home: Path, spec: Spec, step: Step
+) -> None:
+    starting = engine.start(spec)
+    for progress in starting:
+        if progress.step == step:
+            break
+    _close(starting)
+    assert engine.find(spec.name) is None
+    marker = str(home / "instances" / spec.name / "marker.json")
+    assert world.traces(spec.name, home) == [marker]
+    start(engine, spec)
+
+
+@pytest.mark.parametrize("step", FRESH_STEPS)
+def test_cancelling_a_restart_keeps_the_data(
+    real_engine: Engine, real_spec: Spec, step: Step
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    real_engine.stop(real_spec.name)
+
+    starting = real_engine.start(real_spec)
+    for progress in starting:
+        if progress.step == step:
+            break
+    _close(starting)
+    start(real_engine, real_spec)
+    assert query(real_spec.direct, "SELECT answer FROM kept") == "42"
+
+
+def _close(progress: object) -> None:
+    assert hasattr(progress, "close"), "start() is a generator"
+    progress.close()
+
+
+def test_changed_settings_and_ports_take_effect(
+    real_engine: Engine, real_spec: Spec, free_port: Callable[[], int]
+) -> None:
+    start(real_engine, real_spec)
+    with connect(real_spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    changed = replace(
+        real_spec,
+        port=free_port(),
+        pool_port=free_port(),
+        pool_mode=PoolMode.SESSION,
+        settings=(("work_mem", "7MB"),),
+    )
+    server = start(real_engine, changed)
+
+    assert server.pool_mode == PoolMode.SESSION
+    assert query(changed.direct, "SELECT answer FROM kept") == "42"
+    assert query(changed.pooled, "SHOW work_mem") == "7MB"
+    assert not world.listening(real_spec.port)
+    assert not world.listening(real_spec.pool_port)
+
+
+def test_a_changed_pooler_leaves_postgres_running(real_engine: Engine, real_spec: Spec) -> None:
+    first = start(real_engine, real_spec)
+    second = start(real_engine, replace(real_spec, pool_mode=PoolMode.SESSION))
+    assert second.pool_mode == PoolMode.SESSION
+    assert second.part("postgres").started == first.part("postgres").started
+
+
+def test_logs_have_lines_of_both_servers(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    lines = list(real_engine.logs(real_spec.name, tail=1000, follow=False))
+    assert {"postgres", "pgbouncer"} <= {line.part for line in lines}
+    assert any("ready to accept connections" in line.text for line in lines)
+    assert len(list(real_engine.logs(real_spec.name, tail=1, follow=False))) <= 3
+
+
+def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    seen: list[str] = []
+    done = threading.Event()
+
+    def follow() -> None:
+        for line in real_engine.logs(real_spec.name, tail=0, follow=True):
+            seen.append(line.text)
+            if "no_such_table" in line.text:
+                break
+        done.set()
+
+    reader = threading.Thread(target=follow, daemon=True)
+    reader.start()
+
+    def provoke() -> bool:
+        with connect(real_spec.direct) as connection, pytest.raises(Exception, match="no_such"):
+            connection.execute("SELECT FROM no_such_table")
+        return done.wait(0.2)
+
+    world.eventually(provoke, "a followed log line")
+    reader.join()
+
+
+REAPER = """
+until psql -Atqc 'CREATE TABLE reaper_was_here (pooler text)'; do sleep 0.1; done
+version=$(psql -Atqc 'SHOW VERSION' -h "$DEVDB_POOLER_HOST" -p "$DEVDB_POOLER_PORT" \
+    -U "$DEVDB_POOLER_USER" -d pgbouncer)
+psql -Atqc "INSERT INTO reaper_was_here VALUES ('$version')"
+while :; do sleep 1; done
+"""
+
+
+def test_the_reaper_runs_with_both_logins_and_ends_with_the_instance(
+    real_engine: Engine, new_spec: NewSpec, home: Path
+) -> None:
+    spec = new_spec(real_engine, reaper=REAPER)
+    start(real_engine, spec)
+
+    def pooler_version() -> str:
+        with connect(spec.direct, database="postgres") as connection:
+            known = connection.execute("SELECT to_regclass('reaper_was_here')").fetchone()
+            if known is None or known[0] is None:
+                return ""
+            row = connection.execute("SELECT pooler FROM reaper_was_here").fetchone()
+            return str(row[0]) if row else ""
+
+    assert "PgBouncer" in world.eventually(pooler_version, "the reaper's row")
+    found = real_engine.find(spec.name)
+    assert found is not None
+    assert found.part("reaper").state == PartState.RUNNING
+
+    real_engine.stop(spec.name)
+    assert world.processes(spec.name, home) == []
+    found = real_engine.find(spec.name)
+    assert found is not None
+    assert found.stopped
+
+
+def test_progress_of_an_attach_is_short(engine: Engine, spec: Spec) -> None:
+    start(engine, spec)
+    progress: list[Progress] = list(engine.start(spec))
+    assert progress[-1].step == Step.READY
+    assert Step.PULL not in {p.step for p in progress}

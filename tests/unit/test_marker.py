@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import stat
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from devdb import marker, paths
+from devdb.errors import DevdbError, TimedOut
+from devdb.model import PoolMode, Spec
+
+SPEC = Spec(
+    name="shop",
+    project=Path("/projects/shop"),
+    engine="native",
+    port=15432,
+    pool_port=16543,
+    password="s3cret",
+    created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    pool_mode=PoolMode.SESSION,
+    major=17,
+    settings=(("work_mem", "64MB"),),
+)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVDB_DATA_DIR", str(tmp_path / "data"))
+
+
+def test_what_was_saved_is_loaded() -> None:
+    marker.save(SPEC)
+    assert marker.load("shop") == SPEC
+    assert marker.every() == [SPEC]
+
+
+def test_only_the_owner_can_read_it() -> None:
+    marker.save(SPEC)
+    path = paths.instance_dir("shop") / "marker.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_reaper_is_not_saved() -> None:
+    marker.save(replace(SPEC, reaper="psql"))
+    assert marker.load("shop") == SPEC
+
+
+def test_absent_is_none_and_deleting_it_again_is_no_error() -> None:
+    assert marker.load("shop") is None
+    marker.save(SPEC)
+    marker.delete("shop")
+    marker.delete("shop")
+    assert marker.every() == []
+    assert not paths.instance_dir("shop").exists()
+
+
+def test_deleting_leaves_an_engines_data_alone() -> None:
+    marker.save(SPEC)
+    data = paths.instance_dir("shop") / "data"
+    data.mkdir()
+    marker.delete("shop")
+    assert data.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1}'])
+def test_a_damaged_marker_is_an_error_with_a_way_out(text: str) -> None:
+    marker.save(SPEC)
+    (paths.instance_dir("shop") / "marker.json").write_text(text)
+    with pytest.raises(DevdbError) as error:
+        marker.load("shop")
+    assert "marker.json" in error.value.hint
+
+
+def test_a_marker_with_more_in_it_is_from_a_newer_devdb() -> None:
+    marker.save(SPEC)
+    path = paths.instance_dir("shop") / "marker.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "colour": "blue"}))
+    with pytest.raises(DevdbError, match="colour"):
+        marker.load("shop")
+
+
+def test_the_lock_is_held_by_one_and_given_back() -> None:
+    refused: list[TimedOut] = []
+
+    def other() -> None:
+        try:
+            with marker.locked("shop", timeout=0.1):
+                pass
+        except TimedOut as error:
+            refused.append(error)
+
+    with marker.locked("shop", timeout=1):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert refused
+    with marker.locked("shop", timeout=1):
+        pass
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "s3cret" not in repr(SPEC)
+    assert "s3cret" not in repr(SPEC.direct)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from devdb.errors import PortInUse
+from devdb.model import Spec
+from devdb.workspace import ports
+
+SPEC = Spec(
+    name="shop",
+    project=None,
+    engine="native",
+    port=ports.FIRST_DIRECT,
+    pool_port=ports.FIRST_POOLED,
+    password="x",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_stopped_instance_keeps_its_ports() -> None:
+    direct, pooled = ports.choose((None, None), [SPEC])
+    assert direct > SPEC.port
+    assert pooled > SPEC.pool_port
+    assert direct - ports.FIRST_DIRECT == pooled - ports.FIRST_POOLED
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    free = _free()
+    assert ports.choose((free, None), [])[0] == free
+
+
+def test_a_port_of_another_instance_is_refused_by_its_name() -> None:
+    with pytest.raises(PortInUse, match="shop"):
+        ports.choose((SPEC.port, None), [SPEC])
+    with pytest.raises(PortInUse, match="shop"):
+        ports.choose((None, SPEC.port), [SPEC])
+
+
+def test_a_taken_port_is_refused_by_its_owner(listener: int) -> None:
+    with pytest.raises(PortInUse, match=str(os.getpid())) as error:
+        ports.refuse_if_taken(listener, [])
+    assert error.value.exit_code == 5
+    assert not ports.is_free(listener)
+    assert ports.answers(listener)
+
+
+def test_skip_gives_the_next_pair() -> None:
+    first = ports.choose((None, None), [])
+    assert ports.choose((None, None), [], skip=1) > first
+
+
+def test_the_two_ports_of_one_instance_never_meet() -> None:
+    taken = replace(SPEC, port=1, pool_port=2)
+    direct, pooled = ports.choose((None, ports.FIRST_DIRECT), [taken])
+    assert direct != pooled
+
+
+def _free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port

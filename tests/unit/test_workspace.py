@@ -1,0 +1,168 @@
+"""The use cases over the fake engine: what they do with names, markers and ports."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from devdb import marker, workspace
+from devdb.config import Settings
+from devdb.engines.fake import FakeEngine
+from devdb.errors import DataMismatch, NotFound, PortInUse
+from devdb.model import Progress, Spec, Step
+from devdb.workspace import Outcome, Ready, State
+
+FAKE = Settings(engine="fake")
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVDB_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    path = tmp_path / "shop"
+    path.mkdir()
+    return path
+
+
+def start(project: Path, settings: Settings = FAKE, name: str | None = None) -> Ready:
+    *_, last = workspace.up(settings, project, workspace.resolve(name, project))
+    assert isinstance(last, Ready)
+    return last
+
+
+def test_up_creates_then_attaches_then_starts(project: Path) -> None:
+    created = start(project)
+    assert created.outcome is Outcome.CREATED
+    assert start(project).outcome is Outcome.ATTACHED
+    assert workspace.down(created.instance.spec)
+    assert not workspace.down(created.instance.spec)
+    again = start(project)
+    assert again.outcome is Outcome.STARTED
+    assert again.instance.spec == created.instance.spec
+
+
+def test_the_steps_come_in_their_order(project: Path) -> None:
+    steps = [p.step for p in workspace.up(FAKE, project, "shop") if isinstance(p, Progress)]
+    assert steps == sorted(steps, key=list(Step).index)
+    assert steps[-1] is Step.READY
+
+
+def test_remove_leaves_nothing(project: Path) -> None:
+    spec = start(project).instance.spec
+    workspace.remove(spec)
+    assert workspace.every() == []
+    with pytest.raises(NotFound):
+        workspace.resolve_existing(None, project)
+
+
+def test_two_projects_with_one_directory_name_get_two_instances(tmp_path: Path) -> None:
+    for parent in ("a", "b"):
+        (tmp_path / parent / "shop").mkdir(parents=True)
+    first = start(tmp_path / "a" / "shop").instance.spec
+    second = start(tmp_path / "b" / "shop").instance.spec
+    assert first.name == "shop"
+    assert second.name.startswith("shop-")
+    assert {first.port, first.pool_port}.isdisjoint({second.port, second.pool_port})
+    assert workspace.resolve(None, tmp_path / "b" / "shop") == second.name
+
+
+def test_a_vanished_project_is_said_and_can_be_adopted(tmp_path: Path, project: Path) -> None:
+    start(project)
+    shutil.rmtree(project)
+    heir = tmp_path / "elsewhere" / "shop"
+    heir.mkdir(parents=True)
+    with pytest.raises(workspace.Gone, match="gone"):
+        workspace.resolve(None, heir)
+    adopted = start(heir, name="shop")
+    assert adopted.instance.spec.project == heir
+    assert workspace.resolve(None, heir) == "shop"
+
+
+def test_a_cancelled_new_instance_leaves_nothing(project: Path) -> None:
+    stream = workspace.up(FAKE, project, "shop")
+    for item in stream:
+        if isinstance(item, Progress) and item.step is Step.POSTGRES:
+            break
+    stream.close()  # type: ignore[attr-defined]
+    assert marker.load("shop") is None
+    assert FakeEngine().find("shop") is None
+
+
+def test_a_cancelled_restart_keeps_the_instance(project: Path) -> None:
+    spec = start(project).instance.spec
+    workspace.down(spec)
+    stream = workspace.up(FAKE, project, "shop")
+    next(stream)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert marker.load("shop") == spec
+    assert workspace.find(spec).state is State.STOPPED
+
+
+def test_ten_at_once_make_one_instance(project: Path) -> None:
+    results: list[Ready] = []
+    threads = [threading.Thread(target=lambda: results.append(start(project))) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(r.outcome for r in results) == ["attached"] * 9 + ["created"]
+    assert len(workspace.every()) == 1
+
+
+def test_what_may_change_changes_and_is_said(project: Path) -> None:
+    start(project)
+    ready = start(project, Settings(engine="fake", max_connections=50, port=19999))
+    assert ready.outcome is Outcome.STARTED
+    assert ready.instance.spec.port == 19999
+    assert ready.instance.spec.settings == (("max_connections", "50"),)
+    assert any("15432 -> 19999" in change for change in ready.changes) or ready.changes
+    assert marker.load("shop") == ready.instance.spec
+
+
+def test_another_major_or_engine_is_refused(project: Path) -> None:
+    start(project)
+    with pytest.raises(DataMismatch, match="18"):
+        start(project, Settings(engine="fake", pg=17))
+    with pytest.raises(DataMismatch, match="fake"):
+        start(project, Settings(engine="native"))
+
+
+def test_a_port_of_a_stopped_instance_is_not_given_away(tmp_path: Path, project: Path) -> None:
+    spec = start(project).instance.spec
+    workspace.down(spec)
+    with pytest.raises(PortInUse, match="shop"):
+        start(tmp_path, Settings(engine="fake", port=spec.port), name="other")
+    assert marker.load("other") is None
+
+
+def test_globs_select_and_a_miss_lists_what_there_is(project: Path) -> None:
+    for name in ("shop", "shop-2", "blog"):
+        start(project, name=name)
+    assert [spec.name for spec in workspace.matching(["shop*"])] == ["shop", "shop-2"]
+    with pytest.raises(NotFound) as error:
+        workspace.matching(["nope"])
+    assert "blog" in error.value.hint
+
+
+def test_a_dead_part_makes_it_degraded_and_up_repairs(project: Path) -> None:
+    spec = start(project).instance.spec
+    FakeEngine().kill(spec.name, "pgbouncer")
+    assert workspace.find(spec).state is State.DEGRADED
+    assert start(project).outcome is Outcome.STARTED
+    assert workspace.find(spec).state is State.RUNNING
+
+
+def test_removal_says_what_would_go(project: Path) -> None:
+    spec: Spec = start(project).instance.spec
+    workspace.down(spec)
+    removal = workspace.removal(spec)
+    assert removal.state is State.STOPPED
+    assert removal.databases is None
+    assert "shop" in removal.location

@@ -1,0 +1,124 @@
+"""What an instance has in the world, asked without devdb's own code: for before and after."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devdb.model import Spec
+
+NewSpec = Callable[..., Spec]
+"""The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
+
+
+def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) -> Any:
+    """The first true value of `condition`; fails past `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def traces(name: str, home: Path) -> list[str]:
+    """Everything that exists of the instance: processes, Docker objects, files."""
+    return [
+        *(f"process {p.pid} {p.name()}" for p in processes(name, home)),
+        *(f"{kind} {item['Name']}" for kind, item in docker_objects(name)),
+        *(str(path) for path in (home / "instances").glob(f"{name}/**/*")),
+    ]
+
+
+def processes(name: str, home: Path) -> list[psutil.Process]:
+    """The processes that run in, or were started with, a path of the instance's directory.
+
+    Children that rewrite their title and environment (Postgres backends) are known by their
+    working directory. This process and its ancestors are never meant.
+    """
+    directory = str(home / "instances" / name)
+    mine = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    return [p for p in psutil.process_iter() if p.pid not in mine and _belongs(p, directory)]
+
+
+def _belongs(process: psutil.Process, directory: str) -> bool:
+    try:
+        words = [*process.cmdline(), process.cwd(), *process.environ().values()]
+    except psutil.Error:
+        return False
+    return any(directory in word for word in words)
+
+
+def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and `docker inspect` of every Docker object with a label that has the name in it."""
+    if (docker := shutil.which("docker")) is None:
+        return
+    for kind in ("container", "volume", "network"):
+        command = [docker, kind, "ls", "-q", *(["-a"] if kind == "container" else [])]
+        ids = subprocess.run(command, capture_output=True, text=True).stdout.split()
+        for item in _inspect(docker, kind, ids):
+            labels = item.get("Labels") or item.get("Config", {}).get("Labels") or {}
+            if name in labels.values() or name in item["Name"]:
+                yield kind, item
+
+
+def _inspect(docker: str, kind: str, ids: list[str]) -> list[dict[str, Any]]:
+    # Another test's object may vanish between the listing and this; the rest is still printed.
+    if not ids:
+        return []
+    command = [docker, kind, "inspect", *ids]
+    text = subprocess.run(command, capture_output=True, text=True).stdout or "[]"
+    items: list[dict[str, Any]] = json.loads(text)
+    return items
+
+
+def container(name: str, part: str) -> str:
+    """The id of the instance's container for that part."""
+    found = [
+        item["Id"]
+        for kind, item in docker_objects(name)
+        if kind == "container"
+        and (part in item["Config"]["Labels"].values() or item["Name"].endswith(part))
+    ]
+    assert len(found) == 1, f"{len(found)} containers are the {part} of {name}"
+    return str(found[0])
+
+
+def free_port(taken: set[int]) -> int:
+    """A port nobody listens on, not handed out before in this session, off the ephemeral range.
+
+    `DEVDB_TEST_PORTS=21000-21999` says where to look.
+    """
+    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    offset = os.getpid() * 37 % (last - first)
+    for step in range(last - first):
+        port = first + (offset + step) % (last - first)
+        if port not in taken and _is_free(port):
+            taken.add(port)
+            return port
+    raise AssertionError(f"no free port between {first} and {last}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def listening(port: int) -> bool:
+    """Whether somebody accepts connections on that port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
