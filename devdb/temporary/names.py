@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 from devdb.errors import UsageError
@@ -25,7 +24,7 @@ _ADJECTIVES = """
     light lively lucky mellow merry mild mint neat nimble noble olive plain polite proud quick
     quiet rapid rosy royal rustic sharp shiny silent silver sleek smooth snowy solid spry steady
     still sunny swift tidy tiny violet vivid warm wise witty young zesty
-""".split()  # noqa: SIM905 # words are read better without quotes and commas
+""".split()  # words are read better without quotes and commas
 _NOUNS = """
     acorn alder aspen badger basil bay beaver birch bison brook canyon cedar cliff clover comet
     coral cove crane creek dune eagle elm ember falcon fern finch fjord forest fox garden geyser
@@ -34,11 +33,13 @@ _NOUNS = """
     palm panda pebble petal pine plover pond poppy prairie puffin quail rain raven reef ridge
     river robin sage salmon seal shore spruce stone stork summit swan thyme trout tulip valley
     walnut willow wren yarrow
-""".split()  # noqa: SIM905
+""".split()
 
 
 def invent(*, crowded: bool = False) -> str:
     """A name that is easy to read, say and type; `crowded`: one that is surely not taken yet."""
+    import random  # 4 ms that only `devdb temp` needs
+
     name = f"temp_{random.choice(_ADJECTIVES)}_{random.choice(_NOUNS)}"  # noqa: S311 # no secret
     return f"{name}_{random.getrandbits(32):08x}" if crowded else name
 

@@ -8,20 +8,19 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from inside import Inside, login, until
+from inside import Inside, login
 
 from devdb import postgres, temporary
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
-SOON = timedelta(seconds=2)
 
 
 def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside) -> None:
-    made = temporary.create(spec, ttl=SOON)
+    made = temporary.create(spec, ttl=HOUR)
     idle = postgres.connect(made.pooled, prepare_threshold=None)
     assert login(made.direct) == login(made.pooled) == "in"
-    until(lambda: inside.sql("SELECT now() > %s", made.expires) == [True])
+    inside.expire(made.name)
     assert "password authentication failed" in login(made.direct)
     assert "authentication failed" in login(made.pooled)
     assert idle.execute("SELECT 1").fetchone() == (1,)  # what is open is the reaper's to end
@@ -34,7 +33,7 @@ def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside)
 
 
 def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Inside) -> None:
-    short, long = (temporary.create(spec, ttl=ttl) for ttl in (SOON, HOUR))
+    short, long = (temporary.create(spec, ttl=HOUR) for _ in range(2))
     sessions = [
         postgres.connect(endpoint, prepare_threshold=None)
         for endpoint in (short.direct, short.direct, short.pooled, short.pooled)
@@ -43,7 +42,7 @@ def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Insid
     sessions[0].execute("CREATE TABLE t (a int)")
     sessions[2].execute("BEGIN")
     sessions[2].execute("SELECT 1")
-    until(lambda: inside.sql("SELECT now() > %s", short.expires) == [True])
+    inside.expire(short.name)
     assert temporary.reap(spec) == [short.name]
     for session in sessions:
         with pytest.raises(psycopg.OperationalError):
@@ -70,17 +69,15 @@ def test_a_pooled_client_of_a_name_made_anew_gets_in_within_a_second(spec: Spec)
 def test_a_database_of_somebodys_own_is_never_touched(spec: Spec, inside: Inside) -> None:
     """Also when it bears the name of a temporary one that was dropped by hand."""
     names = {
-        "by name": temporary.create(spec, ttl=SOON).name,
-        "by owner": temporary.create(spec, ttl=SOON).name,
-        "renamed": temporary.create(spec, ttl=SOON).name,
+        case: temporary.create(spec, ttl=HOUR).name for case in ("by name", "by owner", "renamed")
     }
+    inside.expire(*names.values())
     inside.sql(f'DROP DATABASE "{names["by name"]}"')
     inside.sql(f'CREATE DATABASE "{names["by name"]}"')
     inside.sql(f'ALTER DATABASE "{names["by owner"]}" OWNER TO devdb')
     inside.sql(f'ALTER DATABASE "{names["renamed"]}" RENAME TO kept_by_hand')
     inside.sql("CREATE DATABASE temp_like_ours")
     mine = {names["by name"], names["by owner"], "kept_by_hand", "temp_like_ours"}
-    time.sleep(SOON.total_seconds())
     temporary.reap(spec)
     temporary.reap(spec)
     try:
@@ -100,20 +97,20 @@ def test_a_database_of_somebodys_own_is_never_touched(spec: Spec, inside: Inside
 def test_an_entry_whose_database_was_dropped_by_hand_goes(
     spec: Spec, inside: Inside, expired: bool
 ) -> None:
-    made = temporary.create(spec, ttl=SOON if expired else HOUR)
+    made = temporary.create(spec, ttl=HOUR)
+    if expired:
+        inside.expire(made.name)
     inside.sql(f'DROP DATABASE "{made.name}"')
     assert temporary.every(spec) == []
-    if expired:
-        time.sleep(SOON.total_seconds())
     temporary.reap(spec)
     assert inside.entries() == {}
     inside.assert_tidy()
 
 
 def test_what_has_no_entry_stays_but_lets_nobody_in(spec: Spec, inside: Inside) -> None:
-    made = temporary.create(spec, ttl=SOON)
+    made = temporary.create(spec, ttl=HOUR)
+    inside.expire(made.name)
     inside.sql("DELETE FROM devdb.temporary")
-    time.sleep(SOON.total_seconds())
     temporary.reap(spec)
     assert made.name in inside.databases()
     assert login(made.direct) != "in"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from inside import Inside, login
@@ -9,8 +11,6 @@ from inside import Inside, login
 from devdb import postgres, temporary
 from devdb.model import Spec
 from devdb.temporary import TemporaryDatabase
-
-from datetime import timedelta
 
 HOUR = timedelta(hours=1)
 REJECTED = "pg_hba.conf rejects connection"

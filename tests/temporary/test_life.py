@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 import pytest
-from inside import Inside, login, until
+from inside import Inside, login
 
 from devdb import postgres, temporary
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, UsageError
@@ -13,7 +12,6 @@ from devdb.model import Spec
 from devdb.temporary import State
 
 HOUR = timedelta(hours=1)
-SECOND = timedelta(seconds=1)
 
 
 def test_a_new_one_lets_its_role_in_by_both_urls(spec: Spec) -> None:
@@ -95,9 +93,9 @@ def test_a_name_of_ones_own_is_taken_once(spec: Spec, inside: Inside) -> None:
     assert login(temporary.every(spec)[0].pooled) == "in"
 
 
-def test_the_name_of_an_expired_one_is_free(spec: Spec) -> None:
-    old = temporary.create(spec, ttl=SECOND, name="again")
-    until(lambda: temporary.every(spec)[0].state == State.EXPIRED)
+def test_the_name_of_an_expired_one_is_free(spec: Spec, inside: Inside) -> None:
+    old = temporary.create(spec, ttl=HOUR, name="again")
+    inside.expire("again")
     new = temporary.create(spec, ttl=HOUR, name="again")
     assert new.direct.password != old.direct.password
     assert login(new.direct) == login(new.pooled) == "in"
@@ -116,14 +114,15 @@ def test_extend_counts_from_now_and_can_shorten(spec: Spec, inside: Inside) -> N
 
 
 def test_claim_keeps_data_and_password_for_good(spec: Spec, inside: Inside) -> None:
-    made = temporary.create(spec, ttl=timedelta(seconds=2))
+    made = temporary.create(spec, ttl=timedelta(seconds=30))
     with postgres.connect(made.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         kept = temporary.claim(spec, made.name)
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert (kept.state, kept.expires, kept.left) == (State.CLAIMED, None, None)
     assert kept.direct == made.direct
-    time.sleep(2.1)
+    [valid] = inside.sql("SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = %s", made.name)
+    assert valid == "infinity"
     assert temporary.reap(spec) == []
     assert login(made.direct) == login(made.pooled) == "in"
     groups = inside.sql(
@@ -142,7 +141,11 @@ def test_claim_under_another_name_ends_the_sessions_and_renames(spec: Spec, insi
     pooled.execute("BEGIN")
     pooled.execute("SELECT answer FROM kept")
     kept = temporary.claim(spec, made.name, "my_app")
-    assert (kept.name, kept.role, kept.direct.password) == ("my_app", "my_app", made.direct.password)
+    assert (kept.name, kept.role, kept.direct.password) == (
+        "my_app",
+        "my_app",
+        made.direct.password,
+    )
     for connection in (direct, pooled):
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
@@ -186,11 +189,11 @@ def test_what_is_claimed_is_dropped_only_when_that_is_meant(spec: Spec, inside: 
     inside.assert_tidy()
 
 
-def test_an_expired_one_is_neither_extended_nor_claimed(spec: Spec) -> None:
-    made = temporary.create(spec, ttl=SECOND)
-    until(lambda: temporary.every(spec)[0].state == State.EXPIRED)
+def test_an_expired_one_is_neither_extended_nor_claimed(spec: Spec, inside: Inside) -> None:
+    made = temporary.create(spec, ttl=HOUR)
+    inside.expire(made.name)
     [found] = temporary.every(spec)
-    assert found.left == timedelta(0)
+    assert (found.state, found.left) == (State.EXPIRED, timedelta(0))
     for use in (temporary.claim, lambda s, n: temporary.extend(s, n, HOUR)):
         with pytest.raises(DevdbError, match="expired"):
             use(spec, made.name)
@@ -226,7 +229,9 @@ def test_drop_leaves_nothing(spec: Spec, inside: Inside) -> None:
 def test_drop_takes_what_its_owner_made_a_template(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
     with postgres.connect(made.direct) as connection:
-        connection.execute(f'ALTER DATABASE "{made.name}" IS_TEMPLATE true CONNECTION LIMIT 0'.encode())
+        connection.execute(
+            f'ALTER DATABASE "{made.name}" IS_TEMPLATE true CONNECTION LIMIT 0'.encode()
+        )
     temporary.drop(spec, [made.name])
     inside.assert_tidy()
 
@@ -250,4 +255,3 @@ def test_no_error_shows_a_password(spec: Spec) -> None:
     made = temporary.create(spec, ttl=HOUR)
     assert made.direct.password not in repr(made)
     assert spec.password not in repr(made)
-

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 
-from devdb import postgres, temporary
+from devdb import pgbouncer, postgres, temporary
 from devdb.model import Endpoint, Spec
-from devdb.temporary import console
 
 
 class Inside:
@@ -37,7 +37,7 @@ class Inside:
     def closed(self) -> list[str]:
         """Databases that let nobody in, and names that PgBouncer has paused."""
         shut = self.sql("SELECT datname FROM pg_database WHERE NOT datallowconn")
-        with postgres.connect(console.endpoint(self.spec), prepare_threshold=None) as connection:
+        with pgbouncer.console(self.spec) as connection:
             cursor = connection.execute("SHOW DATABASES")
             assert cursor.description is not None
             keys = [column.name for column in cursor.description]
@@ -45,6 +45,13 @@ class Inside:
         paused = [row["name"] for row in shown if int(row["paused"])]
         listed = self.sql("SELECT name FROM devdb.closed")
         return sorted(set(shut) - {"template0"} | set(paused) | set(listed))
+
+    def expire(self, *names: str) -> None:
+        """Let them expire now, by the server's clock."""
+        for name in names:
+            temporary.extend(self.spec, name, timedelta(seconds=1))
+        query = "SELECT bool_and(expires < clock_timestamp()) FROM devdb.temporary WHERE name = ANY (%s)"
+        until(lambda: self.sql(query, list(names)) == [True])
 
     def assert_tidy(self) -> None:
         """Whatever is not an entry has left nothing, and every door is as it was."""
