@@ -14,15 +14,14 @@ from devdb.cli import options
 from devdb.cli.here import existing
 from devdb.config import Settings
 from devdb.errors import EngineUnavailable, ExitCode
-from devdb.output import streams
+from devdb.output import envelope, streams
 
 app = options.new_app()
-
-Pooled = Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")]
 
 _URL_EXAMPLES = """\b
 Examples:
   psql "$(devdb url)"
+  devdb url --for sqlalchemy-asyncpg --pooled
   DATABASE_URL="$(devdb url --pooled)" npm run dev
 """
 _PSQL_EXAMPLES = """\b
@@ -36,18 +35,42 @@ Examples:
 @app.command(epilog=_URL_EXAMPLES)
 def url(
     name: options.Name = None,
-    pooled: Pooled = False,
+    pooled: Annotated[bool, typer.Option("--pooled", help="The URL through PgBouncer.")] = False,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="CLIENT",
+            help="As that library reads it: asyncpg, prisma, jdbc, ...",
+            autocompletion=options.clients,
+            show_default=False,
+        ),
+    ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
+    json: options.Json = False,
 ) -> int:
     """Print the direct URL, and nothing else."""
     from devdb.workspace.ports import reachable
 
     spec = existing(name)
-    text = urls.url(spec.pooled if pooled else spec.direct)
-    streams.data(text)
+    endpoint = spec.pooled if pooled else spec.direct
+    text, notes = urls.url(endpoint), tuple[str, ...]()
+    if client is not None:
+        from devdb.urls.spelling import spelling
+
+        spelled = spelling(client, endpoint, pooled=pooled)
+        text, notes = spelled.text, spelled.notes
+    if not json:
+        streams.data(text)
+    for note in notes:
+        streams.narrate(f"note: {note}")
     if copy:
         _copy(text)
-    if not reachable(spec):
+    running = reachable(spec)
+    if json:
+        found = {"name": spec.name, "url": text, "notes": list(notes), "running": running}
+        streams.data(envelope.ok("url", found))
+    if not running:
         streams.narrate(f"warning: '{spec.name}' is not running; devdb up -d -n {spec.name}")
     return ExitCode.OK
 
