@@ -78,8 +78,11 @@ class Attempt:
             self._begin(partial(self._clear, remake, plans)),
             replace(beat, detail="stopping what has changed"),
         )
-        logging_in = begin(partial(login.log_in, self._spec, self._given_up, new=self._unsettled))
         work = {p.part: self._begin(partial(self._bring_up, p, make=p in remake)) for p in todo}
+        started = work.get(labels.POSTGRES) or begin(lambda: None)
+        logging_in = begin(
+            partial(login.log_in, self._spec, started, self._given_up, new=self._unsettled)
+        )
         yield from self._attend_parts(work, plans)
         version = yield from self._until_logged_in(logging_in)
         images.remember(self._postgres.id, labels.POSTGRES, version)

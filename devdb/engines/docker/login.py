@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 from devdb import postgres
 from devdb.engines.docker import labels
+from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.errors import StartFailed, TimedOut
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER, Spec
@@ -24,23 +27,25 @@ PATIENCE = 60.0
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
-def log_in(spec: Spec, given_up: Event, *, new: bool) -> str:
+def log_in(spec: Spec, started: Future[None], given_up: Event, *, new: bool) -> str:
     """Try until both URLs work; the server's version. `new`: the data may not be set up yet.
 
-    Returns an empty string when it is given up.
+    `started` is the start of the Postgres container: a connection that is tried while its network
+    is being made loses a packet, and a second with it. Returns "" when it is given up.
     """
+    import psycopg  # noqa: F401 - takes its 0.2 s while the container starts
+
+    wait([started])
     version = None
-    while not given_up.is_set():
+    while not given_up.wait(_PAUSE):
+        version = version or settle(spec, new=new)
         if version is None:
-            version = settle(spec, new=new)
-        elif postgres.probe(spec.direct) is None:
+            continue
+        direct, pooled = begin(partial(postgres.probe, spec.direct)), postgres.probe(spec.pooled)
+        if direct.result() is None:
             _make_database(spec)
-        elif postgres.probe(spec.pooled) is not None:
+        elif pooled is not None:
             return version
-        else:
-            given_up.wait(_PAUSE)
-        if version is None:
-            given_up.wait(_PAUSE)
     return ""
 
 
