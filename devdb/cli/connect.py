@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from devdb import urls
 from devdb.cli import options
-from devdb.cli.here import existing
-from devdb.config import Settings
+from devdb.cli.here import existing, look_around
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.output import envelope, streams
 
@@ -65,7 +63,7 @@ def url(
     for note in notes:
         streams.narrate(f"note: {note}")
     if copy:
-        _copy(text)
+        copy_to_clipboard(text)
     running = reachable(spec)
     if json:
         found = {"name": spec.name, "url": text, "notes": list(notes), "running": running}
@@ -75,16 +73,19 @@ def url(
     return ExitCode.OK
 
 
-def _copy(text: str) -> None:
-    """Copy it, and say truthfully what became of that."""
+def copy_to_clipboard(text: str, *, quiet: bool = False) -> None:
+    """Copy it, and say truthfully what became of that; a failure is said even when quiet."""
     from devdb import clipboard
 
     if tool := clipboard.copy(text):
-        streams.narrate(f"copied ({tool})")
+        words, worked = f"copied ({tool})", True
     elif streams.to_clipboard(text):
-        streams.narrate("sent to the terminal's clipboard; not every terminal takes it")
+        words, worked = "sent to the terminal's clipboard; not every terminal takes it", True
     else:
-        streams.narrate("not copied: no clipboard here (wl-copy, xclip, xsel, pbcopy, clip.exe)")
+        tools = "wl-copy, xclip, xsel, pbcopy, clip.exe"
+        words, worked = f"not copied: no clipboard here ({tools})", False
+    if not (quiet and worked):
+        streams.narrate(words)
 
 
 @app.command(
@@ -101,12 +102,12 @@ def psql(
     """Open psql on an instance; one that is stopped is started first."""
     from devdb import workspace
 
-    spec = existing(name)
+    here = look_around(name)
+    spec = here.instance()
     if workspace.find(spec).state != workspace.State.RUNNING:
-        from devdb.cli.start import start
+        from devdb.cli.start import bring_up
 
-        # As it is: the settings of the directory we are in may speak of another instance.
-        start(Settings(), spec.project or Path.cwd(), spec.name)
+        spec = bring_up(here, spec)
     argv = [*workspace.psql_argv(spec), *(arguments or [])]
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")

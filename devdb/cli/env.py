@@ -13,7 +13,7 @@ from devdb.cli import options
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
-from devdb.model import Spec
+from devdb.model import Endpoint
 from devdb.output import envelope, streams
 from devdb.workspace.environment import Variables, variables
 
@@ -55,7 +55,7 @@ def env(
     """Write the URLs to .env; every other byte of the file stays as it is."""
     here = look_around(name, preset=preset)
     spec = here.instance()
-    chosen = variables(spec, here.settings, here.project)
+    chosen = variables(spec.direct, spec.pooled, here.settings, here.project)
     _say(chosen)
     written = []
     if not only_print:
@@ -71,9 +71,18 @@ def env(
     return ExitCode.OK
 
 
-def write(spec: Spec, file: Path, here: Here) -> None:
-    """Write the URLs to a file and say what was written; raises DevdbError."""
-    _write(variables(spec, here.settings, here.project), file, here)
+def write(
+    direct: Endpoint,
+    pooled: Endpoint,
+    file: Path,
+    here: Here,
+    *,
+    comment: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Write the URLs to a file, with a comment above them; raises DevdbError."""
+    chosen = variables(direct, pooled, here.settings, here.project)
+    _write(chosen, file, here, comment=comment, quiet=quiet)
 
 
 def _say(chosen: Variables) -> None:
@@ -86,10 +95,29 @@ def _say(chosen: Variables) -> None:
         streams.narrate(f"note: {note}")
 
 
-def _write(chosen: Variables, file: Path, here: Here, *, dry_run: bool = False) -> Written:
+def _write(
+    chosen: Variables,
+    file: Path,
+    here: Here,
+    *,
+    dry_run: bool = False,
+    comment: str | None = None,
+    quiet: bool = False,
+) -> Written:
     """Write the file, and say what was written."""
-    path = here.directory / file
-    written = envfile.write(path, chosen.values, project=here.project, dry_run=dry_run)
+    written = envfile.write(
+        here.directory / file,
+        chosen.values,
+        project=here.project,
+        comments=dict.fromkeys(chosen.values, comment) if comment else {},
+        dry_run=dry_run,
+    )
+    if not quiet:
+        _say_written(written, dry_run=dry_run)
+    return written
+
+
+def _say_written(written: Written, *, dry_run: bool) -> None:
     if written.link is not None:
         streams.narrate(f"note: {written.link} is a symbolic link to {written.path}")
     for change in written.changes:
@@ -102,7 +130,6 @@ def _write(chosen: Variables, file: Path, here: Here, *, dry_run: bool = False) 
     if envfile.ignored_by_git(written.path) is False:
         name = written.path.name
         streams.narrate(f"warning: git does not ignore {written.path}; echo {name} >> .gitignore")
-    return written
 
 
 def _record(chosen: Variables, written: Sequence[Written]) -> dict[str, Any]:

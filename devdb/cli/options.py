@@ -39,6 +39,18 @@ def presets(incomplete: str = "") -> list[tuple[str, str]]:
     return [(name, words) for name, words in known.items() if name.startswith(incomplete)]
 
 
+def temporaries(incomplete: str = "") -> list[str]:
+    """The temporary databases of this project's instance; nothing when it cannot be asked."""
+    from devdb import temporary
+    from devdb.cli.here import look_around
+
+    try:
+        found = temporary.every(look_around().instance())
+    except (DevdbError, OSError):
+        return []
+    return [each.name for each in found if each.name.startswith(incomplete)]
+
+
 def new_app() -> typer.Typer:
     """The commands of one module."""
     return typer.Typer(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devdb.config import Settings
-from devdb.model import Spec
+from devdb.model import USER, Endpoint
 from devdb.urls import presets
 from devdb.urls.detection import detect
-from devdb.urls.presets import Preset
+from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
 
 
@@ -34,7 +34,7 @@ class Variables:
         return tuple(dict.fromkeys([*found, *([self.preset.note] if self.preset.note else [])]))
 
 
-def variables(spec: Spec, settings: Settings, project: Path) -> Variables:
+def variables(direct: Endpoint, pooled: Endpoint, settings: Settings, project: Path) -> Variables:
     """By the preset of the settings (`auto`: what the project's files ask for), else `plain`.
 
     Raises UsageError for an unknown preset or client.
@@ -45,5 +45,8 @@ def variables(spec: Spec, settings: Settings, project: Path) -> Variables:
         found = detect(project)
         name, client, saw = found.preset, client or found.client, found.saw
     preset = presets.preset(name)
-    spellings = presets.variables(preset, direct=spec.direct, pooled=spec.pooled, client=client)
+    spellings = presets.variables(preset, direct=direct, pooled=pooled, client=client)
+    if direct.user != USER:  # the role of a temporary database reaches no other, so no shadow
+        shadow = {key for key, goes in preset.variables if goes == Goes.SHADOW}
+        spellings = {key: value for key, value in spellings.items() if key not in shadow}
     return Variables(preset=preset, spellings=spellings, saw=saw)
