@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from devdb.engines.native import binaries, owner
+from devdb.engines.native.layout import Layout
 from measure import (
     Clock,
     Row,
@@ -22,8 +24,6 @@ from measure import (
 )
 
 from devdb import engines, paths
-from devdb.engines.native import binaries, owner
-from devdb.engines.native.layout import Layout
 
 ENGINE = engines.get("native")
 MAKE = "initdb + pg_ctl -w start"
