@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
 import tomllib
 import unicodedata
@@ -93,7 +93,9 @@ def slug(text: str) -> str:
 
 def suffixed(name: str, project: Path) -> str:
     """The name with four hex digits of the project's path behind it."""
-    digits = hashlib.sha256(str(project).encode()).hexdigest()[:4]
+    import hashlib  # loads OpenSSL, which most commands need nothing of
+
+    digits = hashlib.sha256(os.fsencode(project)).hexdigest()[:4]
     return f"{name[: NAME_LENGTH - 5]}-{digits}"
 
 

@@ -1,44 +1,62 @@
 """The use cases: what the command line, the dashboard and the Python API ask for.
 
-Each takes values and returns values (or yields Progress); none prints.
+Each takes values and returns values (or yields Progress); none prints. A use case's module is
+imported when its name is first asked for, so that `devdb url` does not wait for all of them.
 """
 
 from __future__ import annotations
 
-from devdb.workspace.diagnosis import Diagnosis, diagnose
-from devdb.workspace.instances import (
-    Health,
-    Instance,
-    State,
-    every,
-    find,
-    health,
-    matching,
-    reachable,
-)
-from devdb.workspace.names import Gone, resolve, resolve_existing
-from devdb.workspace.shutdown import Removal, down, removal, remove
-from devdb.workspace.startup import Outcome, Ready, up
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Diagnosis",
-    "Gone",
-    "Health",
-    "Instance",
-    "Outcome",
-    "Ready",
-    "Removal",
-    "State",
-    "diagnose",
-    "down",
-    "every",
-    "find",
-    "health",
-    "matching",
-    "reachable",
-    "removal",
-    "remove",
-    "resolve",
-    "resolve_existing",
-    "up",
-]
+if TYPE_CHECKING:
+    from devdb.workspace.diagnosis import Diagnosis as Diagnosis
+    from devdb.workspace.diagnosis import diagnose as diagnose
+    from devdb.workspace.instances import Health as Health
+    from devdb.workspace.instances import Instance as Instance
+    from devdb.workspace.instances import State as State
+    from devdb.workspace.instances import every as every
+    from devdb.workspace.instances import find as find
+    from devdb.workspace.instances import health as health
+    from devdb.workspace.instances import logs as logs
+    from devdb.workspace.instances import matching as matching
+    from devdb.workspace.instances import psql_argv as psql_argv
+    from devdb.workspace.names import Gone as Gone
+    from devdb.workspace.names import resolve as resolve
+    from devdb.workspace.names import resolve_existing as resolve_existing
+    from devdb.workspace.ports import reachable as reachable
+    from devdb.workspace.shutdown import Removal as Removal
+    from devdb.workspace.shutdown import down as down
+    from devdb.workspace.shutdown import removal as removal
+    from devdb.workspace.shutdown import remove as remove
+    from devdb.workspace.startup import Outcome as Outcome
+    from devdb.workspace.startup import Ready as Ready
+    from devdb.workspace.startup import up as up
+
+_HOMES = {
+    "diagnosis": ("Diagnosis", "diagnose"),
+    "instances": (
+        "Health",
+        "Instance",
+        "State",
+        "every",
+        "find",
+        "health",
+        "logs",
+        "matching",
+        "psql_argv",
+    ),
+    "names": ("Gone", "resolve", "resolve_existing"),
+    "ports": ("reachable",),
+    "shutdown": ("Removal", "down", "removal", "remove"),
+    "startup": ("Outcome", "Ready", "up"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,8 +11,7 @@ from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, NotFound
-from devdb.model import Server, Spec
-from devdb.workspace import ports
+from devdb.model import LogLine, Server, Spec
 
 
 class State(StrEnum):
@@ -99,6 +98,11 @@ def health(spec: Spec) -> Health:
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
-def reachable(spec: Spec) -> bool:
-    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
-    return ports.answers(spec.port)
+def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    """The last `tail` lines of each server, then, with `follow`, what comes."""
+    return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
+
+
+def psql_argv(spec: Spec) -> list[str]:
+    """The command that opens psql on the instance; it reads PGPASSWORD."""
+    return list(engine_of(spec).psql_argv(spec.name))

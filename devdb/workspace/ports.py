@@ -83,6 +83,16 @@ def answers(port: int, *, timeout: float = 0.5) -> bool:
         return False
 
 
+def reachable(spec: Spec) -> bool:
+    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
+    if spec.engine == "fake":
+        from devdb.engines.fake import FakeEngine
+
+        server = FakeEngine().find(spec.name)
+        return server is not None and server.running
+    return answers(spec.port)
+
+
 def owner(port: int) -> str:
     """Who listens there, as far as the system tells: `postgres (pid 123)`."""
     import psutil

@@ -1,0 +1,101 @@
+"""The one place where errors become two lines (or JSON) and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from devdb.errors import DevdbError, ExitCode, UsageError
+from devdb.masking import masked
+from devdb.output import envelope, streams
+
+# Typer has its own copy of click's exceptions or click's, by its version.
+_WORDS_WERE_OFF: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def main() -> NoReturn:
+    """Run the command in `sys.argv` and end the process with its exit code."""
+    streams.prepare()
+    raise SystemExit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; returns its exit code, whatever happens in it."""
+    try:
+        return _invoke(arguments)
+    except DevdbError as error:
+        return report(error, as_json=_wants_json(arguments))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        return report(_from_system(error), as_json=_wants_json(arguments))
+    except Exception as error:  # noqa: BLE001 - a bug; the user gets two lines like for the rest
+        return report(_bug(error), as_json=_wants_json(arguments))
+
+
+def report(error: DevdbError, *, as_json: bool) -> int:
+    """Say what happened and what to do; returns the exit code."""
+    if as_json:
+        streams.data(envelope.failed(error))
+    else:
+        streams.complain(error.message, error.hint)
+    return error.exit_code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    from devdb.cli.app import command
+
+    try:
+        result = command().main(list(arguments), prog_name="devdb", standalone_mode=False)
+    except _WORDS_WERE_OFF as error:
+        raise _usage(error) from error
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _usage(error: Exception) -> UsageError:
+    """Typer's complaint in our two lines."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "devdb"
+    if option := getattr(error, "option_name", None):
+        near = list(getattr(error, "possibilities", None) or [])
+        if near:
+            return UsageError(f"{path} has no option '{option}'.", f"{path} {near[0]}")
+    message = " ".join(getattr(error, "format_message", error.__str__)().split())
+    return UsageError(message, f"{path} --help")
+
+
+def _from_system(error: OSError) -> DevdbError:
+    what = f"{error.filename}: " if error.filename else ""
+    _trace(error)
+    return DevdbError(
+        f"{what}{error.strerror or error}.",
+        "Look at its owner, its mode and the room on its disk; DEVDB_DEBUG=1 shows where it was.",
+    )
+
+
+def _bug(error: Exception) -> DevdbError:
+    _trace(error)
+    words = " ".join(masked(str(error)).split())
+    return DevdbError(
+        f"This is a bug in devdb: {type(error).__name__}: {words}",
+        "Run it again with DEVDB_DEBUG=1 and open an issue with what it prints.",
+    )
+
+
+def _trace(error: Exception) -> None:
+    if not os.environ.get("DEVDB_DEBUG"):
+        return
+    import traceback
+
+    streams.narrate(masked("".join(traceback.format_exception(error))).rstrip())
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in own

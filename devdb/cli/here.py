@@ -1,0 +1,42 @@
+"""Where a command was given, and which instance it therefore means."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from devdb import config
+from devdb.errors import DevdbError
+from devdb.model import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """The project a command was given in, and the settings that hold there."""
+
+    directory: Path
+    project: Path
+    settings: config.Settings
+
+    def instance(self) -> Spec:
+        """The instance that a command other than `up` means; raises NotFound."""
+        from devdb.workspace.names import resolve_existing
+
+        return resolve_existing(self.settings.name, self.project)
+
+
+def look_around(name: str | None = None, **options: object | None) -> Here:
+    """Find the project and its settings; raises UsageError for what cannot be right."""
+    try:
+        directory = Path.cwd()
+    except FileNotFoundError as error:
+        raise DevdbError("The current directory is gone.", "cd to one that exists.") from error
+    project = config.project_root(directory)
+    settings = config.load(project, {"name": name, **options}, os.environ)
+    return Here(directory=directory, project=project, settings=settings)
+
+
+def existing(name: str | None) -> Spec:
+    """The instance of that name or of this project; raises NotFound."""
+    return look_around(name).instance()

@@ -1,0 +1,156 @@
+"""`devdb ls`, `devdb status` and `devdb logs`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from devdb import urls, workspace
+from devdb.cli import options
+from devdb.cli.here import existing
+from devdb.errors import ExitCode
+from devdb.model import Part, PartState
+from devdb.output import envelope, records, streams
+from devdb.output.table import facts, table
+from devdb.output.words import count, since
+from devdb.workspace import Health, Instance, State
+
+app = options.new_app()
+
+_COLOURS = {
+    State.RUNNING: "green",
+    State.DEGRADED: "red",
+    State.STOPPED: "dim",
+    State.UNKNOWN: "yellow",
+}
+
+
+@app.command()
+def ls(json: options.Json = False) -> int:
+    """List the instances of this user."""
+    found = workspace.every()
+    if json:
+        streams.data(envelope.ok("ls", {"instances": [records.instance(each) for each in found]}))
+        return ExitCode.OK
+    if not found:
+        streams.narrate("there is no instance; devdb up makes one")
+        return ExitCode.OK
+    headings = ("NAME", "STATE", "ENGINE", "POSTGRES", "DIRECT", "POOLED", "UP", "PROJECT")
+    for line in table(headings, [_row(each) for each in found], width=streams.width()):
+        streams.data(line)
+    return ExitCode.OK
+
+
+@app.command()
+def status(name: options.Name = None, json: options.Json = False) -> int:
+    """Say how an instance is; exit 1 when it is not ready, 3 when its engine does not answer."""
+    spec = existing(name)
+    instance = workspace.find(spec)
+    asked = instance.state in (State.RUNNING, State.DEGRADED)
+    health = workspace.health(spec) if asked else Health(postgres=None, pgbouncer=None)
+    if json:
+        data = {**records.instance(instance), **records.health(health)}
+        streams.data(envelope.ok("status", data, success=health.ready))
+    else:
+        for line in facts(_facts(instance, health)):
+            streams.data(line)
+        _hint(instance, health)
+    if instance.trouble is not None:
+        return instance.trouble.exit_code
+    return ExitCode.OK if health.ready else ExitCode.FAILURE
+
+
+@app.command()
+def logs(
+    name: options.Name = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
+    tail: Annotated[
+        int, typer.Option("--tail", metavar="N", min=0, help="Last lines of each server.")
+    ] = 100,
+) -> int:
+    """Print what the servers of an instance wrote."""
+    spec = existing(name)
+    for line in workspace.logs(spec, tail=tail, follow=follow):
+        streams.data(f"{streams.paint(f'{line.part:<9}', 'dim')} | {line.text}")
+    return ExitCode.OK
+
+
+def _row(instance: Instance) -> tuple[str, ...]:
+    spec, server = instance.spec, instance.server
+    postgres = server.part("postgres") if server else None
+    version = (postgres and postgres.version) or (str(spec.major) if spec.major else "")
+    return (
+        spec.name,
+        instance.state.value,
+        spec.engine,
+        version,
+        str(spec.port),
+        str(spec.pool_port),
+        since(postgres.started) if postgres else "",
+        str(spec.project or ""),
+    )
+
+
+def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
+    spec, server = instance.spec, instance.server
+    word = "ready" if health.ready else instance.state.value
+    if instance.state == State.RUNNING and not health.ready:
+        word = "not ready"
+    colour = "green" if health.ready else _COLOURS.get(instance.state, "red")
+    pairs = [
+        ("instance", spec.name),
+        ("state", streams.paint(word, "red" if word == "not ready" else colour)),
+        ("engine", spec.engine),
+        ("project", _project(instance)),
+    ]
+    if server is not None:
+        postgres, pgbouncer = health.postgres, health.pgbouncer
+        used = pooled = None
+        if postgres is not None:
+            used = f"{postgres.connections} of {postgres.max_connections} connections"
+        if pgbouncer is not None:
+            servers = count(pgbouncer.servers, "connection")
+            pooled = f"{count(pgbouncer.clients, 'client')} on {servers}"
+        pairs += [
+            ("postgres", _part(server.part("postgres"), spec.port, used)),
+            ("pgbouncer", _part(server.part("pgbouncer"), spec.pool_port, pooled)),
+            ("pool mode", server.pool_mode.value),
+            *[("note", note) for note in server.notes],
+            *[(part.name, _part(part, None, None)) for part in server.parts if _extra(part)],
+            ("data", server.location),
+        ]
+    return [*pairs, ("direct", urls.url(spec.direct)), ("pooled", urls.url(spec.pooled))]
+
+
+def _extra(part: Part) -> bool:
+    return part.name not in ("postgres", "pgbouncer")
+
+
+def _project(instance: Instance) -> str:
+    project = instance.spec.project
+    if project is None:
+        return ""
+    return str(project) if project.exists() else f"{project} (gone)"
+
+
+def _part(part: Part, port: int | None, load: str | None) -> str:
+    words: list[Any] = [
+        part.version,
+        part.state.value,
+        f"port {port}" if port else None,
+        f"up {since(part.started)}" if part.started else None,
+        load,
+        part.detail if part.state != PartState.RUNNING else None,
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def _hint(instance: Instance, health: Health) -> None:
+    """What to do when it is not ready, in the two lines of an error."""
+    if health.ready:
+        return
+    trouble, name = instance.trouble, instance.spec.name
+    message = trouble.message if trouble else f"'{name}' is not ready."
+    hint = trouble.hint if trouble else f"devdb up -d -n {name}"
+    streams.complain(message, hint)

@@ -1,0 +1,198 @@
+"""`devdb up`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from devdb import urls, workspace
+from devdb.cli import options
+from devdb.cli.cancel import cancellable
+from devdb.cli.here import Here, look_around
+from devdb.config import Settings
+from devdb.output import envelope, records, streams
+from devdb.output.narration import Narrator
+from devdb.workspace import Outcome, Ready
+
+app = options.new_app()
+
+_EXAMPLES = """\b
+Examples:
+  devdb up                       open the dashboard
+  devdb up -d                    print the direct and the pooled URL, and return
+  devdb up -d --env .env         the same, and write both to .env
+  devdb up -n pg16 --pg 16       a second instance, with Postgres 16
+"""
+
+
+def _engines() -> list[str]:
+    return ["auto", "docker", "native"]
+
+
+def _number(flag: str, what: str) -> Any:
+    # A string here: the settings know the range, and say who gave a number that is out of it.
+    return typer.Option(flag, metavar="N", help=what, show_default=False)
+
+
+@app.command(epilog=_EXAMPLES)
+def up(
+    name: options.Name = None,
+    detach: Annotated[
+        bool, typer.Option("-d", "--detach", help="Print the two URLs; no dashboard.")
+    ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="auto|docker|native",
+            help="What runs it.  [auto]",
+            autocompletion=_engines,
+            show_default=False,
+        ),
+    ] = None,
+    pg: Annotated[
+        str | None,
+        typer.Option(
+            "--pg", metavar="MAJOR", help="Postgres major, for new data.", show_default=False
+        ),
+    ] = None,
+    port: Annotated[str | None, _number("--port", "Port of the direct URL.")] = None,
+    pool_port: Annotated[str | None, _number("--pool-port", "Port of the pooled URL.")] = None,
+    pool_mode: Annotated[
+        str | None,
+        typer.Option(
+            "--pool-mode",
+            metavar="transaction|session",
+            help="When a server connection is given back.  [transaction]",
+            autocompletion=lambda: ["transaction", "session"],
+            show_default=False,
+        ),
+    ] = None,
+    max_connections: Annotated[
+        str | None, _number("--max-connections", "Postgres' own limit.  [100]")
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="Postgres image.", show_default=False),
+    ] = None,
+    pooler_image: Annotated[
+        str | None,
+        typer.Option(
+            "--pooler-image", metavar="IMAGE", help="PgBouncer image.", show_default=False
+        ),
+    ] = None,
+    env: Annotated[
+        Path | None,
+        typer.Option(
+            "--env", metavar="FILE", help="Write the URLs there when ready.", show_default=False
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> int:
+    """Start this project's instance, or attach to it, and open the dashboard.
+
+    Off a terminal, or with -d: print the direct and the pooled URL, one a line, and return.
+    """
+    here = look_around(
+        name,
+        engine=engine,
+        pg=pg,
+        port=port,
+        pool_port=pool_port,
+        pool_mode=pool_mode,
+        max_connections=max_connections,
+        image=image,
+        pooler_image=pooler_image,
+    )
+    chosen = _resolve(here)
+    dashboard = streams.interactive() and not (detach or json)
+    if dashboard and env is None:
+        return _dashboard(here, chosen)
+    ready = start(here.settings, here.project, chosen)
+    if env is not None:
+        from devdb.cli.env import write
+
+        write(ready.instance.spec, env, here)
+    if dashboard:
+        return _dashboard(here, chosen)
+    if json:
+        streams.data(envelope.ok("up", _record(ready)))
+    else:
+        streams.data(urls.url(ready.instance.spec.direct))
+        streams.data(urls.url(ready.instance.spec.pooled))
+    return 0
+
+
+def start(settings: Settings, project: Path, name: str) -> Ready:
+    """Run `up` to its end, narrated on stderr; a signal cancels and undoes it."""
+    narrator = Narrator()
+    ready: Ready | None = None
+    try:
+        with cancellable(workspace.up(settings, project, name)) as items:
+            for item in items:
+                if isinstance(item, Ready):
+                    ready = item
+                else:
+                    narrator.take(item)
+    except KeyboardInterrupt:
+        narrator.close()
+        streams.narrate(f"cancelled the start of '{name}'")
+        raise
+    finally:
+        narrator.close()
+    assert ready is not None, "the last item of up is a Ready"
+    _say(ready)
+    return ready
+
+
+def _dashboard(here: Here, name: str) -> int:
+    from devdb import tui
+
+    return tui.run(here.settings, here.project, name)
+
+
+def _resolve(here: Here) -> str:
+    """The name, once a project that vanished has been adopted or not."""
+    try:
+        return workspace.resolve(here.settings.name, here.project)
+    except workspace.Gone as gone:
+        question = f"Take it over for {here.project}?"
+        if streams.interactive() and streams.confirmed([gone.message], question):
+            return gone.name
+        raise
+
+
+def _say(ready: Ready) -> None:
+    """What came of it, where the data is, how to stop."""
+    spec, server = ready.instance.spec, ready.instance.server
+    assert server is not None
+    versions = ", ".join(
+        f"{title} {server.part(part).version}"
+        for title, part in (("Postgres", "postgres"), ("PgBouncer", "pgbouncer"))
+        if server.part(part).version
+    )
+    words = {
+        Outcome.CREATED: "created",
+        Outcome.STARTED: "started",
+        Outcome.ATTACHED: "attached to",
+    }
+    done = streams.paint(words[ready.outcome], "green", stream=sys.stderr)
+    streams.narrate(f"{done} '{spec.name}': {versions}, {server.pool_mode} pooling")
+    for change in ready.changes:
+        streams.narrate(f"changed: {change}")
+    for note in server.notes:
+        streams.narrate(f"note: {note}")
+    streams.narrate(f"data: {server.location}")
+    streams.narrate(f"stop: devdb down {spec.name}   delete: devdb rm {spec.name}")
+
+
+def _record(ready: Ready) -> dict[str, Any]:
+    return {
+        "outcome": ready.outcome.value,
+        "reason": ready.reason,
+        "changes": list(ready.changes),
+        "instance": records.instance(ready.instance),
+    }

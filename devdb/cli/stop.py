@@ -1,0 +1,152 @@
+"""`devdb down` and `devdb rm`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from devdb import workspace
+from devdb.cli import options
+from devdb.cli.here import existing
+from devdb.errors import DevdbError, ExitCode, UsageError
+from devdb.model import Spec
+from devdb.output import envelope, streams
+from devdb.output.words import size
+
+app = options.new_app()
+
+_DOWN_EXAMPLES = """\b
+Examples:
+  devdb down               stop this project's instance
+  devdb down 'shop-*'      stop several
+  devdb down --all         stop all of them
+"""
+_RM_EXAMPLES = """\b
+Examples:
+  devdb rm shop            says what goes, and asks
+  devdb rm -f 'test-*'     does not ask
+"""
+
+
+@app.command(epilog=_DOWN_EXAMPLES)
+def down(
+    names: options.Names = None,
+    every: Annotated[bool, typer.Option("--all", help="All instances.")] = False,
+    name: options.Name = None,
+    json: options.Json = False,
+) -> int:
+    """Stop instances; their data stays."""
+    if every and (names or name):
+        raise UsageError("--all and names do not go together.", "devdb down --all")
+    specs = workspace.matching(["*"]) if every and options.names() else []
+    if not every:
+        specs = workspace.matching(names) if names else [existing(name)]
+    results: list[dict[str, Any]] = []
+
+    def stop(spec: Spec) -> None:
+        was_running = workspace.down(spec)
+        results.append({"name": spec.name, "was_running": was_running})
+        streams.narrate(
+            f"stopped '{spec.name}'; its data stays"
+            if was_running
+            else f"'{spec.name}' was not running"
+        )
+
+    failed = _each(specs, stop)
+    if not specs:
+        streams.narrate("there is no instance")
+    if json:
+        streams.data(_envelope("down", {"stopped": results}, failed))
+    return ExitCode.FAILURE if failed else ExitCode.OK
+
+
+@app.command(epilog=_RM_EXAMPLES)
+def rm(
+    names: options.Names = None,
+    force: options.Force = False,
+    name: options.Name = None,
+    json: options.Json = False,
+) -> int:
+    """Delete instances and their data, for ever."""
+    if not names and name is None:
+        raise UsageError("rm wants to be told which instance to delete.", "devdb rm NAME")
+    specs = workspace.matching(names) if names else [existing(name)]
+    removals = _removals(specs)
+    if not force:
+        _ask([_words(removal) for removal in removals], specs, json=json)
+    results: list[dict[str, Any]] = []
+    known = {removal.spec.name: removal for removal in removals}
+
+    def remove(spec: Spec) -> None:
+        removal = known.get(spec.name) or workspace.removal(spec)
+        workspace.remove(spec)
+        results.append(_record(removal))
+        streams.narrate(f"deleted {_words(removal)}")
+
+    failed = _each(specs, remove)
+    if json:
+        streams.data(_envelope("rm", {"deleted": results}, failed))
+    return ExitCode.FAILURE if failed else ExitCode.OK
+
+
+def _removals(specs: Sequence[Spec]) -> list[workspace.Removal]:
+    """What each would delete; an engine that does not answer is told when it is its turn."""
+    found = []
+    for spec in specs:
+        try:
+            found.append(workspace.removal(spec))
+        except DevdbError:
+            if len(specs) == 1:
+                raise
+    return found
+
+
+def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
+    """Go on only after a yes; off a terminal nobody can say it."""
+    again = f"devdb rm --force {' '.join(spec.name for spec in specs)}"
+    if json or not streams.interactive():
+        what = "; ".join(words)
+        raise UsageError(f"This deletes data, and nobody can be asked here: {what}.", again)
+    if not streams.confirmed(words, "Delete?"):
+        raise DevdbError("Nothing was deleted.", again)
+
+
+def _words(removal: workspace.Removal) -> str:
+    where = f" in {removal.location}" if removal.location else ""
+    if removal.databases is None:
+        return f"'{removal.spec.name}' ({removal.state}), all its databases{where}"
+    listed = ", ".join(f"{name} ({size(count)})" for name, count in removal.databases)
+    return f"'{removal.spec.name}' ({removal.state}), with {listed or 'no database'}{where}"
+
+
+def _record(removal: workspace.Removal) -> dict[str, Any]:
+    databases = removal.databases
+    return {
+        "name": removal.spec.name,
+        "location": removal.location,
+        "databases": databases
+        and [{"name": name, "size_bytes": count} for name, count in databases],
+    }
+
+
+def _each(specs: Sequence[Spec], act: Callable[[Spec], None]) -> list[DevdbError]:
+    """Do it to all, whatever becomes of one; a single one fails with its own exit code."""
+    from devdb.cli.boundary import report
+
+    failed = []
+    for spec in specs:
+        try:
+            act(spec)
+        except DevdbError as error:
+            if len(specs) == 1:
+                raise
+            report(error, as_json=False)
+            failed.append(error)
+    return failed
+
+
+def _envelope(command: str, data: dict[str, Any], failed: Sequence[DevdbError]) -> str:
+    failures = [envelope.as_json(error) for error in failed]
+    return envelope.ok(command, {**data, "failed": failures}, success=not failed)

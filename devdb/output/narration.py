@@ -1,0 +1,79 @@
+"""What is said on stderr while an instance starts: each step once, with its time."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from devdb.model import Progress, Step
+from devdb.output import streams
+from devdb.output.words import seconds, size
+
+_SLOW = 10.0
+_TITLES = {Step.CHOOSE: "engine"}
+
+
+class Narrator:
+    """Takes every Progress; says a step when it is over, and a slow one now and then before.
+
+    On a terminal the step that is under way is shown on a line that is rewritten.
+    """
+
+    def __init__(self) -> None:
+        self._live = streams.live()
+        self._step: Step | None = None
+        self._detail = ""
+        self._since = self._said = self._begun = time.monotonic()
+        self._layers: dict[str, tuple[int, int]] = {}
+
+    def take(self, progress: Progress) -> None:
+        """One thing that happened."""
+        if progress.step != self._step:
+            self.close()
+            self._step, self._since = progress.step, time.monotonic()
+            self._said = self._since
+            self._layers.clear()
+        self._detail = progress.detail or self._detail
+        if progress.done is not None and progress.total:
+            self._layers[progress.layer or ""] = (progress.done, progress.total)
+        self._show()
+
+    def close(self) -> None:
+        """The step is over."""
+        if self._step is None:
+            return
+        self._erase()
+        took = time.monotonic() - self._since
+        if self._step == Step.READY:
+            took = time.monotonic() - self._begun
+        streams.narrate(f"{_title(self._step)}{self._words()}({seconds(took)})")
+        self._step, self._detail = None, ""
+
+    def _show(self) -> None:
+        assert self._step is not None
+        now = time.monotonic()
+        text = f"{_title(self._step)}{self._words()}{self._pulled()}"
+        if self._live:
+            columns = max(20, streams.width(sys.stderr)) - 1
+            streams.narrate(f"\r\x1b[K{text[:columns]}", end="")
+        elif now - self._said > _SLOW:
+            self._said = now
+            streams.narrate(f"{text}... {seconds(now - self._since)}")
+
+    def _erase(self) -> None:
+        if self._live:
+            streams.narrate("\r\x1b[K", end="")
+
+    def _words(self) -> str:
+        return f"{self._detail} " if self._detail else ""
+
+    def _pulled(self) -> str:
+        if not self._layers:
+            return ""
+        whole = self._layers.get("")
+        done, total = whole or [sum(column) for column in zip(*self._layers.values(), strict=True)]
+        return f"{size(done)} of {size(total)}"
+
+
+def _title(step: Step) -> str:
+    return f"  {_TITLES.get(step, step.value):<9}  "

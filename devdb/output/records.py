@@ -1,0 +1,89 @@
+"""Instances and what belongs to them as JSON objects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from devdb import paths, urls
+from devdb.model import Finding, Part, Spec
+from devdb.output.envelope import as_json
+
+if TYPE_CHECKING:
+    from devdb.workspace import Health, Instance
+
+
+def instance(found: Instance) -> dict[str, Any]:
+    """An instance as `up`, `ls` and `status` report it."""
+    spec, server = found.spec, found.server
+    return {
+        "name": spec.name,
+        "state": found.state.value,
+        "engine": spec.engine,
+        "project": paths.as_text(spec.project) if spec.project else None,
+        "created": moment(spec.created),
+        **connection(spec),
+        "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
+        "major": spec.major,
+        "location": server.location if server else None,
+        "parts": [part(each) for each in server.parts] if server else [],
+        "notes": list(server.notes) if server else [],
+        "trouble": as_json(found.trouble) if found.trouble else None,
+    }
+
+
+def connection(spec: Spec) -> dict[str, Any]:
+    """Ports and URLs."""
+    return {
+        "port": spec.port,
+        "pool_port": spec.pool_port,
+        "url": urls.url(spec.direct),
+        "pooled_url": urls.url(spec.pooled),
+    }
+
+
+def part(one: Part) -> dict[str, Any]:
+    """One server of an instance."""
+    return {
+        "name": one.name,
+        "state": one.state.value,
+        "version": one.version,
+        "started": moment(one.started),
+        "detail": one.detail,
+    }
+
+
+def health(found: Health) -> dict[str, Any]:
+    """What the servers say of themselves; null where they let nobody in."""
+    postgres, pgbouncer = found.postgres, found.pgbouncer
+    return {
+        "ready": found.ready,
+        "postgres": postgres
+        and {
+            "version": postgres.version,
+            "started": moment(postgres.started),
+            "connections": postgres.connections,
+            "max_connections": postgres.max_connections,
+        },
+        "pgbouncer": pgbouncer
+        and {
+            "version": pgbouncer.version,
+            "clients": pgbouncer.clients,
+            "servers": pgbouncer.servers,
+        },
+    }
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    """One line of `doctor`."""
+    return {
+        "level": one.level.value,
+        "subject": one.subject,
+        "message": one.message,
+        "fix": one.fix,
+    }
+
+
+def moment(when: datetime | None) -> str | None:
+    """RFC 3339."""
+    return when.isoformat() if when else None

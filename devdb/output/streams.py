@@ -1,0 +1,123 @@
+"""The two streams: stdout is data, stderr is narration; and whether a person sits behind them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TextIO
+
+_STYLES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+NO_LIMIT = 10_000
+
+
+def prepare() -> None:
+    """Let no character that the locale lacks end the command: it is escaped instead."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def interactive() -> bool:
+    """Whether a person can be asked: stdin and stdout are both terminals."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+
+
+def live() -> bool:
+    """Whether narration goes to a terminal that can rewrite a line."""
+    return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO | None = None) -> int:
+    """Columns of the terminal behind the stream (stdout); off a terminal there is no limit."""
+    stream = stream or sys.stdout
+    if not _is_terminal(stream):
+        return NO_LIMIT
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def data(text: str) -> None:
+    """One line on stdout; ends the command quietly when nobody reads any more."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        raise SystemExit(1) from None
+
+
+def narrate(text: str, *, end: str = "\n") -> None:
+    """One line on stderr; a reader that went away is no reason to stop."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"{text}{end}")
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)
+
+
+def to_clipboard(text: str) -> bool:
+    """Send the text to the clipboard of the terminal (OSC 52); False where there is none.
+
+    Terminals do not answer, and some drop it: more than "sent" cannot be claimed.
+    """
+    stream = next((each for each in (sys.stderr, sys.stdout) if _is_terminal(each)), None)
+    if stream is None:
+        return False
+    encoded = base64.b64encode(text.encode()).decode()
+    stream.write(f"\x1b]52;c;{encoded}\x07")
+    stream.flush()
+    return True
+
+
+def complain(message: str, hint: str) -> None:
+    """An error on stderr, in its two lines: what happened, and what to do."""
+    narrate(f"{paint('error:', 'red', stream=sys.stderr)} {_one_line(message)}")
+    narrate(f"  {paint('try:', 'bold', stream=sys.stderr)} {_one_line(hint)}")
+
+
+def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
+    """The text in a colour, on a terminal that has them and wants them (NO_COLOR)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or not _is_terminal(stream or sys.stdout):
+        return text
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+
+def confirmed(lines: Iterable[str], question: str) -> bool:
+    """Ask on the terminal; anything but y or yes is a no."""
+    for line in lines:
+        narrate(line)
+    narrate(f"{question} [y/N] ", end="")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        narrate("")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _one_line(text: str) -> str:
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _silence(stream: TextIO) -> None:
+    """Send the rest nowhere, so that the interpreter's last flush does not complain either."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

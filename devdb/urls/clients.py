@@ -1,0 +1,202 @@
+"""The clients: how each library that reads a URL wants it spelled.
+
+There is not one parameter that all of them accept, so each has a row of its own here; the README's
+table is made from it (`scripts/docs`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from devdb.errors import UsageError
+
+CA = "{ca}"
+"""Stands for the path of the CA certificate in the table."""
+
+
+class Form(StrEnum):
+    """What the text is."""
+
+    URL = "URL"
+    JDBC = "JDBC URL"
+    KEYWORDS = "keywords"
+    DJANGO = "Python"
+
+
+Parameters = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS is wanted: encrypted, and with `ca` the server's name and certificate verified."""
+
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One row of the table."""
+
+    name: str
+    used_by: str
+    note: str
+    """One line that everybody who uses it should know."""
+    scheme: str = "postgresql"
+    form: Form = Form.URL
+    require: Parameters = (("sslmode", "require"),)
+    verify: Parameters = (("sslmode", "verify-full"), ("sslrootcert", CA))
+    verify_more: str = ""
+    """What `verify` needs beside the text: an environment variable, mostly."""
+    pooled: Parameters = ()
+    """Added to every pooled spelling."""
+    untracked: Parameters = ()
+    """Added to a pooled spelling where the pooler cannot track prepared statements."""
+    untracked_more: str = ""
+    """What has to be said in code then, because the text cannot say it."""
+    database_parameter: str = ""
+    """Where an unusual database name goes when the client does not decode the path."""
+    decode_uri: bool = False
+    """The client decodes the path with JavaScript's decodeURI, which leaves `%2F` and the like."""
+
+
+CLIENTS: dict[str, Client] = {
+    client.name: client
+    for client in (
+        Client(
+            name="libpq",
+            used_by="psql, pg_dump, pgbench, and whatever links libpq",
+            note="Unknown parameters are errors: `pgbouncer=true` of other tools' URLs is one.",
+        ),
+        Client(
+            name="psycopg",
+            used_by="psycopg 3 and 2",
+            note="Prepares what is run more than five times.",
+            untracked_more="psycopg.connect(url, prepare_threshold=None)",
+        ),
+        Client(
+            name="asyncpg",
+            used_by="asyncpg",
+            note="Takes unknown parameters for server settings: the server refuses them.",
+            untracked_more="asyncpg.connect(url, statement_cache_size=0)",
+        ),
+        Client(
+            name="sqlalchemy",
+            used_by="SQLAlchemy 2, Alembic, SQLModel (psycopg)",
+            note="Migrate with the direct URL.",
+            scheme="postgresql+psycopg",
+            untracked_more='create_engine(url, connect_args={"prepare_threshold": None})',
+            database_parameter="dbname",
+        ),
+        Client(
+            name="sqlalchemy-asyncpg",
+            used_by="SQLAlchemy 2, async",
+            note="`sslmode` is a TypeError here: it is `ssl`.",
+            scheme="postgresql+asyncpg",
+            require=(("ssl", "require"),),
+            verify=(("ssl", "verify-full"),),
+            verify_more=f"export PGSSLROOTCERT={CA}",
+            untracked=(("prepared_statement_cache_size", "0"),),
+            untracked_more=(
+                'create_async_engine(url, connect_args={"statement_cache_size": 0, '
+                '"prepared_statement_name_func": lambda: f"s{uuid4()}"})'
+            ),
+            database_parameter="database",
+        ),
+        Client(
+            name="django",
+            used_by="Django with dj-database-url or django-environ",
+            note="Pooled: set `DISABLE_SERVER_SIDE_CURSORS`, or `.iterator()` loses its cursor.",
+        ),
+        Client(
+            name="django-settings",
+            used_by="Django's settings.py",
+            note="A `DATABASES` snippet; pooled, it disables server-side cursors.",
+            form=Form.DJANGO,
+            scheme="",
+        ),
+        Client(
+            name="node-postgres",
+            used_by="pg for Node, Knex, Sequelize, TypeORM, Kysely",
+            note="Takes `sslmode=require` for verify-full unless told otherwise.",
+            require=(("sslmode", "require"), ("uselibpqcompat", "true")),
+            decode_uri=True,
+        ),
+        Client(
+            name="postgres.js",
+            used_by="postgres for Node, Deno, Bun",
+            note="Sends unknown parameters to the server, which refuses them.",
+            scheme="postgres",
+            verify=(("sslmode", "verify-full"),),
+            verify_more=f"export NODE_EXTRA_CA_CERTS={CA}",
+            untracked=(("prepare", "false"),),
+            database_parameter="database",
+        ),
+        Client(
+            name="drizzle",
+            used_by="Drizzle ORM and drizzle-kit (node-postgres)",
+            note="With postgres.js as its driver: `--for postgres.js`. Migrate direct.",
+            require=(("sslmode", "require"), ("uselibpqcompat", "true")),
+            decode_uri=True,
+        ),
+        Client(
+            name="prisma",
+            used_by="Prisma 7 (prisma.config.ts, @prisma/adapter-pg)",
+            note="The URL of prisma.config.ts is the migrations': direct. The adapter's: pooled.",
+            require=(("sslmode", "require"), ("uselibpqcompat", "true")),
+            decode_uri=True,
+        ),
+        Client(
+            name="prisma-6",
+            used_by="Prisma up to 6 (schema.prisma)",
+            note="`pgbouncer=true` only where the pooler cannot track prepared statements.",
+            verify=(("sslmode", "require"), ("sslaccept", "strict"), ("sslcert", CA)),
+            untracked=(("pgbouncer", "true"),),
+        ),
+        Client(
+            name="jdbc",
+            used_by="pgJDBC: Java, Kotlin, Scala, DBeaver",
+            note="User and password are parameters.",
+            scheme="jdbc:postgresql",
+            form=Form.JDBC,
+            untracked=(("prepareThreshold", "0"),),
+        ),
+        Client(
+            name="pgx",
+            used_by="pgx for Go",
+            note="Prepares every query and caches the statement.",
+            untracked=(("default_query_exec_mode", "exec"),),
+            database_parameter="dbname",
+        ),
+        Client(
+            name="rails",
+            used_by="Ruby on Rails, Active Record",
+            note="Migrations hold an advisory lock on their session: direct.",
+            untracked=(("prepared_statements", "false"),),
+        ),
+        Client(
+            name="npgsql",
+            used_by="Npgsql: .NET, Entity Framework Core",
+            note="Pooled, it must not send `DISCARD ALL` to a connection it does not own.",
+            scheme="",
+            form=Form.KEYWORDS,
+            require=(("SSL Mode", "Require"), ("Trust Server Certificate", "true")),
+            verify=(("SSL Mode", "VerifyFull"), ("Root Certificate", CA)),
+            pooled=(("No Reset On Close", "true"),),
+        ),
+    )
+}
+
+
+def client(name: str) -> Client:
+    """The client of that name. Raises UsageError with the known ones, the likeliest first."""
+    found = CLIENTS.get(name)
+    if found is None:
+        close = difflib.get_close_matches(name.lower(), CLIENTS, n=1, cutoff=0.5)
+        meant = f"Did you mean '{close[0]}'? " if close else ""
+        raise UsageError(
+            f"There is no client '{name}' in devdb's table.", f"{meant}Known: {', '.join(CLIENTS)}."
+        )
+    return found

@@ -1,0 +1,46 @@
+"""The clients that are not Python's: installed by `scripts/clients`, outside the checkout."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SCRIPT = HERE.parents[1] / "scripts" / "clients"
+
+
+@functools.cache
+def installed() -> tuple[dict[str, str], str]:
+    """What `scripts/clients` has, and what it says of the rest."""
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.splitlines()), done.stderr.strip()
+
+
+def path_of(variable: str) -> Path:
+    """Where a client is; skips the test where it cannot be had, with the script's reason."""
+    if given := os.environ.get(variable):
+        return Path(given)
+    found, reasons = installed()
+    if variable not in found:
+        pytest.skip(reasons or f"scripts/clients printed no {variable}")
+    return Path(found[variable])
+
+
+@pytest.fixture(scope="session")
+def node() -> dict[str, str]:
+    """The environment in which node finds the clients."""
+    home = path_of("DEVDB_TEST_NODE_CLIENTS")
+    return {**os.environ, "NODE_PATH": f"{home / 'node_modules'}:{home}"}
+
+
+@pytest.fixture(scope="session")
+def pgjdbc(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The start of a command that runs one of tests/clients/java's classes with pgJDBC."""
+    jar = path_of("DEVDB_TEST_PGJDBC")
+    classes = tmp_path_factory.mktemp("classes")
+    sources = sorted(str(path) for path in (HERE / "java").glob("*.java"))
+    subprocess.run(["javac", "-cp", str(jar), "-d", str(classes), *sources], check=True)
+    return ["java", "-cp", f"{jar}:{classes}"]
