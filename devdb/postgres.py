@@ -42,6 +42,15 @@ def settings(spec: Spec) -> dict[str, str]:
     }
 
 
+def tls_settings(certificate: str, key: str) -> dict[str, str]:
+    """The settings that let clients ask for TLS; paths as the server sees them.
+
+    The key has to belong to the server's user, 0600, or to root, at most 0640. A build without
+    TLS refuses to start with them: `postgres -C ssl_library` is empty there.
+    """
+    return {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
+
+
 def hba(*, pooler_everywhere: bool = False) -> str:
     """The whole of `pg_hba.conf`: scram for everybody, and each role where it belongs.
 
@@ -95,6 +104,7 @@ def connect(
         connect_timeout=max(2, int(timeout)),
         autocommit=True,
         application_name="devdb",
+        sslmode="disable",  # the user's PGSSLMODE is not about this
         **options,
     )
 
