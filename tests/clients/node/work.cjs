@@ -1,0 +1,108 @@
+// The workload of tests/clients/workload.py, for one of Node's clients.
+const { WORK_URL: url, WORK_CLIENT: client, WORK_TOGETHER: together } = process.env
+const workers = Number(process.env.WORK_WORKERS)
+const rounds = Number(process.env.WORK_ROUNDS)
+
+const SUM = 'SELECT $1::int + $2::int AS total'
+const WRITE = 'INSERT INTO work VALUES ($1, $2, $3)'
+
+let waiting = 0
+let open
+const gate = new Promise((resolve) => (open = resolve))
+async function everybodyConnected() {
+  if (++waiting === workers) open()
+  if (together) await gate
+}
+
+function check(total, worker, round) {
+  if (Number(total) !== worker + round) throw new Error(`${total} is not ${worker} + ${round}`)
+}
+
+const clients = {
+  'node-postgres': async (worker) => {
+    const connection = new (require('pg').Client)(url)
+    await connection.connect()
+    await everybodyConnected()
+    for (let round = 0; round < rounds; round++) {
+      await connection.query('BEGIN')
+      const sum = await connection.query({ name: 'sum', text: SUM, values: [worker, round] })
+      check(sum.rows[0].total, worker, round)
+      await connection.query({ name: 'write', text: WRITE, values: [client, worker, round] })
+      await connection.query('COMMIT')
+    }
+    await connection.end()
+  },
+
+  'postgres.js': async (worker) => {
+    const sql = require('postgres')(url, { max: 1 })
+    await sql`SELECT 1`
+    await everybodyConnected()
+    for (let round = 0; round < rounds; round++) {
+      await sql.begin(async (sql) => {
+        const [{ total }] = await sql`SELECT ${worker}::int + ${round}::int AS total`
+        check(total, worker, round)
+        await sql`INSERT INTO work VALUES (${client}, ${worker}, ${round})`
+      })
+    }
+    await sql.end()
+  },
+
+  drizzle: async (worker) => {
+    const { drizzle } = require('drizzle-orm/node-postgres')
+    const { sql } = require('drizzle-orm')
+    const { pgTable, integer, text } = require('drizzle-orm/pg-core')
+    const work = pgTable('work', {
+      client: text('client'),
+      worker: integer('worker'),
+      round: integer('round'),
+    })
+    const connection = new (require('pg').Client)(url)
+    await connection.connect()
+    const db = drizzle(connection)
+    await everybodyConnected()
+    for (let round = 0; round < rounds; round++) {
+      await db.transaction(async (tx) => {
+        const sum = sql`${sql.placeholder('a')}::int + ${sql.placeholder('b')}::int`
+        const prepared = tx.select({ total: sum }).from(sql`(SELECT 1)`).prepare('total')
+        const [{ total }] = await prepared.execute({ a: worker, b: round })
+        check(total, worker, round)
+        await tx.insert(work).values({ client, worker, round })
+      })
+    }
+    await connection.end()
+  },
+
+  prisma: async (worker) => {
+    const { PrismaClient } = require('generated')
+    const { PrismaPg } = require('@prisma/adapter-pg')
+    const adapter = new PrismaPg({ connectionString: url, max: 1 })
+    const prisma = new PrismaClient({ adapter })
+    await prisma.$connect()
+    await prisma.$queryRaw`SELECT 1`
+    await everybodyConnected()
+    for (let round = 0; round < rounds; round++) {
+      await prisma.$transaction(
+        async (tx) => {
+          const [{ total }] = await tx.$queryRaw`SELECT ${worker}::int + ${round}::int AS total`
+          check(total, worker, round)
+          const note = await tx.note.create({ data: { text: `${worker}/${round}` } })
+          const found = await tx.note.findUniqueOrThrow({ where: { id: note.id } })
+          if (found.text !== note.text) throw new Error(`${found.text} is not ${note.text}`)
+          await tx.note.delete({ where: { id: note.id } })
+          await tx.$executeRaw`INSERT INTO work VALUES (${client}, ${worker}, ${round})`
+        },
+        { maxWait: 30_000, timeout: 30_000 },
+      )
+    }
+    await prisma.$disconnect()
+  },
+}
+
+const all = Array.from({ length: workers }, (_, worker) => clients[client](worker))
+Promise.all(all).then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error)
+    process.exit(1)
+  },
+)
