@@ -166,7 +166,7 @@ def vitals(spec: Spec) -> Vitals | None:
     return Vitals(
         version=".".join(map(str, parse_version(str(version[0])))),
         clients=max(0, int(lists["used_clients"]) - 1),
-        servers=int(lists["used_servers"]) + int(lists["free_servers"]),
+        servers=int(lists["used_servers"]),
     )
 
 

@@ -51,10 +51,11 @@ def tls_settings(certificate: str, key: str) -> dict[str, str]:
     return {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
 
 
-def hba() -> str:
+def hba(*, pooler_everywhere: bool = False) -> str:
     """The whole of `pg_hba.conf`: scram for everybody, and each role where it belongs.
 
-    Not REVOKEs: the ACL of a database is not copied from its template, so every later
+    `pooler_everywhere`: PgBouncer's role reaches every database, as one without `auth_dbname`
+    needs it to. Not REVOKEs: the ACL of a database is not copied from its template, so every later
     CREATE DATABASE would be open to PUBLIC again.
     """
     lines = ["# written by devdb; changes are overwritten at the next start"]
@@ -65,7 +66,7 @@ def hba() -> str:
                 ("sameuser", f"+{TEMPORARY_GROUP},+{CLAIMED_GROUP}", "scram-sha-256"),
                 ("all", f"+{TEMPORARY_GROUP},+{CLAIMED_GROUP}", "reject"),
                 (MAINTENANCE_DATABASE, POOLER_ROLE, "scram-sha-256"),
-                ("all", POOLER_ROLE, "reject"),
+                ("all", POOLER_ROLE, "scram-sha-256" if pooler_everywhere else "reject"),
                 ("all", "all", "scram-sha-256"),
             )
         ]
@@ -170,11 +171,12 @@ def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     return tuple((str(name), int(size)) for name, size in rows)
 
 
-def set_up(spec: Spec) -> str | None:
+def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     """Log in directly and put devdb's roles and functions there; idempotent.
 
     Returns the server's version, None when it lets nobody in yet. Called at every start, so
-    that an instance made by an older devdb gets what a newer one needs.
+    that an instance made by an older devdb gets what a newer one needs. `lookup_everywhere`
+    puts the auth query's function into every database, and into template1 for those to come.
     """
     import psycopg
 
@@ -182,6 +184,10 @@ def set_up(spec: Spec) -> str | None:
         with connect(spec.direct, database=MAINTENANCE_DATABASE) as connection:
             version = _version(connection)
             _install(connection, spec)
+            others = _other_databases(connection) if lookup_everywhere else []
+        for database in others:
+            with connect(spec.direct, database=database) as connection:
+                _install_lookup(connection)
     except psycopg.OperationalError:
         return None
     return version
@@ -193,13 +199,32 @@ def _version(connection: psycopg.Connection[tuple[Any, ...]]) -> str:
     return str(row[0]).split()[0]
 
 
+def _other_databases(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+    rows = connection.execute(
+        "SELECT datname FROM pg_database WHERE datallowconn AND datname <> %s",
+        (MAINTENANCE_DATABASE,),
+    )
+    return [row[0] for row in rows]
+
+
+def _is_installed(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    row = connection.execute(
+        "SELECT obj_description(oid) FROM pg_namespace WHERE nspname = %s", (SCHEMA,)
+    ).fetchone()
+    return row is not None and row[0] == f"devdb {_SETUP_VERSION}"
+
+
+def _install_lookup(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    if not _is_installed(connection):
+        with connection.transaction():
+            connection.execute(_LOOKUP)
+            connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}'")
+
+
 def _install(connection: psycopg.Connection[tuple[Any, ...]], spec: Spec) -> None:
     from psycopg import sql
 
-    found = connection.execute(
-        "SELECT obj_description(oid) FROM pg_namespace WHERE nspname = %s", (SCHEMA,)
-    ).fetchone()
-    if found is not None and found[0] == f"devdb {_SETUP_VERSION}":
+    if _is_installed(connection):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('devdb set_up'))")

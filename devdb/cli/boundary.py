@@ -42,8 +42,7 @@ def report(error: DevdbError, *, as_json: bool) -> int:
     if as_json:
         streams.data(envelope.failed(error))
     else:
-        streams.narrate(f"{streams.paint('error:', 'red', stream=sys.stderr)} {error.message}")
-        streams.narrate(f"  {streams.paint('try:', 'bold', stream=sys.stderr)} {error.hint}")
+        streams.complain(error.message, error.hint)
     return error.exit_code
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from devdb import urls
 from devdb.cli import options
-from devdb.cli.here import existing, look_around
+from devdb.cli.here import existing
+from devdb.config import Settings
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.output import streams
 
@@ -76,12 +78,12 @@ def psql(
     """Open psql on an instance; one that is stopped is started first."""
     from devdb import workspace
 
-    here = look_around(name)
     spec = existing(name)
     if workspace.find(spec).state != workspace.State.RUNNING:
         from devdb.cli.start import start
 
-        spec = start(here, spec.name).instance.spec
+        # As it is: the settings of the directory we are in may speak of another instance.
+        start(Settings(), spec.project or Path.cwd(), spec.name)
     argv = [*workspace.psql_argv(spec), *(arguments or [])]
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")

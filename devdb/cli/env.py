@@ -38,10 +38,8 @@ def env(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change.")] = False,
 ) -> int:
     """Write the URLs to .env; every other byte of the file stays as it is."""
-    from devdb.workspace.names import resolve_existing
-
     here = look_around(name)
-    spec = resolve_existing(here.settings.name, here.project)
+    spec = here.instance()
     if only_print:
         for key, value in _values(spec).items():
             streams.data(f"{key}={value}")

@@ -12,6 +12,7 @@ from devdb import urls, workspace
 from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
+from devdb.config import Settings
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
 from devdb.workspace import Outcome, Ready
@@ -107,15 +108,16 @@ def up(
         pooler_image=pooler_image,
     )
     chosen = _resolve(here)
-    if streams.interactive() and not (detach or json or env):
-        from devdb import tui
-
-        return int(tui.run(here.settings, here.project, chosen))
-    ready = start(here, chosen)
+    dashboard = streams.interactive() and not (detach or json)
+    if dashboard and env is None:
+        return _dashboard(here, chosen)
+    ready = start(here.settings, here.project, chosen)
     if env is not None:
         from devdb.cli.env import write
 
         write(ready.instance.spec, env, here)
+    if dashboard:
+        return _dashboard(here, chosen)
     if json:
         streams.data(envelope.ok("up", _record(ready)))
     else:
@@ -124,20 +126,32 @@ def up(
     return 0
 
 
-def start(here: Here, name: str) -> Ready:
+def start(settings: Settings, project: Path, name: str) -> Ready:
     """Run `up` to its end, narrated on stderr; a signal cancels and undoes it."""
     narrator = Narrator()
     ready: Ready | None = None
-    with cancellable(workspace.up(here.settings, here.project, name)) as items:
-        for item in items:
-            if isinstance(item, Ready):
-                ready = item
-            else:
-                narrator.take(item)
-    narrator.close()
+    try:
+        with cancellable(workspace.up(settings, project, name)) as items:
+            for item in items:
+                if isinstance(item, Ready):
+                    ready = item
+                else:
+                    narrator.take(item)
+    except KeyboardInterrupt:
+        narrator.close()
+        streams.narrate(f"cancelled the start of '{name}'")
+        raise
+    finally:
+        narrator.close()
     assert ready is not None, "the last item of up is a Ready"
     _say(ready)
     return ready
+
+
+def _dashboard(here: Here, name: str) -> int:
+    from devdb import tui
+
+    return tui.run(here.settings, here.project, name)
 
 
 def _resolve(here: Here) -> str:

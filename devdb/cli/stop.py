@@ -77,11 +77,13 @@ def rm(
     if not force:
         _ask([_words(removal) for removal in removals], specs, json=json)
     results: list[dict[str, Any]] = []
+    known = {removal.spec.name: removal for removal in removals}
 
     def remove(spec: Spec) -> None:
+        removal = known.get(spec.name) or workspace.removal(spec)
         workspace.remove(spec)
-        results.append(next(_record(each) for each in removals if each.spec == spec))
-        streams.narrate(f"deleted '{spec.name}'")
+        results.append(_record(removal))
+        streams.narrate(f"deleted {_words(removal)}")
 
     failed = _each(specs, remove)
     if json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from devdb import urls
+from devdb import paths, urls
 from devdb.model import Finding, Part, Spec
 from devdb.output.envelope import as_json
 
@@ -20,7 +20,7 @@ def instance(found: Instance) -> dict[str, Any]:
         "name": spec.name,
         "state": found.state.value,
         "engine": spec.engine,
-        "project": str(spec.project) if spec.project else None,
+        "project": paths.as_text(spec.project) if spec.project else None,
         "created": moment(spec.created),
         **connection(spec),
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,

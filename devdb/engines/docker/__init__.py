@@ -1,0 +1,143 @@
+"""The docker engine: instances as containers on a network of their own, data in a named volume."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+
+from devdb import marker
+from devdb.engines.docker import blueprint, endpoint, images, labels, login, logs, making, survey
+from devdb.engines.docker.background import attend, begin
+from devdb.engines.docker.endpoint import Connection, speaking
+from devdb.engines.docker.start import start
+from devdb.errors import EngineUnavailable, NotFound
+from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
+
+
+class DockerEngine:
+    """Runs instances in the Docker (or Podman) engine of this machine."""
+
+    name = "docker"
+
+    def __init__(self, docker_host: str | None = None) -> None:
+        """`docker_host` pins the endpoint; None: the first that answers. Touches nothing yet."""
+        self._pinned = docker_host
+        self._connection: Connection | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """The endpoint that was chosen, for `Spec.docker_host`; raises EngineUnavailable."""
+        return self._connect().host
+
+    @property
+    def title(self) -> str:
+        """Name and version of the engine, e.g. `Docker 28.2.2`; raises EngineUnavailable."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return connection.title
+
+    def usable(self, spec: Spec) -> str | None:
+        """Why a new instance cannot be made here; None when it can.
+
+        The engine answers, and the images are there or their registry has them. Takes up to 5 s
+        when a registry is asked, and nothing is pulled.
+        """
+        try:
+            connection = self._connect()
+            with speaking(connection.host):
+                return images.why_not_pullable(connection.client, images.wanted(spec))
+        except EngineUnavailable as error:
+            return error.message.rstrip(".")
+
+    def images_present(self, spec: Spec) -> bool:
+        """Whether nothing has to be pulled for the instance; raises EngineUnavailable."""
+        client = self._connect().client
+        with speaking(self.host):
+            return all(images.inspect(client, ref) is not None for ref in images.wanted(spec))
+
+    def check(self) -> Sequence[Finding]:
+        """Which sockets were looked at, what answers there, and whether its images are there."""
+        from devdb.engines.docker.check import findings
+
+        return findings(self._pinned)
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        """Make the instance, or start what is stopped of it; see `Engine.start`."""
+        connection = yield from attend(begin(self._connect), None)
+        with speaking(connection.host):
+            yield from start(connection.client, spec)
+
+    def find(self, name: str) -> Server | None:
+        """The instance as it is now; raises EngineUnavailable when the engine does not answer."""
+        connection = self._connect()
+        with speaking(connection.host):
+            found = survey.look(connection.client, name)
+        return survey.server(found) if found else None
+
+    def list(self) -> Sequence[Server]:
+        """All of this user's instances in this engine, by name, with or without a marker."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return [survey.server(found) for found in survey.look_at_all(connection.client)]
+
+    def stop(self, name: str, *, destroy: bool = False) -> None:
+        """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
+        connection = self._connect()
+        with speaking(connection.host):
+            found = survey.look(connection.client, name)
+            if destroy:
+                making.destroy(connection.client, found)
+                return
+            self._keep_if_usable(found)
+            making.stop(connection.client, found)
+
+    def _keep_if_usable(self, found: survey.Found) -> None:
+        """Data whose first start was interrupted, but which was used since, is data."""
+        if found.unfinished and found.is_running(labels.POSTGRES):
+            spec = marker.load(found.name)
+            if spec is not None and login.settle(spec, new=True) is not None:
+                making.finish(self._connect().client, found.name)
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+        """The last `tail` lines of each server, then, with `follow`, what comes."""
+        connection = self._connect()
+        with speaking(connection.host):
+            found = survey.look(connection.client, name)
+            read = logs.followed if follow else logs.written
+            yield from read(connection.client, found, tail=tail)
+
+    def psql_argv(self, name: str) -> Sequence[str]:
+        """psql from PATH, else the one in the container; raises NotFound when there is neither."""
+        found = survey.look(self._connect().client, name)
+        container = found.containers.get(labels.POSTGRES)
+        if container is None:
+            raise NotFound(f"There is no instance '{name}' in Docker.", "Make it with `devdb up`.")
+        if psql := shutil.which("psql"):
+            port = container["Config"]["Labels"][labels.PORT]
+            return [psql, "-h", HOST, "-p", port, "-U", USER, "-d", DATABASE]
+        for command in ("docker", "podman"):
+            if path := shutil.which(command):
+                environment = ["-e", f"PGPASSFILE={blueprint.PGPASS}"]
+                at = ["-H", self.host] if command == "docker" else ["--url", self.host]
+                name = container["Name"].lstrip("/")
+                return [
+                    path,
+                    *at,
+                    "exec",
+                    "-it",
+                    *environment,
+                    name,
+                    *blueprint.psql_in_container(),
+                ]
+        raise NotFound(
+            "There is no psql here, and no docker or podman command to run the container's.",
+            "Install one: `apt install postgresql-client`, or `brew install libpq`.",
+        )
+
+    def _connect(self) -> Connection:
+        with self._connecting:
+            if self._connection is None:
+                self._connection = endpoint.connect(self._pinned)
+            return self._connection

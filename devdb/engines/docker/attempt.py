@@ -1,0 +1,214 @@
+"""One attempt to get an instance from what was found of it to ready, and how it is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from devdb.engines.docker import blueprint, holders, images, labels, login, making, survey
+from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
+from devdb.engines.docker.blueprint import Blueprint
+from devdb.engines.docker.images import Image
+from devdb.engines.docker.survey import Found
+from devdb.errors import DevdbError, StartFailed, TimedOut
+from devdb.model import Progress, Server, Spec, Step
+from devdb.pgbouncer import parse_version
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+T = TypeVar("T")
+
+_UNDO_PATIENCE = 60
+"""Seconds to wait for calls under way before their results are removed."""
+_LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
+
+
+class Attempt:
+    """Brings one instance up; what it did is undone when it does not get there."""
+
+    def __init__(
+        self,
+        client: APIClient,
+        spec: Spec,
+        found: Found,
+        postgres: Image,
+        pooler: Image,
+        major: int,
+    ) -> None:
+        self._client = client
+        self._spec = spec
+        self._found = found
+        self._postgres = postgres
+        self._pooler = pooler
+        self._major = major
+        self._is_new = found.data is None
+        self._unsettled = self._is_new or found.unfinished
+        self._given_up = Event()
+        self._work: list[Future[Any]] = []
+
+    def run(self) -> Iterator[Progress]:
+        """All steps from PREPARE to READY."""
+        try:
+            yield from self._run()
+        except TimedOut:
+            # Slow is not broken: a long crash recovery would only begin anew.
+            self._take_back(stop=False)
+            raise
+        except BaseException:
+            self._take_back(stop=True)
+            raise
+        finally:
+            self._given_up.set()
+
+    def _run(self) -> Iterator[Progress]:
+        beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
+        yield beat
+        network = yield from attend(self._begin(self._prepare), beat)
+        plans = yield from attend(self._begin(self._plans), beat)
+        remake = [plan for plan in plans if self._is_outdated(plan, network)]
+        todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
+        yield from attend(self._begin(partial(self._check_ports, todo)), beat)
+        yield from attend(
+            self._begin(partial(self._clear, remake, plans)),
+            replace(beat, detail="stopping what has changed"),
+        )
+        work = {p.part: self._begin(partial(self._bring_up, p, make=p in remake)) for p in todo}
+        started = work.get(labels.POSTGRES) or begin(lambda: None)
+        logging_in = begin(
+            partial(login.log_in, self._spec, started, self._given_up, new=self._unsettled)
+        )
+        yield from self._attend_parts(work, plans)
+        version = yield from self._until_logged_in(logging_in)
+        images.remember(self._postgres.id, labels.POSTGRES, version)
+        server = yield from attend(begin(self._finish), _LOGIN)
+        yield Progress(step=Step.READY, server=server)
+
+    def _begin(self, function: Callable[[], T]) -> Future[T]:
+        future = begin(function)
+        self._work.append(future)
+        return future
+
+    def _prepare(self) -> str:
+        """Network and volumes, where they are not there; the network's id."""
+        network = begin(self._network)
+        if self._is_new:
+            making.make_volumes(self._client, self._spec, self._postgres, self._major)
+        return network.result()
+
+    def _network(self) -> str:
+        if self._found.network is not None:
+            return str(self._found.network["Id"])
+        return making.make_network(self._client, self._spec)
+
+    def _plans(self) -> list[Blueprint]:
+        spec, name = self._spec, self._spec.name
+        version = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+        layout = blueprint.layout(self._postgres)
+        if self._found.data is not None:
+            layout = self._found.data["Labels"][labels.LAYOUT]
+        owner = images.user_id(self._client, self._postgres, name)
+        plans = [
+            blueprint.for_postgres(spec, self._postgres, layout=layout, owner=owner),
+            blueprint.for_pgbouncer(spec, self._pooler, parse_version(version)),
+        ]
+        return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
+
+    def _is_outdated(self, plan: Blueprint, network: str) -> bool:
+        """Whether the container has to be made anew: it is missing, half-made or changed."""
+        container = self._found.containers.get(plan.part)
+        if container is None or container["State"]["Status"] == "created":
+            return True
+        if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
+            return True
+        attached = container["NetworkSettings"]["Networks"].values()
+        if network not in {endpoint["NetworkID"] for endpoint in attached}:
+            return True  # its network was pruned; it would not start
+        # A tag that moved on is no reason to restart what runs.
+        image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
+        return not self._found.is_running(plan.part) and container["Image"] != image.id
+
+    def _check_ports(self, todo: list[Blueprint]) -> None:
+        """Raise PortInUse before anything is stopped, started or waited for."""
+        ours = {
+            int(binding["HostPort"])
+            for part, container in self._found.containers.items()
+            if self._found.is_running(part)
+            for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
+            for binding in bindings
+        }
+        for plan in todo:
+            for port in plan.ports.values():
+                if port not in ours and holders.is_taken(port):
+                    raise holders.in_use(self._client, port, plan.part)
+
+    def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
+        """Remove what will be made anew, and what is no longer wanted."""
+        kept = {plan.part for plan in plans} - {plan.part for plan in remake}
+        unwanted = self._found.containers.keys() - kept
+        together(
+            partial(making.remove_questions, self._client, self._found),
+            *(partial(making.remove_container, self._client, self._found, p) for p in unwanted),
+        )
+
+    def _bring_up(self, plan: Blueprint, *, make: bool) -> None:
+        if make:
+            making.make_container(self._client, self._spec, plan)
+        making.start_container(self._client, self._spec, plan.part)
+
+    def _attend_parts(
+        self, work: dict[str, Future[None]], plans: list[Blueprint]
+    ) -> Iterator[Progress]:
+        """Wait for the containers; READY does not wait for what the reaper does, only for its."""
+        steps = {
+            labels.POSTGRES: Progress(step=Step.POSTGRES, detail=self._postgres.reference),
+            labels.PGBOUNCER: Progress(step=Step.PGBOUNCER, detail=self._pooler.reference),
+            labels.REAPER: _LOGIN,
+        }
+        for plan in plans:
+            yield steps[plan.part]
+            if plan.part in work:
+                yield from attend(work[plan.part], steps[plan.part])
+
+    def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
+        import psycopg
+
+        yield _LOGIN
+        watching = begin(partial(login.watch, self._client, self._spec, self._given_up))
+        both: list[Future[Any]] = [logging_in, watching]
+        while not wait(both, HEARTBEAT, FIRST_COMPLETED).done:
+            yield _LOGIN
+        if not logging_in.done():
+            watching.result()
+        try:
+            return logging_in.result()
+        except psycopg.Error as error:
+            raise StartFailed(
+                f"Postgres refuses what devdb sets up in it: {str(error).strip()}.",
+                f"`devdb logs -n {self._spec.name}` shows more.",
+            ) from error
+
+    def _finish(self) -> Server:
+        if self._unsettled:
+            making.finish(self._client, self._spec.name)
+        return survey.server(survey.look(self._client, self._spec.name))
+
+    def _take_back(self, *, stop: bool) -> None:
+        """Undo what is new, stop what was started; the error that led here is the one to tell."""
+        import requests
+        from docker.errors import DockerException
+
+        self._given_up.set()
+        wait(self._work, timeout=_UNDO_PATIENCE)
+        with suppress(DevdbError, DockerException, requests.RequestException):
+            now = survey.look(self._client, self._spec.name)
+            if self._is_new:
+                making.destroy(self._client, now)
+            elif stop:
+                started = [p for p in labels.PARTS if not self._found.is_running(p)]
+                making.stop(self._client, now, started)

@@ -1,0 +1,200 @@
+"""What each container of an instance is made from; decided here, without touching the engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+from devdb import pgbouncer, postgres
+from devdb.engines.docker import labels
+from devdb.engines.docker.images import Image
+from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
+
+DIRECTORY = "/etc/devdb"
+PGPASS = f"{DIRECTORY}/pgpass"
+NOBODY = 65534
+"""The user of what needs no user of its own: PgBouncer refuses root, and wants no passwd entry."""
+_POSTGRES_PORT = 5432
+_PGBOUNCER_PORT = 6432
+_IMMEDIATE = (1, 23)
+"""From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that is put into a container before it starts."""
+
+    name: str
+    text: str
+    mode: int
+    owner: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """All that a container is made from."""
+
+    part: str
+    image: str
+    entrypoint: tuple[str, ...] | None
+    command: tuple[str, ...]
+    user: str | None
+    environment: dict[str, str]
+    files: tuple[File, ...]
+    ports: dict[int, int]
+    """Port in the container: port on 127.0.0.1."""
+    volume: str | None
+    """Where the data volume goes."""
+    tmpfs: tuple[str, ...] = ()
+    stop_signal: str
+    stop_timeout: int
+    """Seconds the engine waits before it kills; long enough that it never does."""
+    labels: dict[str, str]
+
+    def digest(self, spec: Spec) -> str:
+        """For the label MADE_FROM; keyed with the password, because the files have secrets."""
+        return spec.derive(json.dumps(asdict(self), sort_keys=True, default=str))[:16]
+
+    def archive(self) -> bytes:
+        """The files as a tar for `/`."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            directory = tarfile.TarInfo(DIRECTORY.lstrip("/"))
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(directory)
+            for file in self.files:
+                data = file.text.encode()
+                entry = tarfile.TarInfo(f"{DIRECTORY}/{file.name}".lstrip("/"))
+                entry.size, entry.mode = len(data), file.mode
+                entry.uid = entry.gid = file.owner
+                tar.addfile(entry, io.BytesIO(data))
+        return buffer.getvalue()
+
+
+def bootstrap_password(spec: Spec) -> str:
+    """What new data is made with: the entry point exports it to the server's environment.
+
+    Replaced by the instance's own at the first login.
+    """
+    return spec.derive("docker bootstrap")
+
+
+def for_postgres(spec: Spec, image: Image, *, layout: str, owner: int) -> Blueprint:
+    """The Postgres container; `layout` is where in the volume the data is.
+
+    `owner` is the user the image starts as, who reads the password before Postgres' own does.
+    """
+    options = {"hba_file": f"{DIRECTORY}/pg_hba.conf", **postgres.settings(spec)}
+    return Blueprint(
+        part=labels.POSTGRES,
+        image=image.reference,
+        entrypoint=None,
+        # hba_file is an argument, so that it holds for the entry point's temporary server as well.
+        command=("postgres", *(word for k, v in options.items() for word in ("-c", f"{k}={v}"))),
+        user=None,
+        environment={
+            "POSTGRES_USER": USER,
+            "POSTGRES_DB": DATABASE,
+            "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
+            "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
+            "PGDATA": str(image.mount / layout),
+        },
+        files=(
+            File(name="pg_hba.conf", text=postgres.hba(), mode=0o444, owner=0),
+            File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
+            File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
+        ),
+        ports={_POSTGRES_PORT: spec.port},
+        volume=str(image.mount),
+        stop_signal="SIGINT",
+        stop_timeout=300,
+        labels={**labels.of_spec(spec, labels.POSTGRES), labels.PORT: str(spec.port)},
+    )
+
+
+def for_pgbouncer(spec: Spec, image: Image, version: tuple[int, int, int]) -> Blueprint:
+    """The PgBouncer container, for the version that is in the image."""
+    mode, note = pgbouncer.pool_mode(spec, version)
+    ini = pgbouncer.ini(
+        spec,
+        version,
+        postgres_host=labels.POSTGRES,
+        postgres_port=_POSTGRES_PORT,
+        listen_addr="0.0.0.0",  # noqa: S104 - inside the container; published on 127.0.0.1
+        listen_port=_PGBOUNCER_PORT,
+        auth_file=f"{DIRECTORY}/userlist.txt",
+        # Nobody reaches its socket; and a name asked for before Postgres has joined the network
+        # would stay unknown for 15 s.
+        extra={"unix_socket_dir": "", "dns_nxdomain_ttl": "1", "dns_max_ttl": "1"},
+    )
+    return Blueprint(
+        part=labels.PGBOUNCER,
+        image=image.reference,
+        entrypoint=("pgbouncer",),
+        command=(f"{DIRECTORY}/pgbouncer.ini",),
+        user=f"{NOBODY}:{NOBODY}",
+        environment={"PATH": image.path},
+        files=(
+            File(name="pgbouncer.ini", text=ini, mode=0o400, owner=NOBODY),
+            File(name="userlist.txt", text=pgbouncer.userlist(spec), mode=0o400, owner=NOBODY),
+        ),
+        ports={_PGBOUNCER_PORT: spec.pool_port},
+        volume=None,
+        tmpfs=image.volumes,
+        stop_signal="SIGQUIT" if version[:2] >= _IMMEDIATE else "SIGTERM",
+        stop_timeout=20,
+        labels={
+            **labels.of_spec(spec, labels.PGBOUNCER),
+            labels.PORT: str(spec.pool_port),
+            labels.POOL_MODE: mode.value,
+            **({labels.NOTE: note} if note else {}),
+        },
+    )
+
+
+def for_reaper(spec: Spec, image: Image) -> Blueprint:
+    """The reaper's container: the Spec's script, in the Postgres image for its psql."""
+    return Blueprint(
+        part=labels.REAPER,
+        image=image.reference,
+        entrypoint=("sh", f"{DIRECTORY}/reaper.sh"),
+        command=(),
+        user=f"{NOBODY}:{NOBODY}",
+        environment={
+            "PGHOST": labels.POSTGRES,
+            "PGPORT": str(_POSTGRES_PORT),
+            "PGUSER": USER,
+            "PGDATABASE": MAINTENANCE_DATABASE,
+            "PGPASSFILE": PGPASS,
+            "DEVDB_POOLER_HOST": labels.PGBOUNCER,
+            "DEVDB_POOLER_PORT": str(_PGBOUNCER_PORT),
+            "DEVDB_POOLER_USER": POOLER_ROLE,
+        },
+        files=(
+            File(name="reaper.sh", text=spec.reaper or "", mode=0o444, owner=0),
+            File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=NOBODY),
+        ),
+        ports={},
+        volume=None,
+        tmpfs=image.volumes,  # the image's own would become an anonymous volume
+        stop_signal="SIGTERM",
+        stop_timeout=5,
+        labels=labels.of_spec(spec, labels.REAPER),
+    )
+
+
+def layout(image: Image) -> str:
+    """Where in a new volume the image puts the data: `.`, or `18/docker`."""
+    return str(PurePosixPath(image.data_directory).relative_to(image.mount))
+
+
+def psql_in_container() -> list[str]:
+    """psql as it is called inside the Postgres container."""
+    return ["psql", "-h", HOST, "-p", str(_POSTGRES_PORT), "-U", USER, "-d", DATABASE]
+
+
+def _pgpass(spec: Spec) -> str:
+    return f"*:*:*:{USER}:{spec.password}\n*:*:*:{POOLER_ROLE}:{spec.pooler_password}\n"

@@ -1,0 +1,210 @@
+"""Which Docker engine is spoken to: where one may listen, which answers, which are refused."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devdb.errors import EngineUnavailable, StartFailed
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_ANSWER_TIMEOUT = 3
+"""Seconds an engine gets to say its version; a hung one must not hang devdb."""
+_WORK_TIMEOUT = 60
+
+_ELSEWHERE = (
+    "Use an engine on this machine: unset DOCKER_HOST or run `docker context use default`, "
+    "or use `--engine native`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An address an engine may listen at, and who says so."""
+
+    source: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An engine that answered."""
+
+    client: APIClient = field(repr=False)
+    host: str
+
+    @functools.cached_property
+    def version(self) -> dict[str, Any]:
+        """What the engine says of itself (`docker version`)."""
+        version: dict[str, Any] = self.client.version()
+        return version
+
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman behind Docker's API."""
+        components = self.version.get("Components") or []
+        return any("podman" in str(component.get("Name", "")).lower() for component in components)
+
+    @property
+    def title(self) -> str:
+        """Name and version, e.g. `Docker 28.2.2`."""
+        return f"{'Podman' if self.is_podman else 'Docker'} {self.version.get('Version', '?')}"
+
+
+def connect(pinned: str | None) -> Connection:
+    """The engine at `pinned`, else the first one that answers; raises EngineUnavailable."""
+    failures = []
+    for candidate, answer in looks(pinned):
+        if isinstance(answer, Connection):
+            return answer
+        failures.append(f"{_path(candidate.host)} ({answer})")
+    if pinned or len(failures) == 1:
+        raise EngineUnavailable(
+            f"The Docker engine does not answer: {failures[0]}.", _how_to_start(failures[0])
+        )
+    raise EngineUnavailable(
+        f"No Docker engine answers; looked at {', '.join(failures)}.",
+        _how_to_start(" ".join(failures)),
+    )
+
+
+def looks(pinned: str | None) -> Iterator[tuple[Candidate, Connection | str]]:
+    """Each candidate in order, with the engine there or the reason why there is none.
+
+    Raises EngineUnavailable at one on another machine: its 127.0.0.1 is not ours.
+    """
+    for candidate in candidates(pinned):
+        _refuse_elsewhere(candidate)
+        yield candidate, _try(candidate)
+
+
+def candidates(pinned: str | None = None) -> list[Candidate]:
+    """Where to look, best first. Who names an engine (`pinned`, DOCKER_HOST) means that one."""
+    if pinned:
+        return [Candidate("the instance", pinned)]
+    if host := os.environ.get("DOCKER_HOST"):
+        return [Candidate("DOCKER_HOST", host)]
+    found = [*_context(), *(Candidate(source, host) for source, host in _well_known())]
+    return list({candidate.host: candidate for candidate in reversed(found)}.values())[::-1]
+
+
+def _context() -> list[Candidate]:
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        host = ContextAPI.kwargs_from_context().get("base_url")
+    except (DockerException, OSError, ValueError, KeyError):
+        return []  # a broken context file is the docker command's to complain about
+    return [Candidate("the Docker context", host)] if host else []
+
+
+def _well_known() -> Iterator[tuple[str, str]]:
+    if sys.platform == "win32":
+        yield "the default pipe", "npipe:////./pipe/docker_engine"
+        return
+    yield "the default socket", "unix:///var/run/docker.sock"
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    yield "rootless Docker", f"unix://{runtime}/docker.sock"
+    home = Path("~").expanduser() if os.environ.get("HOME") else None
+    if home is not None:
+        yield "Docker Desktop", f"unix://{home}/.docker/run/docker.sock"
+        yield "Docker Desktop", f"unix://{home}/.docker/desktop/docker.sock"
+        yield "OrbStack", f"unix://{home}/.orbstack/run/docker.sock"
+        yield "Colima", f"unix://{home}/.colima/default/docker.sock"
+        yield "Rancher Desktop", f"unix://{home}/.rd/docker.sock"
+    yield "rootless Podman", f"unix://{runtime}/podman/podman.sock"
+    if home is not None and sys.platform == "darwin":
+        machine = f"{home}/.local/share/containers/podman/machine/podman.sock"
+        yield "the Podman machine", f"unix://{machine}"
+    yield "Podman", "unix:///run/podman/podman.sock"
+
+
+def _refuse_elsewhere(candidate: Candidate) -> None:
+    if not candidate.host.startswith(("unix://", "npipe://")):
+        raise EngineUnavailable(
+            f"The Docker engine at {candidate.host} (from {candidate.source}) "
+            "is not on this machine's socket: its 127.0.0.1 may not be ours.",
+            _ELSEWHERE,
+        )
+
+
+def _try(candidate: Candidate) -> Connection | str:
+    if reason := _unreachable(candidate.host):
+        return reason
+    from docker import APIClient
+    from docker.errors import DockerException
+
+    try:
+        # No API version: old engines have no new one, and Engine 29 refuses old ones.
+        client = APIClient(base_url=candidate.host, timeout=_ANSWER_TIMEOUT)
+    except DockerException:
+        return f"does not answer within {_ANSWER_TIMEOUT} s, or not as Docker does"
+    client.timeout = _WORK_TIMEOUT
+    return Connection(client, candidate.host)
+
+
+def _unreachable(host: str) -> str | None:
+    """Why nobody can connect there, in the system's words; the SDK buries them."""
+    if not host.startswith("unix://"):
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(_path(host))
+        except FileNotFoundError:
+            return "no such socket"
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def _path(host: str) -> str:
+    return host.removeprefix("unix://")
+
+
+def _how_to_start(reasons: str) -> str:
+    if "Permission denied" in reasons:
+        return (
+            "Join its group with `sudo usermod -aG docker $USER` and log in again, "
+            "or use `--engine native`."
+        )
+    start = {
+        "darwin": "open -a Docker",
+        "win32": "start Docker Desktop",
+    }.get(sys.platform, "sudo systemctl start docker")
+    return f"Start it (`{start}`), set DOCKER_HOST, or use `--engine native`."
+
+
+@contextmanager
+def speaking(host: str) -> Iterator[None]:
+    """Turn what the SDK raises meanwhile into devdb's errors."""
+    import requests
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except APIError as error:
+        raise StartFailed(
+            f"The Docker engine refused: {explanation(error)}.",
+            "`devdb doctor` looks at the engine; `devdb logs` shows what the servers said.",
+        ) from error
+    except (requests.RequestException, DockerException) as error:
+        raise EngineUnavailable(
+            f"The Docker engine at {host} stopped answering.", _how_to_start("")
+        ) from error
+
+
+def explanation(error: Exception) -> str:
+    """What the engine itself said of an APIError, on one line."""
+    text = getattr(error, "explanation", None) or str(error)
+    return " ".join(str(text).split()).rstrip(".")

@@ -1,0 +1,234 @@
+"""The images: which ones, whether they are there, and what is in them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from devdb import paths
+from devdb.engines.docker import labels
+from devdb.engines.docker.background import begin
+from devdb.errors import EngineUnavailable
+from devdb.marker import make_private_directory
+from devdb.model import Spec
+from devdb.postgres import NEWEST_MAJOR
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+DEFAULT_POOLER = "ghcr.io/cloudnative-pg/pgbouncer:1.25.2"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MORE_PATH = "/usr/sbin:/usr/local/sbin:/opt/bitnami/pgbouncer/bin"
+"""Where images keep a pgbouncer that is not on their own PATH."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What devdb needs to know of an image that is there."""
+
+    reference: str
+    id: str
+    environment: dict[str, str]
+    user: str
+    volumes: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The PATH to look for a server in."""
+        return f"{self.environment.get('PATH', _PATH)}:{_MORE_PATH}"
+
+    @property
+    def major(self) -> int | None:
+        """The Postgres major, by the variables that official images carry."""
+        text = self.environment.get("PG_MAJOR") or self.environment.get("PG_VERSION", "")
+        match = re.match(r"\d+", text)
+        return int(match[0]) if match else None
+
+    @property
+    def data_directory(self) -> PurePosixPath:
+        """Where its entry point puts the data."""
+        return PurePosixPath(self.environment.get("PGDATA", "/var/lib/postgresql/data"))
+
+    @property
+    def mount(self) -> PurePosixPath:
+        """Where the volume goes: official images from 18 declare a parent of the data directory.
+
+        Mounting at the image's own declared path also keeps the engine from making an anonymous
+        volume there.
+        """
+        declared = [PurePosixPath(volume) for volume in self.volumes]
+        covering = [path for path in declared if self.data_directory.is_relative_to(path)]
+        return max(covering, key=lambda path: len(path.parts), default=self.data_directory)
+
+
+def wanted(spec: Spec, *, data_major: int | None = None) -> tuple[str, str]:
+    """The references of the instance's Postgres and PgBouncer images.
+
+    `data_major` is what the data that is there was made by: its own image unless told otherwise.
+    """
+    postgres = spec.postgres_image or os.environ.get("DEVDB_POSTGRES_IMAGE")
+    pooler = spec.pooler_image or os.environ.get("DEVDB_PGBOUNCER_IMAGE")
+    major = spec.major or data_major or NEWEST_MAJOR
+    return postgres or f"postgres:{major}", pooler or DEFAULT_POOLER
+
+
+def inspect(client: APIClient, reference: str) -> Image | None:
+    """The image, if it is there."""
+    from docker.errors import ImageNotFound
+
+    try:
+        found = client.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except ImageNotFound:
+        return None
+    config = found.get("Config") or {}
+    return Image(
+        reference=reference,
+        id=found["Id"],
+        environment=_environment(config),
+        user=config.get("User") or "",
+        volumes=tuple(config.get("Volumes") or ()),
+    )
+
+
+def _environment(config: dict[str, Any]) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in config.get("Env") or [] if "=" in line)
+
+
+def why_not_pullable(client: APIClient, references: Iterable[str]) -> str | None:
+    """Why one of the images can neither be used nor got; asks the registries, for 5 s at most."""
+    asked = {ref: begin(partial(_ask_registry, client, ref)) for ref in references}
+    for reference, answer in asked.items():
+        try:
+            reason = answer.result(timeout=5)
+        except TimeoutError:
+            reason = "its registry does not answer within 5 s"
+        if reason:
+            return f"the image {reference} is not here, and {reason}"
+    return None
+
+
+def _ask_registry(client: APIClient, reference: str) -> str | None:
+    import requests
+    from docker.errors import APIError, DockerException
+
+    try:
+        if inspect(client, reference) is None:
+            client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+    except APIError as error:
+        if error.status_code == 404 and "page not found" in str(error).lower():
+            return None  # Podman has no such question; a pull will tell
+        return f"its registry says: {' '.join(str(error.explanation or error).split())}"
+    except (requests.RequestException, DockerException) as error:
+        return f"the engine cannot ask its registry ({type(error).__name__})"
+    return None
+
+
+def binary_version(client: APIClient, image: Image, binary: str, instance: str) -> str:
+    """What `binary --version` says in that image; run once for each image, then remembered.
+
+    Raises EngineUnavailable when the image has no such binary.
+    """
+    known = _remembered(image.id, binary)
+    if known is None:
+        known = _ask_binary(client, image, binary, instance)
+        remember(image.id, binary, known)
+    return known
+
+
+def _ask_binary(client: APIClient, image: Image, binary: str, instance: str) -> str:
+    from docker.errors import APIError
+
+    container = _question(client, image, [binary, "--version"], instance)
+    try:
+        client.start(container)
+        client.wait(container, timeout=30)
+        said = client.logs(container).decode(errors="replace")
+    except APIError as error:
+        raise EngineUnavailable(
+            f"The image {image.reference} has no {binary} that runs: {error.explanation}.",
+            "Choose one that has it with `--pooler-image` (or `--image` for Postgres).",
+        ) from error
+    finally:
+        client.remove_container(container, v=True, force=True)
+    match = re.search(r"\d+\.\d+(\.\d+)?", said)
+    if match is None:
+        raise EngineUnavailable(
+            f"`{binary} --version` in {image.reference} says: {said.strip() or 'nothing'}.",
+            "Choose another image with `--pooler-image` (or `--image` for Postgres).",
+        )
+    return match[0]
+
+
+def user_id(client: APIClient, image: Image, instance: str) -> int:
+    """The user that the image's entry point starts as: root, unless the image says otherwise."""
+    user = image.user.split(":")[0]
+    if user.isdecimal() or user in ("", "root"):
+        return int(user) if user.isdecimal() else 0
+    container = _question(client, image, ["true"], instance)
+    try:
+        stream, _ = client.get_archive(container, "/etc/passwd")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            file = tar.extractfile(tar.getmembers()[0])
+            lines = file.read().decode(errors="replace").splitlines() if file else []
+    finally:
+        client.remove_container(container, v=True, force=True)
+    ids = {name: int(fields[1]) for name, *fields in (line.split(":") for line in lines) if fields}
+    if user not in ids:
+        raise EngineUnavailable(
+            f"The image {image.reference} starts as '{user}', who is not in its /etc/passwd.",
+            "Choose another image with `--image`.",
+        )
+    return ids[user]
+
+
+def _question(client: APIClient, image: Image, command: list[str], instance: str) -> str:
+    """A container that is only asked something; not started."""
+    container = client.create_container(
+        image.id,
+        entrypoint=command[:1],
+        command=command[1:],
+        environment={"PATH": image.path},
+        user="65534:65534",
+        labels=labels.common(instance, labels.QUESTION),
+        host_config=client.create_host_config(network_mode="none"),
+        use_config_proxy=False,
+    )
+    return str(container["Id"])
+
+
+def version(image_id: str, binary: str, config: dict[str, Any]) -> str | None:
+    """The version of the server in an image: as it told when it was asked, else as labelled."""
+    if known := _remembered(image_id, binary):
+        return known
+    match = re.match(r"\d+(\.\d+)+", _environment(config).get("PG_VERSION", ""))
+    return match[0] if match and binary == labels.POSTGRES else None
+
+
+def remember(image_id: str, binary: str, version: str) -> None:
+    """Keep what the server in that image said its version is."""
+    if _remembered(image_id, binary) == version:
+        return
+    path = _cache(image_id, binary)
+    try:
+        make_private_directory(path.parent)
+        path.write_text(version, encoding="utf-8")
+    except OSError:
+        return  # asked again next time
+
+
+def _remembered(image_id: str, binary: str) -> str | None:
+    try:
+        return _cache(image_id, binary).read_text(encoding="utf-8") or None
+    except OSError:
+        return None
+
+
+def _cache(image_id: str, binary: str) -> Path:
+    return paths.cache_home() / "docker-versions" / f"{image_id.replace(':', '-')}-{binary}"

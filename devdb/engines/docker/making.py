@@ -1,0 +1,216 @@
+"""Making and removing an instance's containers, volumes and network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from devdb.engines.docker import holders, labels
+from devdb.engines.docker.background import together
+from devdb.engines.docker.blueprint import Blueprint, layout
+from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.images import Image
+from devdb.engines.docker.survey import Found
+from devdb.errors import DevdbError, StartFailed
+from devdb.model import HOST, Spec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_TAKEN = ("port is already allocated", "address already in use", "ports are not available")
+"""What engines say when a port cannot be published; each version words it anew."""
+
+
+def make_network(client: APIClient, spec: Spec) -> str:
+    """The instance's network; its id."""
+    from docker.errors import APIError
+
+    try:
+        network = client.create_network(
+            labels.object_name(spec.name, labels.NETWORK),
+            driver="bridge",
+            labels=labels.of_spec(spec, labels.NETWORK),
+        )
+    except APIError as error:
+        if "address pool" not in explanation(error):
+            raise
+        raise StartFailed(
+            f"The engine has no addresses left for another network: {explanation(error)}.",
+            "Remove unused ones with `docker network prune`, or `devdb rm` an old instance.",
+        ) from error
+    return str(network["Id"])
+
+
+def make_volumes(client: APIClient, spec: Spec, image: Image, major: int) -> None:
+    """The data volume, and before it the sign that it is unfinished."""
+    client.create_volume(
+        labels.object_name(spec.name, labels.UNFINISHED),
+        labels=labels.of_spec(spec, labels.UNFINISHED),
+    )
+    facts = {
+        labels.MAJOR: str(major),
+        labels.LAYOUT: layout(image),
+        labels.KEY: labels.key(spec),
+    }
+    client.create_volume(
+        labels.object_name(spec.name, labels.DATA),
+        labels=labels.of_spec(spec, labels.DATA) | facts,
+    )
+
+
+def finish(client: APIClient, name: str) -> None:
+    """Say that the data was ready once: from now on nothing but `destroy` deletes it."""
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        client.remove_volume(labels.object_name(name, labels.UNFINISHED))
+
+
+def make_container(client: APIClient, spec: Spec, blueprint: Blueprint) -> None:
+    """Create the container and put its files in; it is not started."""
+    from docker.types import LogConfig, Mount
+
+    network = labels.object_name(spec.name, labels.NETWORK)
+    name = labels.object_name(spec.name, blueprint.part)
+    mounts = []
+    if blueprint.volume:
+        source = labels.object_name(spec.name, labels.DATA)
+        mounts.append(Mount(target=blueprint.volume, source=source, type="volume"))
+    client.create_container(
+        blueprint.image,
+        name=name,
+        entrypoint=list(blueprint.entrypoint) if blueprint.entrypoint else None,
+        command=list(blueprint.command),
+        user=blueprint.user,
+        environment=blueprint.environment,
+        labels={**blueprint.labels, labels.MADE_FROM: blueprint.digest(spec)},
+        ports=list(blueprint.ports),
+        stop_signal=blueprint.stop_signal,
+        stop_timeout=blueprint.stop_timeout,
+        healthcheck={"test": ["NONE"]},  # an image's own would be a shell orphaned to the server
+        host_config=client.create_host_config(
+            port_bindings={inside: (HOST, port) for inside, port in blueprint.ports.items()},
+            network_mode=network,
+            # Not PID 1: a process that is orphaned to the postmaster looks like a crash to it.
+            init=True,
+            restart_policy={"Name": "unless-stopped"},
+            mounts=mounts,
+            tmpfs=dict.fromkeys(blueprint.tmpfs, ""),
+            shm_size="256m",  # parallel queries do not fit into Docker's 64 MB
+            log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
+        ),
+        networking_config=client.create_networking_config(
+            {network: client.create_endpoint_config(aliases=[blueprint.part])}  # type: ignore[arg-type]
+        ),
+        use_config_proxy=False,  # its proxy's password would be in the environment
+    )
+    client.put_archive(name, "/", blueprint.archive())
+
+
+def start_container(client: APIClient, spec: Spec, part: str) -> None:
+    """Start it; raises PortInUse when its port is somebody else's."""
+    from docker.errors import APIError
+
+    try:
+        client.start(labels.object_name(spec.name, part))
+    except APIError as error:
+        said = explanation(error)
+        if any(words in said.lower() for words in _TAKEN):
+            port = spec.port if part == labels.POSTGRES else spec.pool_port
+            raise holders.in_use(client, port, part) from error
+        raise StartFailed(
+            f"The engine cannot start {part}: {said}.",
+            "`devdb doctor` looks at the engine and the images.",
+        ) from error
+
+
+def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -> None:
+    """Stop what runs of it, each with its own signal, and wait."""
+    together(*(partial(_stop, client, found, part) for part in parts if part in found.containers))
+
+
+def _stop(client: APIClient, found: Found, part: str) -> None:
+    from docker.errors import NotFound
+
+    state = found.containers[part]["State"]
+    if not (state["Running"] or state.get("Restarting")):
+        return
+    with suppress(NotFound):
+        timeout = found.containers[part]["Config"].get("StopTimeout") or 300
+        client.stop(labels.object_name(found.name, part), timeout=timeout)
+
+
+def remove_container(client: APIClient, found: Found, part: str) -> None:
+    """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
+    from docker.errors import NotFound
+
+    _stop(client, found, part)
+    with suppress(NotFound):
+        client.remove_container(labels.object_name(found.name, part), v=True, force=True)
+
+
+def remove_questions(client: APIClient, found: Found) -> None:
+    """Remove what a killed devdb left of asking an image for its version."""
+    from docker.errors import NotFound
+
+    for container in found.questions:
+        with suppress(NotFound):
+            client.remove_container(container, v=True, force=True)
+
+
+def destroy(client: APIClient, found: Found, *, keep_network: bool = False) -> None:
+    """Remove all that there is of the instance, its data too.
+
+    The sign of unfinished data goes last but for the network: killed in between, the next one
+    still knows what it may discard.
+    """
+    together(
+        partial(remove_questions, client, found),
+        *(partial(_remove_now, client, container["Id"]) for container in found.containers.values()),
+    )
+    for part, is_there in ((labels.DATA, found.data), (labels.UNFINISHED, found.unfinished)):
+        if is_there:
+            _remove_volume(client, labels.object_name(found.name, part))
+    if found.network and not keep_network:
+        _remove_network(client, found.network["Id"])
+
+
+def _remove_now(client: APIClient, container: str) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        client.remove_container(container, v=True, force=True)
+
+
+def _remove_volume(client: APIClient, volume: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    try:
+        client.remove_volume(volume)
+    except NotFound:
+        return
+    except APIError as error:
+        users = client.containers(all=True, filters={"volume": volume})
+        names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
+        raise DevdbError(
+            f"The volume {volume} cannot be removed; it is in use: {names}.",
+            f"Remove that container first: `docker rm -f {names}`.",
+        ) from error
+
+
+def _remove_network(client: APIClient, network: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    remove: Callable[[], None] = partial(client.remove_network, network)
+    with suppress(NotFound):
+        try:
+            remove()
+        except APIError as error:
+            if error.status_code == 404:
+                return
+            # Somebody attached a container of their own; it lives on without this network.
+            for container in client.inspect_network(network).get("Containers") or ():
+                client.disconnect_container_from_network(container, network, force=True)
+            remove()

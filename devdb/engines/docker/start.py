@@ -1,0 +1,107 @@
+"""Starting an instance: what is missing is made, what is stopped is started, until logins work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from devdb.engines.docker import images, labels, making, survey
+from devdb.engines.docker.attempt import Attempt
+from devdb.engines.docker.background import attend, begin
+from devdb.engines.docker.images import Image
+from devdb.engines.docker.pull import pull
+from devdb.engines.docker.survey import Found
+from devdb.errors import DataMismatch, EngineUnavailable, UsageError
+from devdb.model import Progress, Spec, Step
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_LISTENS = b"listening on IPv4 address"
+"""Postgres' own words; an entry point's temporary server has no address to listen on."""
+
+
+def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
+    """The whole start; see `Engine.start`."""
+    found = yield from attend(begin(partial(survey.look, client, spec.name)), None)
+    postgres, pooler = yield from _images(client, spec, found)
+    major = yield from attend(begin(partial(_major, client, spec, postgres)), None)
+    _refuse_other_data(spec, found, major)
+    yield Progress(step=Step.PREPARE, detail="looking at what is there")
+    look = begin(partial(_is_worthless, client, found))
+    if (yield from attend(look, None)):
+        removal = begin(partial(making.destroy, client, found))
+        yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
+        found = Found(spec.name)
+    yield from Attempt(client, spec, found, postgres, pooler, major).run()
+
+
+def _images(
+    client: APIClient, spec: Spec, found: Found
+) -> Generator[Progress, None, tuple[Image, Image]]:
+    """Both images, pulled where they are not there."""
+    data_major = int(found.data["Labels"][labels.MAJOR]) if found.data else None
+    references = images.wanted(spec, data_major=data_major)
+    have = []
+    for reference in references:
+        image = yield from attend(begin(partial(images.inspect, client, reference)), None)
+        if image is None:
+            yield from pull(client, reference)
+            image = yield from attend(begin(partial(images.inspect, client, reference)), None)
+        if image is None:
+            raise EngineUnavailable(
+                f"The engine pulled {reference}, but does not have it.",
+                "Choose another image with `--image` or `--pooler-image`.",
+            )
+        have.append(image)
+    return have[0], have[1]
+
+
+def _major(client: APIClient, spec: Spec, image: Image) -> int:
+    if image.major is not None:
+        return image.major
+    version = images.binary_version(client, image, labels.POSTGRES, spec.name)
+    return int(version.split(".")[0])
+
+
+def _refuse_other_data(spec: Spec, found: Found, major: int) -> None:
+    """Before anything is changed: data that these images, or this instance, cannot use."""
+    if found.data is None:
+        if spec.major not in (None, major):
+            raise UsageError(
+                f"Postgres {spec.major} was asked for, but the image is Postgres {major}.",
+                "Leave one of `--pg` and `--image` (DEVDB_POSTGRES_IMAGE) out, or make them agree.",
+            )
+        return
+    made_by = int(found.data["Labels"][labels.MAJOR])
+    wanted = major if spec.major in (None, made_by) else spec.major
+    if wanted != made_by:
+        raise DataMismatch(
+            f"The data of '{spec.name}' was made by Postgres {made_by}, not {wanted}.",
+            f"Start it with `--pg {made_by}` and an image of that major, "
+            "or make a new instance with `-n`.",
+        )
+    if found.data["Labels"][labels.KEY] != labels.key(spec):
+        raise DataMismatch(
+            f"There is data of an earlier instance '{spec.name}', whose password is lost.",
+            f"Choose another name with `-n`, or delete that data with `devdb rm {spec.name}`.",
+        )
+
+
+def _is_worthless(client: APIClient, found: Found) -> bool:
+    """Whether what is there was never ready and never can be.
+
+    It may: a first start goes on in the containers when devdb is killed. Only one that was
+    interrupted itself, before its server listened, left nothing of use.
+    """
+    if found.data is None:
+        return bool(found)
+    if not found.unfinished:
+        return False
+    container = found.containers.get(labels.POSTGRES)
+    if container is None or container["State"]["Status"] == "created":
+        return True
+    if found.is_running(labels.POSTGRES) and container["RestartCount"] == 0:
+        return False
+    return _LISTENS not in client.logs(container["Id"])

@@ -1,0 +1,150 @@
+"""What there is of an instance in the engine at this moment, and how it reads as a Server."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from devdb.engines.docker import images, labels
+from devdb.engines.docker.background import begin
+from devdb.model import Part, PartState, PoolMode, Server
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+Inspection = dict[str, Any]
+
+_ENDED_WELL = {labels.POSTGRES: {0}, labels.PGBOUNCER: {0, 1}, labels.REAPER: {0, 130, 143}}
+"""Exit codes of a stop as it should be; PgBouncer before 1.23 ends its fast shutdown with 1."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything of one instance, as `docker inspect` shows it."""
+
+    name: str
+    containers: dict[str, Inspection] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
+    data: Inspection | None = None
+    unfinished: bool = False
+    network: Inspection | None = None
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.containers or self.questions or self.data or self.unfinished or self.network
+        )
+
+    def is_running(self, part: str) -> bool:
+        """Whether that part's container runs."""
+        return part in self.containers and bool(self.containers[part]["State"]["Running"])
+
+
+def look(client: APIClient, instance: str) -> Found:
+    """What there is of the instance; an empty Found when nothing is."""
+    return next(iter(_look(client, instance)), Found(instance))
+
+
+def look_at_all(client: APIClient) -> list[Found]:
+    """What there is of each of this user's instances, by name."""
+    return sorted(_look(client, None), key=lambda found: found.name)
+
+
+def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
+    query = labels.query(instance)
+    listing = begin(lambda: client.containers(all=True, filters=query))
+    volumes = begin(lambda: client.volumes(filters=query)["Volumes"] or [])
+    networks = begin(lambda: client.networks(filters=query))
+    found: defaultdict[str, Found] = defaultdict(lambda: Found(""))
+
+    def of(item: Inspection) -> tuple[Found, str]:
+        mine = found[item["Labels"][labels.INSTANCE]]
+        mine.name = item["Labels"][labels.INSTANCE]
+        return mine, item["Labels"].get(labels.PART, "")
+
+    for item in listing.result():
+        mine, part = of(item)
+        if part == labels.QUESTION:
+            mine.questions.append(item["Id"])
+        elif inspection := _inspect(client, item["Id"]):
+            mine.containers[part] = inspection
+    for item in volumes.result():
+        mine, part = of(item)
+        if part == labels.DATA:
+            mine.data = item
+        elif part == labels.UNFINISHED:
+            mine.unfinished = True
+    for item in networks.result():
+        of(item)[0].network = item
+    return found.values()
+
+
+def _inspect(client: APIClient, container: str) -> Inspection | None:
+    from docker.errors import NotFound
+
+    try:
+        inspection: Inspection = client.inspect_container(container)
+    except NotFound:
+        return None  # it was removed after it was listed
+    return inspection
+
+
+def server(found: Found) -> Server:
+    """The instance as every engine describes it."""
+    pooler = found.containers.get(labels.PGBOUNCER, {}).get("Config", {}).get("Labels", {})
+    running = any(found.is_running(part) for part in labels.PARTS)
+    names = [labels.POSTGRES, labels.PGBOUNCER]
+    if labels.REAPER in found.containers:
+        names.append(labels.REAPER)
+    return Server(
+        name=found.name,
+        engine="docker",
+        parts=tuple(_part(name, found.containers.get(name), running=running) for name in names),
+        pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
+        notes=(pooler[labels.NOTE],) if pooler.get(labels.NOTE) else (),
+        location=f"volume {labels.object_name(found.name, labels.DATA)}",
+    )
+
+
+def _part(name: str, container: Inspection | None, *, running: bool) -> Part:
+    if container is None:
+        state = PartState.DEAD if running else PartState.STOPPED
+        return Part(name=name, state=state, detail="no container")
+    docker = container["State"]
+    state = _state(name, docker, running=running)
+    return Part(
+        name=name,
+        state=state,
+        version=images.version(container["Image"], name, container["Config"]),
+        started=moment(docker["StartedAt"]) if docker["Running"] else None,
+        detail=_detail(container, state),
+    )
+
+
+def _state(name: str, docker: Inspection, *, running: bool) -> PartState:
+    if docker.get("Restarting"):
+        return PartState.STARTING
+    if docker["Running"]:
+        return PartState.RUNNING
+    ended_badly = docker["Status"] != "created" and docker["ExitCode"] not in _ENDED_WELL[name]
+    return PartState.DEAD if running or ended_badly else PartState.STOPPED
+
+
+def _detail(container: Inspection, state: PartState) -> str:
+    name = container["Name"].lstrip("/")
+    docker = container["State"]
+    if state == PartState.DEAD:
+        said = f": {docker['Error']}" if docker.get("Error") else ""
+        return f"container {name}, exit code {docker['ExitCode']}{said}"
+    return f"container {name}"
+
+
+def moment(text: str) -> datetime | None:
+    """A time as the engine writes it (RFC 3339, nanoseconds); None for its year 1, never."""
+    if text.startswith("0001-"):
+        return None
+    text = re.sub(r"\.(\d{1,6})\d*", r".\1", text)
+    return datetime.fromisoformat(text)
