@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from programs import PYTHON, Run, pgbench, program
+from programs import Run, program
 from stacks import NEW, OLD, Stack, running
 
 from devdb.model import PoolMode
@@ -74,10 +74,9 @@ def run(request: pytest.FixtureRequest) -> Callable[[str], Run]:
     """Finds the program of a client; what it needs is installed, or the test is skipped."""
 
     def find(client: str) -> Run:
-        if client in PYTHON:
-            return PYTHON[client]
-        if client.startswith("pgbench"):
-            return pgbench(client.removeprefix("pgbench-"))
+        if client in ("psycopg", "asyncpg", "sqlalchemy", "sqlalchemy-asyncpg"):
+            script = str(HERE / "python" / "work.py")
+            return program([sys.executable, "-W", "error", script], dict(os.environ))
         if client == "jdbc":
             return program([*request.getfixturevalue("pgjdbc"), "Work"], dict(os.environ))
         script = str(HERE / "node" / "work.cjs")

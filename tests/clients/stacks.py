@@ -21,6 +21,7 @@ from devdb.engines import Engine
 from devdb.model import PoolMode, Spec
 
 NEW, OLD = "new", "old"
+_ports: set[int] = set()
 _FALLBACK = {NEW: "devdb-test/pgbouncer:1.24", OLD: "devdb-test/pgbouncer:1.18"}
 
 
@@ -51,8 +52,8 @@ def running(age: str) -> Iterator[Stack]:
             name=f"test-{secrets.token_hex(4)}",
             project=None,
             engine=name,
-            port=world.free_port(set()),
-            pool_port=world.free_port(set()),
+            port=world.free_port(_ports),
+            pool_port=world.free_port(_ports),
             password=secrets.token_urlsafe(24),
             created=datetime.now(UTC),
             pooler_image=pooler_image,

@@ -22,17 +22,6 @@ CREATE TABLE IF NOT EXISTS "Note" (id serial PRIMARY KEY, text text NOT NULL);
 """
 
 
-def environment(url: str, client: str, *, together: bool) -> dict[str, str]:
-    """What a program in another language is told. `together`: all connect before one begins."""
-    return {
-        "WORK_URL": url,
-        "WORK_CLIENT": client,
-        "WORK_WORKERS": str(WORKERS),
-        "WORK_ROUNDS": str(ROUNDS),
-        "WORK_TOGETHER": "1" if together else "",
-    }
-
-
 def prepare(spec: Spec) -> None:
     """Make the tables."""
     with connect(spec.direct) as connection:

@@ -1,5 +1,7 @@
 // The workload of tests/clients/workload.py, for one of Node's clients.
-const { WORK_URL: url, WORK_CLIENT: client, WORK_TOGETHER: together } = process.env
+const { WORK_URL: url, WORK_CLIENT: client } = process.env
+const together = Boolean(process.env.WORK_TOGETHER)
+const tracked = Boolean(process.env.WORK_TRACKED)
 const workers = Number(process.env.WORK_WORKERS)
 const rounds = Number(process.env.WORK_ROUNDS)
 
@@ -14,9 +16,22 @@ async function everybodyConnected() {
   if (together) await gate
 }
 
+// A statement with a name is prepared once and used again; one without is not.
+const name = (text) => (tracked ? text : undefined)
+
 function check(total, worker, round) {
   if (Number(total) !== worker + round) throw new Error(`${total} is not ${worker} + ${round}`)
 }
+
+// A Prisma client has a pool of its own: with a connection for each worker or, where only five get
+// a session at a time, with those five.
+function makePrisma() {
+  const { PrismaClient } = require('generated')
+  const { PrismaPg } = require('@prisma/adapter-pg')
+  const adapter = new PrismaPg({ connectionString: url, max: together ? workers : 5 })
+  return new PrismaClient({ adapter })
+}
+const prisma = client === 'prisma' ? makePrisma() : undefined
 
 const clients = {
   'node-postgres': async (worker) => {
@@ -25,9 +40,10 @@ const clients = {
     await everybodyConnected()
     for (let round = 0; round < rounds; round++) {
       await connection.query('BEGIN')
-      const sum = await connection.query({ name: 'sum', text: SUM, values: [worker, round] })
+      const sum = await connection.query({ name: name('sum'), text: SUM, values: [worker, round] })
       check(sum.rows[0].total, worker, round)
-      await connection.query({ name: 'write', text: WRITE, values: [client, worker, round] })
+      const values = [client, worker, round]
+      await connection.query({ name: name('write'), text: WRITE, values })
       await connection.query('COMMIT')
     }
     await connection.end()
@@ -63,7 +79,7 @@ const clients = {
     for (let round = 0; round < rounds; round++) {
       await db.transaction(async (tx) => {
         const sum = sql`${sql.placeholder('a')}::int + ${sql.placeholder('b')}::int`
-        const prepared = tx.select({ total: sum }).from(sql`(SELECT 1)`).prepare('total')
+        const prepared = tx.select({ total: sum }).from(sql`(SELECT 1)`).prepare(name('total'))
         const [{ total }] = await prepared.execute({ a: worker, b: round })
         check(total, worker, round)
         await tx.insert(work).values({ client, worker, round })
@@ -73,13 +89,6 @@ const clients = {
   },
 
   prisma: async (worker) => {
-    const { PrismaClient } = require('generated')
-    const { PrismaPg } = require('@prisma/adapter-pg')
-    const adapter = new PrismaPg({ connectionString: url, max: 1 })
-    const prisma = new PrismaClient({ adapter })
-    await prisma.$connect()
-    await prisma.$queryRaw`SELECT 1`
-    await everybodyConnected()
     for (let round = 0; round < rounds; round++) {
       await prisma.$transaction(
         async (tx) => {
@@ -91,10 +100,9 @@ const clients = {
           await tx.note.delete({ where: { id: note.id } })
           await tx.$executeRaw`INSERT INTO work VALUES (${client}, ${worker}, ${round})`
         },
-        { maxWait: 30_000, timeout: 30_000 },
+        { maxWait: 60_000, timeout: 60_000 },
       )
     }
-    await prisma.$disconnect()
   },
 }
 
