@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from programs import Run, program
 from stacks import NEW, OLD, Stack, running
+from workload import console
 
 from devdb.model import PoolMode
 
@@ -67,6 +68,15 @@ def old_stack() -> Iterator[Stack]:
         assert not stack.tracked
         assert stack.mode == PoolMode.SESSION
         yield stack
+
+
+@pytest.fixture
+def untracked(old_stack: Stack) -> Iterator[Stack]:
+    """Transaction mode forced on a PgBouncer that cannot track."""
+    with console(old_stack.spec) as tell:
+        tell("SET pool_mode = 'transaction'")
+        yield old_stack
+        tell("SET pool_mode = 'session'")
 
 
 @pytest.fixture

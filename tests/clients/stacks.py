@@ -66,7 +66,8 @@ def running(age: str) -> Iterator[Stack]:
         assert server is not None
         version = pgbouncer.parse_version(server.part("pgbouncer").version or "")
         workload.prepare(spec)
-        workload.admin(spec, f"SET default_pool_size = {workload.POOL}")
+        with workload.console(spec) as tell:
+            tell(f"SET default_pool_size = {workload.POOL}")
         yield Stack(spec, engine, server.pool_mode, version)
     finally:
         with pytest.MonkeyPatch.context() as patch:

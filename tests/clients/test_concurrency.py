@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from programs import Run, pgbench, psql, succeed
 from stacks import Stack
-from workload import admin, done, everything
+from workload import done, everything
 
 from devdb.urls.spelling import spell
 
@@ -44,14 +44,6 @@ def test_pooled_in_session_mode(client: str, run: Callable[[str], Run], old_stac
     """A PgBouncer that cannot track: five at a time, the others wait for one to leave."""
     run(client)(client, spell(client, old_stack.spec.pooled, pooled=True), together=False)
     assert done(old_stack.spec, client) == everything()
-
-
-@pytest.fixture
-def untracked(old_stack: Stack) -> Iterator[Stack]:
-    """Transaction mode forced on a PgBouncer that cannot track."""
-    admin(old_stack.spec, "SET pool_mode = 'transaction'")
-    yield old_stack
-    admin(old_stack.spec, "SET pool_mode = 'session'")
 
 
 @pytest.mark.parametrize("client", CLIENTS)

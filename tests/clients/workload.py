@@ -6,6 +6,9 @@ and writes a row, in one transaction; so it can be seen at the end that none was
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from devdb.model import Spec
@@ -43,8 +46,9 @@ def everything() -> set[tuple[int, int]]:
     return {(worker, turn) for worker in range(WORKERS) for turn in range(ROUNDS)}
 
 
-def admin(spec: Spec, *commands: str) -> None:
-    """Tell PgBouncer's admin console; it speaks the simple protocol alone."""
+@contextmanager
+def console(spec: Spec) -> Iterator[Callable[[str], object]]:
+    """PgBouncer's admin console, which speaks the simple protocol alone."""
     with psycopg.connect(
         host="127.0.0.1",
         port=spec.pool_port,
@@ -54,6 +58,5 @@ def admin(spec: Spec, *commands: str) -> None:
         autocommit=True,
         cursor_factory=psycopg.ClientCursor,
         prepare_threshold=None,
-    ) as console:
-        for command in commands:
-            console.execute(command)
+    ) as connection:
+        yield connection.execute
