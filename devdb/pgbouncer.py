@@ -100,6 +100,9 @@ def ini(
         # The defaults leave clients hanging for two minutes after a database was dropped.
         "server_login_retry": "1",
         "query_wait_timeout": "15",
+        # devdb's own questions would fill the log: a dashboard logs in every second.
+        "log_connections": "0",
+        "log_disconnections": "0",
         **(extra or {}),
     }
     if version[:2] >= AUTH_DBNAME:
