@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Iterator
 
 import psutil
-from devdb.engines.native import finding
-from devdb.engines.native.layout import Layout
 from measure import new_spec, remove, start
 
 from devdb import engines
 from devdb.engines.docker import labels
+from devdb.engines.native import finding
+from devdb.engines.native.layout import Layout
 
 MIB = 1024 * 1024
 

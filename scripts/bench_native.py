@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from devdb.engines.native import binaries, owner
-from devdb.engines.native.layout import Layout
 from measure import (
     Clock,
     Row,
@@ -24,6 +22,8 @@ from measure import (
 )
 
 from devdb import engines, paths
+from devdb.engines.native import binaries, owner
+from devdb.engines.native.layout import Layout
 
 ENGINE = engines.get("native")
 MAKE = "initdb + pg_ctl -w start"

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import debian
-from devdb.engines.native import binaries
 from shell import CommandFailed, run, say
 
 from devdb import paths
+from devdb.engines.native import binaries
 from devdb.errors import DevdbError
 from devdb.pgbouncer import TRACKS_PREPARED, parse_version
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 
@@ -22,13 +22,14 @@ from devdb.tui.banner import Banner
 from devdb.tui.ending import Ending, Unfinished
 from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
-from devdb.tui.keybar import KeyBar
+from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.logview import LogView
 from devdb.tui.messages import Failed, Seen, Stopped
+from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.urlcard import UrlCard
 from devdb.tui.watch import Watch
-from devdb.workspace import Ready
+from devdb.workspace import Ready, State
 
 STALE = 3.0
 """Seconds after which a look that has not come back is itself the news."""
@@ -39,6 +40,8 @@ class Restart(Message):
     """The user wants the instance stopped and started."""
 
     spec: Spec
+    stopped: bool
+    """Whether nothing of it ran: then this dashboard is the one that starts it."""
 
 
 class Dashboard(Screen[None]):
@@ -72,6 +75,7 @@ class Dashboard(Screen[None]):
         self._seen: Seen | None = None
         self._seen_at = time.monotonic()
         self._leaving = False
+        self._said: tuple[str | tuple[str, str], ...] = ()
 
     def compose(self) -> ComposeResult:
         """URLs first: they are what one comes for."""
@@ -81,7 +85,9 @@ class Dashboard(Screen[None]):
             yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
             yield Servers()
             yield Facts()
-        yield KeyBar()
+        with Vertical(id="foot"):
+            yield Notice()
+            yield KeyBar()
 
     def on_mount(self) -> None:
         """Show what `up` found, then look for oneself."""
@@ -115,7 +121,13 @@ class Dashboard(Screen[None]):
     def _say(self, words: str, style: str, up: str) -> None:
         if not self._leaving:
             rest = ("  ·  up ", "$text-muted"), up
-            self.query_one(Banner).say((words, style), *(rest if up else ()))
+            self._said = ((words, style), *(rest if up else ()))
+            self._repeat()
+
+    def _repeat(self) -> None:
+        for screen in self.app.screen_stack:
+            for banner in screen.query(Banner):
+                banner.say(*self._said)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """`q` is the one or the other; while it stops, nothing else can be done."""
@@ -135,24 +147,19 @@ class Dashboard(Screen[None]):
                 card.mask()
 
     def action_mask(self) -> None:
-        """Hide the passwords."""
+        """Hide the passwords, and what was said."""
+        self._notice.clear_away()
         for card in self.query(UrlCard):
             card.mask()
 
     def action_write_env(self) -> None:
         """Write `.env` and say what was written."""
         try:
-            words, attention = dotenv.write(self._spec, Path.cwd())
+            title, *lines = dotenv.write(self._spec, Path.cwd())
         except DevdbError as error:
-            self._complain(error)
-            return
-        self.notify(
-            words,
-            title="Written",
-            severity="warning" if attention else "information",
-            timeout=10,
-            markup=False,
-        )
+            self._notice.complain(error)
+        else:
+            self._notice.tell(title, *lines)
 
     def action_psql(self) -> None:
         """Lend the terminal to psql."""
@@ -161,23 +168,29 @@ class Dashboard(Screen[None]):
             with self.app.suspend():
                 psql.run(argv, self._spec)
         except DevdbError as error:
-            self._complain(error)
+            self._notice.complain(error)
         except SuspendNotSupported:
-            self.notify("This terminal cannot be lent to psql.", severity="warning")
+            self._notice.complain(
+                DevdbError(
+                    "This terminal cannot be lent to psql.",
+                    f"In another one: devdb psql -n {self._spec.name}",
+                )
+            )
 
-    def action_logs(self) -> None:
-        """Open the logs."""
-        self.app.push_screen(LogView(self._spec))
+    async def action_logs(self) -> None:
+        """Open the logs, under the same state on the right of the banner."""
+        await self.app.push_screen(LogView(self._spec))
+        self._repeat()
 
     def action_help(self) -> None:
         """Open the help."""
-        actives = [active for active in self.active_bindings.values() if active.node is self]
-        self.app.push_screen(HelpScreen(active.binding for active in actives))
+        self.app.push_screen(HelpScreen(distinct(self)))
 
     def action_restart(self) -> None:
         """The app changes the screen."""
         self._watch.stop()
-        self.post_message(Restart(self._spec))
+        stopped = self._seen is not None and self._seen.instance.state == State.STOPPED
+        self.post_message(Restart(self._spec, stopped))
 
     def action_detach(self) -> None:
         """Leave it running."""
@@ -222,5 +235,6 @@ class Dashboard(Screen[None]):
         if not self._leaving:
             self.action_detach()
 
-    def _complain(self, error: DevdbError) -> None:
-        self.notify(f"{error.message}\n{error.hint}", severity="error", timeout=10, markup=False)
+    @property
+    def _notice(self) -> Notice:
+        return self.query_one(Notice)

@@ -29,7 +29,7 @@ class HelpScreen(ModalScreen[None]):
         rows = [
             Content.assemble(
                 (f"{self.app.get_key_display(binding):>8}  ", "b $accent"),
-                binding.tooltip or binding.description,
+                binding.tooltip,
             )
             for binding in self._shown
         ]

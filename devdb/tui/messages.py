@@ -63,8 +63,5 @@ class Copied(Message):
     """The tool that confirmed it; None: there is none, or none did."""
 
 
-@dataclass
 class Logged(Message):
-    """Log lines that came."""
-
-    lines: tuple[LogLine, ...]
+    """Log lines have come and wait to be taken."""
