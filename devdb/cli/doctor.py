@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Annotated, Any
+
+import typer
 
 from devdb import workspace
 from devdb.cli import options
 from devdb.cli.here import look_around
-from devdb.errors import ExitCode
+from devdb.errors import ExitCode, NotFound
 from devdb.model import Finding, Level
 from devdb.output import envelope, records, streams
+from devdb.output.table import facts
 
 app = options.new_app()
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "dim"}
 
 
-@app.command()
-def doctor(name: options.Name = None, json: options.Json = False) -> int:
-    """Say which engine would be chosen and why, and what is wrong with the command that mends it.
+_EXAMPLES = """\b
+Examples:
+  devdb doctor                 exit 0: all is well; 1: it is not
+  devdb doctor 'prepared statement "s0" already exists'
+  devdb doctor - < error.log   explain the first known error in it
+"""
 
-    Exit 0: all is well; 1: it is not.
-    """
+
+@app.command(epilog=_EXAMPLES)
+def doctor(
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]", help="Explain this error instead; - reads it.", show_default=False
+        ),
+    ] = None,
+    name: options.Name = None,
+    json: options.Json = False,
+) -> int:
+    """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
+    if text is not None:
+        return _explain(sys.stdin.read() if text == "-" else text, json=json)
     settings = look_around(name).settings
     diagnosis = workspace.diagnose(settings)
     if json:
@@ -30,6 +50,23 @@ def doctor(name: options.Name = None, json: options.Json = False) -> int:
     else:
         _say(diagnosis)
     return ExitCode.OK if diagnosis.healthy else ExitCode.FAILURE
+
+
+def _explain(text: str, *, json: bool) -> int:
+    from devdb.advice import lookup
+
+    found = lookup(text)
+    if found is None:
+        raise NotFound(
+            "devdb knows no cure for that error.", "devdb logs, or devdb doctor without a text"
+        )
+    if json:
+        data = {"error": found.text, "cause": found.cause, "cure": found.cure}
+        streams.data(envelope.ok("doctor", data))
+    else:
+        for line in facts([("error", found.text), ("why", found.cause), ("try", found.cure)]):
+            streams.data(line)
+    return ExitCode.OK
 
 
 def _say(diagnosis: workspace.Diagnosis) -> None:

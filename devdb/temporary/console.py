@@ -8,13 +8,10 @@ new clients of it wait; RESUME lets them in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import LiteralString
 
-from devdb import postgres
-from devdb.model import POOLER_ROLE, Endpoint, Spec
-
-ADMIN_DATABASE = "pgbouncer"
+from devdb import pgbouncer
+from devdb.model import Spec
 
 
 def kill(spec: Spec, names: Sequence[str]) -> None:
@@ -30,13 +27,6 @@ def resume(spec: Spec, names: Sequence[str]) -> bool:
     return _tell(spec, "RESUME {}", names)
 
 
-def endpoint(spec: Spec) -> Endpoint:
-    """The admin console of the instance's PgBouncer."""
-    return replace(
-        spec.pooled, user=POOLER_ROLE, password=spec.pooler_password, database=ADMIN_DATABASE
-    )
-
-
 def _tell(spec: Spec, order: LiteralString, names: Sequence[str]) -> bool:
     import contextlib
 
@@ -46,7 +36,7 @@ def _tell(spec: Spec, order: LiteralString, names: Sequence[str]) -> bool:
     if not names:
         return True
     try:
-        with postgres.connect(endpoint(spec), prepare_threshold=None) as connection:
+        with pgbouncer.console(spec) as connection:
             for name in names:
                 # All it answers so is that there is nothing to do: not paused, not known.
                 with contextlib.suppress(errors.ProtocolViolation):

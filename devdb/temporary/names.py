@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 from devdb.errors import UsageError
@@ -25,7 +24,7 @@ _ADJECTIVES = """
     light lively lucky mellow merry mild mint neat nimble noble olive plain polite proud quick
     quiet rapid rosy royal rustic sharp shiny silent silver sleek smooth snowy solid spry steady
     still sunny swift tidy tiny violet vivid warm wise witty young zesty
-""".split()
+""".split()  # words are read better without quotes and commas
 _NOUNS = """
     acorn alder aspen badger basil bay beaver birch bison brook canyon cedar cliff clover comet
     coral cove crane creek dune eagle elm ember falcon fern finch fjord forest fox garden geyser
@@ -39,6 +38,8 @@ _NOUNS = """
 
 def invent(*, crowded: bool = False) -> str:
     """A name that is easy to read, say and type; `crowded`: one that is surely not taken yet."""
+    import random  # 4 ms that only `devdb temp` needs
+
     name = f"temp_{random.choice(_ADJECTIVES)}_{random.choice(_NOUNS)}"  # noqa: S311 # no secret
     return f"{name}_{random.getrandbits(32):08x}" if crowded else name
 

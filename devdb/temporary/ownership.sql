@@ -21,6 +21,8 @@ BEGIN
         own_schemas AS (
             SELECT oid FROM pg_namespace
             WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+              -- The lookup of a PgBouncer below 1.19, which has to stay the superuser's.
+              AND coalesce(obj_description(oid, 'pg_namespace'), '') !~ '^devdb \d+$'
         ),
         objects (kind, identity, classid, objid, owned_by) AS (
             SELECT 'SCHEMA', quote_ident(nspname), 'pg_namespace'::regclass, oid, nspowner
@@ -52,7 +54,9 @@ BEGIN
                    oid::regtype::text, 'pg_type'::regclass, t.oid, typowner
             FROM pg_type t
             WHERE typnamespace IN (SELECT oid FROM own_schemas)
-              AND typtype IN ('b', 'd', 'e', 'r')
+              -- From 17 on a multirange follows its range, and refuses to be changed itself.
+              AND (typtype IN ('b', 'd', 'e', 'r') OR typtype = 'm'
+                   AND current_setting('server_version_num')::integer < 170000)
               -- Arrays follow their elements.
               AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
             UNION ALL
@@ -96,9 +100,6 @@ BEGIN
             UNION ALL
             SELECT 'SERVER', quote_ident(srvname), 'pg_foreign_server'::regclass, oid, srvowner
             FROM pg_foreign_server
-            UNION ALL
-            SELECT 'PUBLICATION', quote_ident(pubname), 'pg_publication'::regclass, oid, pubowner
-            FROM pg_publication WHERE NOT puballtables
         )
         SELECT format('ALTER %s %s OWNER TO %I', kind, identity, owner)
         FROM objects
@@ -112,3 +113,40 @@ BEGIN
         END IF;
     END LOOP;
 END $devdb$;
+
+-- A publication of all tables, or of a schema's, can only be a superuser's.
+DO $devdb$
+DECLARE
+    publication name;
+BEGIN
+    FOR publication IN SELECT pubname FROM pg_publication LOOP
+        BEGIN
+            EXECUTE format(
+                'ALTER PUBLICATION %I OWNER TO %I', publication, current_setting('devdb.owner'));
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL;
+        END;
+    END LOOP;
+END $devdb$;
+
+-- There is no ALTER EXTENSION ... OWNER. Without this the copy of a temporary database would keep
+-- the role of its origin from being dropped, as the owner of the extensions that it made.
+WITH owner AS (
+    SELECT oid FROM pg_roles WHERE rolname = current_setting('devdb.owner')
+), handed_over AS (
+    UPDATE pg_extension x SET extowner = owner.oid
+    FROM owner
+    WHERE extname <> 'plpgsql' AND (
+        NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = extowner AND rolsuper)
+        OR EXISTS (
+            SELECT FROM pg_available_extension_versions v
+            WHERE v.name = extname AND v.version = extversion AND v.trusted))
+    RETURNING x.oid
+), released AS (
+    DELETE FROM pg_shdepend USING handed_over h
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = 'pg_extension'::regclass AND objid = h.oid AND deptype = 'o'
+)
+INSERT INTO pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT d.oid, 'pg_extension'::regclass, h.oid, 0, 'pg_authid'::regclass, owner.oid, 'o'
+FROM handed_over h, owner, pg_database d WHERE d.datname = current_database();

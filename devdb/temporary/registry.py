@@ -35,6 +35,7 @@ OPTIONS = " ".join(
         "synchronous_commit=off",
         "client_min_messages=error",
         "search_path=pg_catalog",
+        "client_encoding=UTF8",
         "timezone=UTC",
         "intervalstyle=postgres",
     )

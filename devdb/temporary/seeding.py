@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import IO
@@ -32,6 +29,8 @@ def run(endpoint: Endpoint, seed: Path, psql: Sequence[str]) -> None:
     `psql` is the command that opens psql on the instance (`Engine.psql_argv`). Raises DevdbError
     with what the tool said; EngineUnavailable when there is no such tool.
     """
+    import tempfile
+
     argv = command(endpoint, seed, psql)
     environment = {**os.environ, "PGPASSWORD": endpoint.password}
     with tempfile.TemporaryFile() as said:
@@ -77,6 +76,8 @@ def _feed(
     packed: bool,
 ) -> int:
     import gzip
+    import shutil
+    import subprocess
 
     stdin = subprocess.PIPE if packed else content
     with subprocess.Popen(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import Cli
@@ -37,8 +38,8 @@ def terminal(cli: Cli) -> Iterator[Callable[..., Terminal]]:
     """Runs a command on a terminal of its own; what still runs at the end is ended."""
     opened: list[Terminal] = []
 
-    def open_one(*args: str, columns: int = 80, **env: str | None) -> Terminal:
-        opened.append(cli.on_terminal(*args, columns=columns, **env))
+    def open_one(*args: str, **rest: Any) -> Terminal:
+        opened.append(cli.on_terminal(*args, **rest))
         return opened[-1]
 
     yield open_one

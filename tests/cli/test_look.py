@@ -40,7 +40,16 @@ def test_ls_of_nothing_has_an_empty_stdout(cli: Cli) -> None:
 def test_ls_is_a_table(cli: Cli) -> None:
     made = cli("up", "--json").json["data"]["instance"]
     head, row = cli("ls").out.splitlines()
-    assert head.split() == "NAME STATE ENGINE POSTGRES DIRECT POOLED UP PROJECT".split()
+    assert head.split() == [
+        "NAME",
+        "STATE",
+        "ENGINE",
+        "POSTGRES",
+        "DIRECT",
+        "POOLED",
+        "UP",
+        "PROJECT",
+    ]
     assert row.split()[:4] == ["shop", "running", "fake", "18.0"]
     assert [int(cell) for cell in row.split()[4:6]] == [made["port"], made["pool_port"]]
     assert row.endswith(str(cli.project))

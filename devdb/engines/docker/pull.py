@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker.background import HEARTBEAT
 from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.images import NO_IMAGE_HINT
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Step
 
@@ -91,6 +92,5 @@ def _raise_if_failed(reference: str, event: Event | Exception) -> None:
         return
     raise EngineUnavailable(
         f"The engine has no image {reference} and cannot pull it: {said}.",
-        "Load it (`docker load -i FILE`), choose another with `--image` or `--pooler-image`, "
-        "or use `--engine native`.",
+        NO_IMAGE_HINT,
     )
