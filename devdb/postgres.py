@@ -138,9 +138,14 @@ def vitals(endpoint: Endpoint) -> Vitals | None:
 
     try:
         with connect(endpoint, database=MAINTENANCE_DATABASE, timeout=2) as connection:
-            row = connection.execute(_VITALS).fetchone()
+            return ask(connection)
     except psycopg.Error:
         return None
+
+
+def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
+    """How the server at the other end is; raises psycopg.Error."""
+    row = connection.execute(_VITALS).fetchone()
     assert row is not None
     return Vitals(
         version=str(row[0]).split()[0], started=row[1], connections=row[2], max_connections=row[3]

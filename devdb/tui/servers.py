@@ -52,6 +52,8 @@ def uptime(seen: Seen) -> str:
 class Servers(Vertical):
     """What the last look found."""
 
+    _shown: Seen | None = None
+
     def compose(self) -> ComposeResult:
         """The lines, and room for last words."""
         yield Static(id="parts")
@@ -59,6 +61,9 @@ class Servers(Vertical):
 
     def show(self, seen: Seen) -> None:
         """Show what was seen."""
+        if self._shown is not None and _same(seen, self._shown):
+            return
+        self._shown = seen
         server, trouble = seen.instance.server, seen.instance.trouble
         parts = self.query_one("#parts", Static)
         if trouble is not None:
@@ -70,6 +75,14 @@ class Servers(Vertical):
         last_words = self.query_one("#last-words", Static)
         last_words.display = bool(seen.last_words)
         last_words.update(Content("\n").join(Content(line.text) for line in seen.last_words))
+
+
+def _same(one: Seen, other: Seen) -> bool:
+    return (one.instance, one.health, one.last_words) == (
+        other.instance,
+        other.health,
+        other.last_words,
+    )
 
 
 def _lines(server: Server, health: Health | None) -> list[Content]:
