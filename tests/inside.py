@@ -50,7 +50,7 @@ class Inside:
         """Let them expire now, by the server's clock."""
         for name in names:
             temporary.extend(self.spec, name, timedelta(seconds=1))
-        query = "SELECT bool_and(expires < clock_timestamp()) FROM devdb.temporary WHERE name = ANY (%s)"
+        query = "SELECT bool_and(expires < now()) FROM devdb.temporary WHERE name = ANY (%s)"
         until(lambda: self.sql(query, list(names)) == [True])
 
     def assert_tidy(self) -> None:

@@ -185,7 +185,17 @@ def test_doctor_says_which_engine_and_why(cli: Cli) -> None:
 
 def test_doctor_json_is_pinned(cli: Cli) -> None:
     data = cli("doctor", "--json").json["data"]
-    assert set(data) >= {"asked", "engine", "reason", "healthy", "engines", "instances"}
+    assert set(data) == {
+        "asked",
+        "engine",
+        "reason",
+        "healthy",
+        "engines",
+        "ports",
+        "surroundings",
+        "instances",
+    }
+    assert data["surroundings"]["data"] == cli.env["DEVDB_DATA_DIR"]
     assert (data["asked"], data["engine"], data["healthy"]) == ("fake", "fake", True)
     assert set(data["engines"]) == {"docker", "native"}
     for report in data["engines"].values():

@@ -62,15 +62,14 @@ class _Attempt:
         self.login = Login()
         self.watch: list[Launch] = []
         """The servers that must not end meanwhile."""
-        self.started: list[str] = []
-        """Those of them that this start started."""
+        self.started: list[Launch] = []
+        """The servers that this start started."""
         self.fresh = False
         """Whether the data is this start's own."""
         self.ready = False
 
     def run(self) -> Iterator[Progress]:
         """All the steps but the last."""
-        yield Progress(step=Step.PREPARE, detail="looking at what is there")
         self.login.start()
         yield from _told(Step.PREPARE, "programs and data directory", self.prepare())
         yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
@@ -82,10 +81,10 @@ class _Attempt:
         """Unless it is ready: no new process, no new data."""
         self.login.cancel()
         if not self.ready:
+            for launch in reversed(self.started):
+                stopping.take_back(launch.part, launch.pid)
             if self.fresh:
                 stopping.destroy(self.layout)
-            else:
-                stopping.stop_parts(self.layout, self.started)
         if self.started:
             self.layout.starting.unlink(missing_ok=True)
         self.login.join(timeout=PATIENCE)
@@ -152,8 +151,8 @@ class _Attempt:
         pid = finding.postmaster(self.layout).pid
         if pid is None:
             self.layout.starting.touch()
-            self.started.append("postgres")
-            self.watch.append(servers.start_postgres(self.config, self.owner))
+            self.started.append(servers.start_postgres(self.config, self.owner))
+            self.watch.append(self.started[-1])
         else:
             self.watch.append(servers.already(self.layout, "postgres", pid))
         patience = _Patience(self.watch[-1], self.layout)
@@ -167,8 +166,8 @@ class _Attempt:
         pid = finding.pooler(self.layout).pid
         if pid is None:
             self.layout.starting.touch()
-            self.started.append("pgbouncer")
-            self.watch.append(servers.start_pooler(self.config, self.owner))
+            self.started.append(servers.start_pooler(self.config, self.owner))
+            self.watch.append(self.started[-1])
         else:
             self.watch.append(servers.already(self.layout, "pgbouncer", pid))
         patience = _Patience(self.watch[-1], self.layout)
@@ -192,7 +191,7 @@ class _Attempt:
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""
         for launch in self.watch:
-            if not processes.words(launch.pid):
+            if not processes.is_running(launch.pid):
                 raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
 
     def finish(self) -> None:
@@ -202,8 +201,7 @@ class _Attempt:
             template.write_out(self.layout.data, self.config.postgres, self.owner)
         stopping.stop_reaper(self.layout)
         if self.spec.reaper is not None:
-            self.started.append("reaper")
-            servers.start_reaper(self.config, self.owner)
+            self.started.append(servers.start_reaper(self.config, self.owner))
         self.ready = True
 
 
