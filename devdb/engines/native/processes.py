@@ -69,6 +69,16 @@ def _raise_limit() -> tuple[int, int]:
     return soft, hard
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process that was started here, or was recognised before, still runs.
+
+    Not told by `words`: there is a moment in an exec when a process has none.
+    """
+    if (child := _children.get(pid)) is not None:
+        return child.poll() is None
+    return bool(words(pid))
+
+
 def words(pid: int) -> list[str]:
     """The arguments of the process; empty when there is none, or only a zombie."""
     if (child := _children.get(pid)) is not None and child.poll() is not None:

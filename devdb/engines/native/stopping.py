@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -62,14 +62,10 @@ def destroy(layout: Layout) -> None:
         ) from error
 
 
-def stop_parts(layout: Layout, parts: Collection[str]) -> None:
-    """End some of the servers."""
-    if "reaper" in parts:
-        stop_reaper(layout)
-    if "pgbouncer" in parts:
-        stop_pooler(layout)
-    if "postgres" in parts:
-        stop_postgres(layout)
+def take_back(part: str, pid: int) -> None:
+    """End a server that was started a moment ago, and may have no pid file yet."""
+    signals = {"postgres": FAST, "pgbouncer": POOLER, "reaper": REAPER}[part]
+    _end(pid, signals, processes.is_running, part, group=part == "reaper")
 
 
 def stop_postgres(layout: Layout, *, how: Signals = FAST) -> None:
