@@ -174,6 +174,24 @@ def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     return tuple((str(name), int(size)) for name, size in rows)
 
 
+def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
+    """Make the database if it is not there; whether it was made, None when nobody lets us in."""
+    import psycopg
+    from psycopg import errors, sql
+
+    try:
+        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+            if found.fetchone() is not None:
+                return False
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except errors.DuplicateDatabase:
+        return False
+    except psycopg.OperationalError:
+        return None
+    return True
+
+
 def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     """Log in directly and put devdb's roles and functions there; idempotent.
 
