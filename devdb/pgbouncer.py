@@ -12,7 +12,6 @@ from devdb.model import (
     POOLER_ROLE,
     SCHEMA,
     USER,
-    Endpoint,
     PoolMode,
     Spec,
 )
@@ -100,6 +99,9 @@ def ini(
         # The defaults leave clients hanging for two minutes after a database was dropped.
         "server_login_retry": "1",
         "query_wait_timeout": "15",
+        # devdb's own questions would fill the log: a dashboard logs in every second.
+        "log_connections": "0",
+        "log_disconnections": "0",
         **(extra or {}),
     }
     if version[:2] >= AUTH_DBNAME:
@@ -156,12 +158,17 @@ def vitals(spec: Spec) -> Vitals | None:
     import psycopg
 
     try:
-        _select_one(spec.pooled)
+        log_in(spec)
         with console(spec) as connection:
-            version = connection.execute("SHOW VERSION").fetchone()
-            lists = dict(connection.execute("SHOW LISTS").fetchall())
+            return ask(connection)
     except psycopg.Error:
         return None
+
+
+def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
+    """How the PgBouncer is whose console this is; raises psycopg.Error."""
+    version = connection.execute("SHOW VERSION").fetchone()
+    lists = dict(connection.execute("SHOW LISTS").fetchall())
     assert version is not None
     return Vitals(
         version=".".join(map(str, parse_version(str(version[0])))),
@@ -170,9 +177,11 @@ def vitals(spec: Spec) -> Vitals | None:
     )
 
 
-def _select_one(endpoint: Endpoint) -> None:
+def log_in(spec: Spec) -> None:
+    """Log in through the pooler and ask Postgres something; raises psycopg.Error."""
     import psycopg
 
+    endpoint = spec.pooled
     with psycopg.connect(
         host=endpoint.host,
         port=endpoint.port,

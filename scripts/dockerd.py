@@ -62,8 +62,13 @@ def wait(process: subprocess.Popen[bytes] | None, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while not answers():
         if process is not None and process.poll() is not None:
-            last = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise CommandFailed(f"dockerd does not run on this machine: {''.join(last)}")
+            raise CommandFailed(f"dockerd does not run on this machine: {last_words(log)}")
         if time.monotonic() > deadline:
             raise CommandFailed(f"dockerd did not answer within {PATIENCE:.0f} s; see {log}.")
         time.sleep(0.2)
+
+
+def last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing."]
+    reasons = [line for line in lines if line.startswith("failed to start")]
+    return (reasons or lines)[-1]

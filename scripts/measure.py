@@ -19,6 +19,7 @@ import psycopg
 from devdb import marker
 from devdb.engines import Engine
 from devdb.model import Endpoint, Spec
+from devdb.temporary import REAPER
 
 DEVDB = str(Path(sys.executable).with_name("devdb"))
 
@@ -96,6 +97,7 @@ def new_spec(engine: Engine) -> Spec:
         password=secrets.token_urlsafe(18),
         created=datetime.now(UTC),
         docker_host=getattr(engine, "host", None),
+        reaper=REAPER,
     )
     marker.save(spec)
     return spec

@@ -69,9 +69,15 @@ class Cli:
             start_new_session=True,
         )
 
-    def on_terminal(self, *args: str, columns: int = 80, **env: str | None) -> Terminal:
+    def on_terminal(
+        self, *args: str, columns: int = 80, cwd: Path | None = None, **env: str | None
+    ) -> Terminal:
+        """Start it on a terminal of its own."""
         return Terminal(
-            self.argv(*args), cwd=self.project, env=self.environment(**env), columns=columns
+            self.argv(*args),
+            cwd=cwd or self.project,
+            env=self.environment(**env),
+            columns=columns,
         )
 
     def argv(self, *args: str) -> list[str]:

@@ -13,6 +13,7 @@ from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
 from devdb.config import Settings
+from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
 from devdb.workspace import Outcome, Ready
@@ -107,7 +108,7 @@ def up(
         image=image,
         pooler_image=pooler_image,
     )
-    chosen = _resolve(here)
+    chosen = resolve(here)
     dashboard = streams.interactive() and not (detach or json)
     if dashboard and env is None:
         return _dashboard(here, chosen)
@@ -115,7 +116,8 @@ def up(
     if env is not None:
         from devdb.cli.env import write
 
-        write(ready.instance.spec, env, here)
+        spec = ready.instance.spec
+        write(spec.direct, spec.pooled, env, here)
     if dashboard:
         return _dashboard(here, chosen)
     if json:
@@ -126,9 +128,20 @@ def up(
     return 0
 
 
-def start(settings: Settings, project: Path, name: str) -> Ready:
+def bring_up(here: Here, spec: Spec | None, *, quiet: bool = False) -> Spec:
+    """The instance, running: made if there is none (`spec` is None), else started as it is.
+
+    As it is: the settings of the directory we are in may speak of another instance.
+    """
+    if spec is None:
+        return start(here.settings, here.project, resolve(here), quiet=quiet).instance.spec
+    project = spec.project or here.project
+    return start(Settings(), project, spec.name, quiet=quiet).instance.spec
+
+
+def start(settings: Settings, project: Path, name: str, *, quiet: bool = False) -> Ready:
     """Run `up` to its end, narrated on stderr; a signal cancels and undoes it."""
-    narrator = Narrator()
+    narrator = Narrator(quiet=quiet)
     ready: Ready | None = None
     try:
         with cancellable(workspace.up(settings, project, name)) as items:
@@ -144,7 +157,8 @@ def start(settings: Settings, project: Path, name: str) -> Ready:
     finally:
         narrator.close()
     assert ready is not None, "the last item of up is a Ready"
-    _say(ready)
+    if not quiet:
+        _say(ready)
     return ready
 
 
@@ -154,7 +168,7 @@ def _dashboard(here: Here, name: str) -> int:
     return tui.run(here.settings, here.project, name)
 
 
-def _resolve(here: Here) -> str:
+def resolve(here: Here) -> str:
     """The name, once a project that vanished has been adopted or not."""
     try:
         return workspace.resolve(here.settings.name, here.project)

@@ -114,11 +114,19 @@ def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
 
 
 def _words(removal: workspace.Removal) -> str:
-    where = f" in {removal.location}" if removal.location else ""
-    if removal.databases is None:
-        return f"'{removal.spec.name}' ({removal.state}), all its databases{where}"
-    listed = ", ".join(f"{name} ({size(count)})" for name, count in removal.databases)
-    return f"'{removal.spec.name}' ({removal.state}), with {listed or 'no database'}{where}"
+    """What goes, e.g. `'shop' (running): main (7.7 MB); 48 MB in /var/lib/...`."""
+    which = "all its databases"
+    if removal.databases is not None:
+        listed = [_database(name, count, removal) for name, count in removal.databases]
+        which = ", ".join(listed) or "no database"
+    whole = f"{size(removal.size)} in " if removal.size is not None else ""
+    where = f"; {whole}{removal.location}" if removal.location else ""
+    return f"'{removal.spec.name}' ({removal.state}): {which}{where}"
+
+
+def _database(name: str, count: int, removal: workspace.Removal) -> str:
+    claimed = ", claimed" if name in removal.claimed else ""
+    return f"{name} ({size(count)}{claimed})"
 
 
 def _record(removal: workspace.Removal) -> dict[str, Any]:
@@ -126,8 +134,12 @@ def _record(removal: workspace.Removal) -> dict[str, Any]:
     return {
         "name": removal.spec.name,
         "location": removal.location,
+        "size_bytes": removal.size,
         "databases": databases
-        and [{"name": name, "size_bytes": count} for name, count in databases],
+        and [
+            {"name": name, "size_bytes": count, "claimed": name in removal.claimed}
+            for name, count in databases
+        ],
     }
 
 

@@ -8,10 +8,14 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import world
 from commandline import Cli
 from terminal import Terminal
+
+from devdb.engines import Engine
 
 
 @pytest.fixture
@@ -33,12 +37,32 @@ def cli(tmp_path: Path, home: Path) -> Cli:
 
 
 @pytest.fixture
+def real(cli: Cli, real_engine: Engine, free_port: Callable[[], int], home: Path) -> Iterator[Cli]:
+    """The same with an engine that runs real servers; afterwards nothing of it may be left."""
+    images = {key: value for key, value in os.environ.items() if key.endswith("_IMAGE")}
+    env = {
+        **cli.env,
+        **images,
+        "DEVDB_ENGINE": real_engine.name,
+        "DEVDB_PORT": str(free_port()),
+        "DEVDB_POOL_PORT": str(free_port()),
+    }
+    real = replace(cli, env=env)
+    yield real
+    names = real.markers()
+    for name in names:
+        assert real("rm", "--force", name).code == 0
+    left = [trace for name in {"shop", *names} for trace in world.traces(name, home)]
+    assert left == []
+
+
+@pytest.fixture
 def terminal(cli: Cli) -> Iterator[Callable[..., Terminal]]:
     """Runs a command on a terminal of its own; what still runs at the end is ended."""
     opened: list[Terminal] = []
 
-    def open_one(*args: str, columns: int = 80, **env: str | None) -> Terminal:
-        opened.append(cli.on_terminal(*args, columns=columns, **env))
+    def open_one(*args: str, **rest: Any) -> Terminal:
+        opened.append(cli.on_terminal(*args, **rest))
         return opened[-1]
 
     yield open_one

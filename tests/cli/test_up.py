@@ -87,7 +87,7 @@ def test_env_is_written_when_ready(cli: Cli) -> None:
         (["-n", "\udcff"], "is no instance name"),
         (["--prot", "1"], "has no option '--prot'"),
         (["--port"], "requires an argument"),
-        (["extra"], "extra"),
+        (["extra", "words"], "does not take 'extra'"),
     ],
 )
 def test_words_that_cannot_be_right_are_exit_2_in_two_lines(

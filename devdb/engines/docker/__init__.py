@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
 from devdb import marker
-from devdb.engines.docker import blueprint, endpoint, images, labels, login, logs, making, survey
+from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
+from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
-from devdb.errors import EngineUnavailable, NotFound
+from devdb.errors import NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 
@@ -38,24 +40,15 @@ class DockerEngine:
         with speaking(connection.host):
             return connection.title
 
-    def usable(self, spec: Spec) -> str | None:
-        """Why a new instance cannot be made here; None when it can.
+    def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
+        """Raise EngineUnavailable unless an engine answers that has the images or can get them.
 
-        The engine answers, and the images are there or their registry has them. Takes up to 5 s
-        when a registry is asked, and nothing is pulled.
+        Takes up to 5 s where a registry has to be asked; nothing is pulled.
         """
-        try:
-            connection = self._connect()
-            with speaking(connection.host):
-                return images.why_not_pullable(connection.client, images.wanted(spec))
-        except EngineUnavailable as error:
-            return error.message.rstrip(".")
-
-    def images_present(self, spec: Spec) -> bool:
-        """Whether nothing has to be pulled for the instance; raises EngineUnavailable."""
-        client = self._connect().client
-        with speaking(self.host):
-            return all(images.inspect(client, ref) is not None for ref in images.wanted(spec))
+        connection = self._connect()
+        references = images.wanted(image, pooler_image, major)
+        with speaking(connection.host):
+            images.require(connection.client, references)
 
     def check(self) -> Sequence[Finding]:
         """Which sockets were looked at, what answers there, and whether its images are there."""
@@ -97,7 +90,10 @@ class DockerEngine:
         """Data whose first start was interrupted, but which was used since, is data."""
         if found.unfinished and found.is_running(labels.POSTGRES):
             spec = marker.load(found.name)
-            if spec is not None and login.settle(spec, new=True) is not None:
+            if spec is None:
+                return
+            login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
+            if login.settle() is not None:
                 making.finish(self._connect().client, found.name)
 
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
@@ -117,20 +113,12 @@ class DockerEngine:
         if psql := shutil.which("psql"):
             port = container["Config"]["Labels"][labels.PORT]
             return [psql, "-h", HOST, "-p", port, "-U", USER, "-d", DATABASE]
-        for command in ("docker", "podman"):
+        for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
-                environment = ["-e", f"PGPASSFILE={blueprint.PGPASS}"]
-                at = ["-H", self.host] if command == "docker" else ["--url", self.host]
-                name = container["Name"].lstrip("/")
-                return [
-                    path,
-                    *at,
-                    "exec",
-                    "-it",
-                    *environment,
-                    name,
-                    *blueprint.psql_in_container(),
-                ]
+                terminal = "-it" if sys.stdin.isatty() else "-i"
+                there = ["-e", f"PGPASSFILE={blueprint.PGPASS}", container["Name"].lstrip("/")]
+                argv = [path, host_option, self.host, "exec", terminal, *there]
+                return [*argv, *blueprint.psql_in_container()]
         raise NotFound(
             "There is no psql here, and no docker or podman command to run the container's.",
             "Install one: `apt install postgresql-client`, or `brew install libpq`.",

@@ -15,9 +15,10 @@ from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
 from devdb.engines.docker.blueprint import Blueprint
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
+from devdb.engines.docker.watch import watch
 from devdb.errors import DevdbError, StartFailed, TimedOut
-from devdb.model import Progress, Server, Spec, Step
-from devdb.pgbouncer import parse_version
+from devdb.model import Progress, Spec, Step
+from devdb.pgbouncer import AUTH_DBNAME, parse_version
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -48,7 +49,7 @@ class Attempt:
         self._pooler = pooler
         self._major = major
         self._is_new = found.data is None
-        self._unsettled = self._is_new or found.unfinished
+        self._is_unsettled = self._is_new or found.unfinished
         self._given_up = Event()
         self._work: list[Future[Any]] = []
 
@@ -78,16 +79,17 @@ class Attempt:
             self._begin(partial(self._clear, remake, plans)),
             replace(beat, detail="stopping what has changed"),
         )
-        work = {p.part: self._begin(partial(self._bring_up, p, make=p in remake)) for p in todo}
+        work = self._bring_up(todo, remake)
         started = work.get(labels.POSTGRES) or begin(lambda: None)
-        logging_in = begin(
-            partial(login.log_in, self._spec, started, self._given_up, new=self._unsettled)
-        )
+        settled = self._settled if self._is_unsettled else lambda: None
+        log_in = partial(self._login.until_ready, started, self._given_up, settled)
+        logging_in = begin(log_in)
         yield from self._attend_parts(work, plans)
         version = yield from self._until_logged_in(logging_in)
         images.remember(self._postgres.id, labels.POSTGRES, version)
-        server = yield from attend(begin(self._finish), _LOGIN)
-        yield Progress(step=Step.READY, server=server)
+        look = begin(partial(survey.look, self._client, self._spec.name))
+        found = yield from attend(look, _LOGIN)
+        yield Progress(step=Step.READY, server=survey.server(found))
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)
@@ -108,14 +110,26 @@ class Attempt:
 
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
-        version = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
-        layout = blueprint.layout(self._postgres)
-        if self._found.data is not None:
-            layout = self._found.data["Labels"][labels.LAYOUT]
-        owner = images.user_id(self._client, self._postgres, name)
+        owner = begin(partial(images.user_id, self._client, self._postgres, name))
+        seeds = begin(partial(images.has_init_files, self._client, self._postgres, name))
+        text = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+        version = parse_version(text)
+        # Its auth query runs in the database a client wants; so that is where it has to get in.
+        everywhere = version[:2] < AUTH_DBNAME
+        self._login = login.Login(
+            spec=spec, is_unsettled=self._is_unsettled, lookup_everywhere=everywhere
+        )
+        layout = self._found.data["Labels"][labels.LAYOUT] if self._found.data else None
         plans = [
-            blueprint.for_postgres(spec, self._postgres, layout=layout, owner=owner),
-            blueprint.for_pgbouncer(spec, self._pooler, parse_version(version)),
+            blueprint.for_postgres(
+                spec,
+                self._postgres,
+                layout=layout or blueprint.layout(self._postgres),
+                owner=owner.result(),
+                pooler_everywhere=everywhere,
+                makes_database=seeds.result(),
+            ),
+            blueprint.for_pgbouncer(spec, self._pooler, version),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
@@ -156,9 +170,23 @@ class Attempt:
             *(partial(making.remove_container, self._client, self._found, p) for p in unwanted),
         )
 
-    def _bring_up(self, plan: Blueprint, *, make: bool) -> None:
+    def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
+        """Make and start the containers side by side.
+
+        New data takes Postgres a second of work: what the others need of the machine waits until
+        it is at it.
+        """
+        work: dict[str, Future[None]] = {}
+        for plan in todo:
+            first = work.get(labels.POSTGRES) if self._is_new else None
+            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, first))
+        return work
+
+    def _start(self, plan: Blueprint, make: bool, after: Future[None] | None) -> None:
         if make:
             making.make_container(self._client, self._spec, plan)
+        if after is not None:
+            after.result()
         making.start_container(self._client, self._spec, plan.part)
 
     def _attend_parts(
@@ -179,7 +207,7 @@ class Attempt:
         import psycopg
 
         yield _LOGIN
-        watching = begin(partial(login.watch, self._client, self._spec, self._given_up))
+        watching = begin(partial(watch, self._client, self._spec, self._given_up))
         both: list[Future[Any]] = [logging_in, watching]
         while not wait(both, HEARTBEAT, FIRST_COMPLETED).done:
             yield _LOGIN
@@ -193,10 +221,8 @@ class Attempt:
                 f"`devdb logs -n {self._spec.name}` shows more.",
             ) from error
 
-    def _finish(self) -> Server:
-        if self._unsettled:
-            making.finish(self._client, self._spec.name)
-        return survey.server(survey.look(self._client, self._spec.name))
+    def _settled(self) -> None:
+        making.finish(self._client, self._spec.name)
 
     def _take_back(self, *, stop: bool) -> None:
         """Undo what is new, stop what was started; the error that led here is the one to tell."""

@@ -82,11 +82,22 @@ def bootstrap_password(spec: Spec) -> str:
     return spec.derive("docker bootstrap")
 
 
-def for_postgres(spec: Spec, image: Image, *, layout: str, owner: int) -> Blueprint:
+def for_postgres(
+    spec: Spec,
+    image: Image,
+    *,
+    layout: str,
+    owner: int,
+    pooler_everywhere: bool,
+    makes_database: bool,
+) -> Blueprint:
     """The Postgres container; `layout` is where in the volume the data is.
 
     `owner` is the user the image starts as, who reads the password before Postgres' own does.
+    `makes_database`: its entry point makes the instance's database, because the image has init
+    files that are run in there; made after the first login it costs a tenth.
     """
+    hba = postgres.hba(pooler_everywhere=pooler_everywhere)
     options = {"hba_file": f"{DIRECTORY}/pg_hba.conf", **postgres.settings(spec)}
     return Blueprint(
         part=labels.POSTGRES,
@@ -97,13 +108,13 @@ def for_postgres(spec: Spec, image: Image, *, layout: str, owner: int) -> Bluepr
         user=None,
         environment={
             "POSTGRES_USER": USER,
-            "POSTGRES_DB": DATABASE,
+            "POSTGRES_DB": DATABASE if makes_database else MAINTENANCE_DATABASE,
             "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
             "PGDATA": str(image.mount / layout),
         },
         files=(
-            File(name="pg_hba.conf", text=postgres.hba(), mode=0o444, owner=0),
+            File(name="pg_hba.conf", text=hba, mode=0o444, owner=0),
             File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
         ),

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tarfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 from devdb import paths
 from devdb.engines.docker import labels
 from devdb.engines.docker.background import begin
+from devdb.engines.docker.endpoint import explanation
 from devdb.errors import EngineUnavailable
 from devdb.marker import make_private_directory
-from devdb.model import Spec
 from devdb.postgres import NEWEST_MAJOR
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 DEFAULT_POOLER = "ghcr.io/cloudnative-pg/pgbouncer:1.25.2"
+NO_IMAGE_HINT = (
+    "Load it (`docker load -i FILE`), choose another with `--image` or `--pooler-image`, "
+    "or use `--engine native`."
+)
+_REGISTRY_TIMEOUT = 5
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MORE_PATH = "/usr/sbin:/usr/local/sbin:/opt/bitnami/pgbouncer/bin"
 """Where images keep a pgbouncer that is not on their own PATH."""
@@ -68,15 +74,11 @@ class Image:
         return max(covering, key=lambda path: len(path.parts), default=self.data_directory)
 
 
-def wanted(spec: Spec, *, data_major: int | None = None) -> tuple[str, str]:
-    """The references of the instance's Postgres and PgBouncer images.
-
-    `data_major` is what the data that is there was made by: its own image unless told otherwise.
-    """
-    postgres = spec.postgres_image or os.environ.get("DEVDB_POSTGRES_IMAGE")
-    pooler = spec.pooler_image or os.environ.get("DEVDB_PGBOUNCER_IMAGE")
-    major = spec.major or data_major or NEWEST_MAJOR
-    return postgres or f"postgres:{major}", pooler or DEFAULT_POOLER
+def wanted(postgres: str | None, pooler: str | None, major: int | None) -> tuple[str, str]:
+    """The references of both images, where they are not named: by the environment, by the major."""
+    postgres = postgres or os.environ.get("DEVDB_POSTGRES_IMAGE")
+    pooler = pooler or os.environ.get("DEVDB_PGBOUNCER_IMAGE")
+    return postgres or f"postgres:{major or NEWEST_MAJOR}", pooler or DEFAULT_POOLER
 
 
 def inspect(client: APIClient, reference: str) -> Image | None:
@@ -101,20 +103,26 @@ def _environment(config: dict[str, Any]) -> dict[str, str]:
     return dict(line.split("=", 1) for line in config.get("Env") or [] if "=" in line)
 
 
-def why_not_pullable(client: APIClient, references: Iterable[str]) -> str | None:
-    """Why one of the images can neither be used nor got; asks the registries, for 5 s at most."""
+def require(client: APIClient, references: Iterable[str]) -> None:
+    """Raise EngineUnavailable unless all images are here, or a registry has them.
+
+    Asks the registries side by side, for 5 s at most.
+    """
     asked = {ref: begin(partial(_ask_registry, client, ref)) for ref in references}
+    deadline = time.monotonic() + _REGISTRY_TIMEOUT
     for reference, answer in asked.items():
         try:
-            reason = answer.result(timeout=5)
+            reason = answer.result(timeout=max(0, deadline - time.monotonic()))
         except TimeoutError:
-            reason = "its registry does not answer within 5 s"
+            reason = f"its registry does not answer within {_REGISTRY_TIMEOUT} s"
         if reason:
-            return f"the image {reference} is not here, and {reason}"
-    return None
+            raise EngineUnavailable(
+                f"The engine has no image {reference}, and {reason}.", NO_IMAGE_HINT
+            )
 
 
 def _ask_registry(client: APIClient, reference: str) -> str | None:
+    """Why the image cannot be had; None when it can, or when only a pull can tell."""
     import requests
     from docker.errors import APIError, DockerException
 
@@ -123,8 +131,8 @@ def _ask_registry(client: APIClient, reference: str) -> str | None:
             client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         if error.status_code == 404 and "page not found" in str(error).lower():
-            return None  # Podman has no such question; a pull will tell
-        return f"its registry says: {' '.join(str(error.explanation or error).split())}"
+            return None  # Podman does not know this question
+        return f"its registry says: {explanation(error)}"
     except (requests.RequestException, DockerException) as error:
         return f"the engine cannot ask its registry ({type(error).__name__})"
     return None
@@ -188,6 +196,25 @@ def user_id(client: APIClient, image: Image, instance: str) -> int:
     return ids[user]
 
 
+def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
+    """Whether the image brings files that its entry point runs in a new database."""
+    from docker.errors import NotFound
+
+    known = _remembered(image.id, "init-files")
+    if known is None:
+        container = _question(client, image, ["true"], instance)
+        try:
+            stream, _ = client.get_archive(container, "/docker-entrypoint-initdb.d")
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                known = str(sum(not member.isdir() for member in tar.getmembers()))
+        except NotFound:
+            known = "0"
+        finally:
+            client.remove_container(container, v=True, force=True)
+        remember(image.id, "init-files", known)
+    return known != "0"
+
+
 def _question(client: APIClient, image: Image, command: list[str], instance: str) -> str:
     """A container that is only asked something; not started."""
     container = client.create_container(
@@ -231,4 +258,4 @@ def _remembered(image_id: str, binary: str) -> str | None:
 
 
 def _cache(image_id: str, binary: str) -> Path:
-    return paths.cache_home() / "docker-versions" / f"{image_id.replace(':', '-')}-{binary}"
+    return paths.cache_home() / "docker-images" / f"{image_id.replace(':', '-')}-{binary}"

@@ -1,141 +1,108 @@
-"""Waiting until real logins work, and noticing when they never will."""
+"""The logins that make an instance ready: first ones into new data, then one by each URL."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devdb import postgres
-from devdb.engines.docker import labels
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
-from devdb.errors import StartFailed, TimedOut
-from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER, Spec
+from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER, Endpoint, Spec
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    import psycopg
 
 _PAUSE = 0.02
-_LOOK_EVERY = 0.4
-PATIENCE = 60.0
-"""Seconds without a word from the servers after which a start is given up."""
-_SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
-def log_in(spec: Spec, started: Future[None], given_up: Event, *, new: bool) -> str:
-    """Try until both URLs work; the server's version. `new`: the data may not be set up yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Logs in to an instance until it is ready or given up."""
 
-    `started` is the start of the Postgres container: a connection that is tried while its network
-    is being made loses a packet, and a second with it. Returns "" when it is given up.
-    """
-    import psycopg  # noqa: F401 - takes its 0.2 s while the container starts
+    spec: Spec
+    is_unsettled: bool
+    """Whether the data may not have the instance's password, database and roles yet."""
+    lookup_everywhere: bool
+    """Whether PgBouncer is one that asks its question in the database a client wants."""
 
-    wait([started])
-    version = None
-    while not given_up.wait(_PAUSE):
-        version = version or settle(spec, new=new)
-        if version is None:
-            continue
-        direct, pooled = begin(partial(postgres.probe, spec.direct)), postgres.probe(spec.pooled)
-        if direct.result() is None:
-            _make_database(spec)
-        elif pooled is not None:
-            return version
-    return ""
+    def until_ready(
+        self, started: Future[None], given_up: Event, settled: Callable[[], object]
+    ) -> str:
+        """Try until both URLs work; the server's version, or "" when it is given up.
 
+        `started` is the start of the Postgres container: a connection that is tried while its
+        network is being made loses a packet, and a second with it. `settled` is called, once,
+        as soon as the data has all it needs.
+        """
+        import psycopg  # noqa: F401 - takes its 0.2 s while the container starts
 
-def settle(spec: Spec, *, new: bool) -> str | None:
-    """Put the instance's password and devdb's own roles into the data; None: nobody gets in yet."""
-    if new:
-        _set_password(spec)
-    return postgres.set_up(spec)
+        wait([started])
+        version = None
+        while not given_up.is_set():
+            version = self.settle()
+            if version is not None:
+                break
+            given_up.wait(_PAUSE)
+        settling = begin(settled)
+        while not given_up.is_set():
+            direct = begin(partial(postgres.probe, self.spec.direct))
+            pooled = postgres.probe(self.spec.pooled)
+            if direct.result() is None:
+                _make_database(self.spec.direct)
+            elif pooled is not None:
+                settling.result()
+                return version or ""
+            given_up.wait(_PAUSE)
+        return ""
 
+    def settle(self) -> str | None:
+        """Put what is devdb's into the data; the server's version, None: nobody gets in yet."""
+        if self.is_unsettled:
+            self._set_password()
+        return postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
 
-def _set_password(spec: Spec) -> None:
-    """Replace the password that the data was made with, if it still has that one."""
-    import psycopg
-    from psycopg import sql
+    def _set_password(self) -> None:
+        """Replace the password that the data was made with, if it still has that one."""
+        from psycopg import sql
 
-    made_with = replace(spec.direct, password=bootstrap_password(spec))
-    with (
-        suppress(psycopg.OperationalError),
-        postgres.connect(made_with, database=MAINTENANCE_DATABASE) as connection,
-    ):
-        connection.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(USER), sql.Literal(postgres.verifier(spec.password))
-            )
-        )
-
-
-def _make_database(spec: Spec) -> None:
-    """Make the instance's database if it has gone: dropped by hand, or never made."""
-    import psycopg
-    from psycopg import sql
-
-    with (
-        suppress(psycopg.Error),
-        postgres.connect(spec.direct, database=MAINTENANCE_DATABASE) as connection,
-    ):
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
-        if found.fetchone() is None:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-
-
-def watch(client: APIClient, spec: Spec, given_up: Event) -> None:
-    """Look at the servers until it is given up.
-
-    Raises StartFailed when one ends, TimedOut when they neither answer nor say anything new.
-    """
-    restarts: dict[str, int] = {}
-    words: list[str] = []
-    deadline = time.monotonic() + PATIENCE
-    while not given_up.wait(_LOOK_EVERY):
-        for part in _SERVERS:
-            _check(client, spec, part, restarts)
-        latest = [said(client, spec.name, part) for part in _SERVERS]
-        if latest != words:
-            words, deadline = latest, time.monotonic() + PATIENCE
-        if time.monotonic() > deadline:
-            raise TimedOut(
-                f"No login within {PATIENCE:g} s; "
-                + _quote(dict(zip(_SERVERS, words, strict=True))),
-                f"`devdb logs -n {spec.name}` shows more; then try again.",
+        made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
+        with suppress(*_refused()), _connect(made_with) as connection:
+            _make_database(made_with, connection)
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    sql.Identifier(USER), sql.Literal(postgres.verifier(self.spec.password))
+                )
             )
 
 
-def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -> None:
-    from docker.errors import NotFound
+def _make_database(
+    endpoint: Endpoint, connection: psycopg.Connection[tuple[Any, ...]] | None = None
+) -> None:
+    """Make the instance's database if it is not there: new data, or somebody dropped it."""
+    from psycopg import sql
 
-    try:
-        container = client.inspect_container(labels.object_name(spec.name, part))
-    except NotFound:
-        raise StartFailed(
-            f"The {part} container was removed while it started.", "Try again: `devdb up`."
-        ) from None
-    state = container["State"]
-    restarts.setdefault(part, container["RestartCount"])
-    if state["Running"] and container["RestartCount"] == restarts[part]:
+    if connection is None:
+        with suppress(*_refused()), _connect(endpoint) as connection:
+            _make_database(endpoint, connection)
         return
-    words = said(client, spec.name, part)
-    raise StartFailed(
-        f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; " + _quote({part: words}),
-        "Mend what it complains about (a setting? the image?), then `devdb up` again.",
-    )
+    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+    if found.fetchone() is None:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
-def said(client: APIClient, name: str, part: str) -> str:
-    """What a server said last, on one line: its complaints if it has any."""
-    text = client.logs(labels.object_name(name, part), tail=25).decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "rror"))]
-    return " / ".join((complaints or lines)[-3:])
+def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
+    # The user's settings may log every statement; a verifier is nobody's business.
+    quiet = "-c log_statement=none -c log_min_duration_statement=-1"
+    return postgres.connect(endpoint, database=MAINTENANCE_DATABASE, options=quiet)
 
 
-def _quote(words: dict[str, str]) -> str:
-    return "; ".join(f"the last words of {part}: {text or 'none'}" for part, text in words.items())
+def _refused() -> tuple[type[Exception], ...]:
+    import psycopg
+
+    return (psycopg.OperationalError,)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker.background import HEARTBEAT
 from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.images import NO_IMAGE_HINT
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Step
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 
 
-def pull(client: APIClient, reference: str) -> Iterator[Progress]:
+def pull(client: APIClient, reference: str) -> Generator[Progress, None, None]:
     """Get the image; closing the iterator cancels.
 
     Raises EngineUnavailable when it cannot be had.
@@ -91,6 +92,5 @@ def _raise_if_failed(reference: str, event: Event | Exception) -> None:
         return
     raise EngineUnavailable(
         f"The engine has no image {reference} and cannot pull it: {said}.",
-        "Load it (`docker load -i FILE`), choose another with `--image` or `--pooler-image`, "
-        "or use `--engine native`.",
+        NO_IMAGE_HINT,
     )

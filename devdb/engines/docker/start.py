@@ -42,7 +42,7 @@ def _images(
 ) -> Generator[Progress, None, tuple[Image, Image]]:
     """Both images, pulled where they are not there."""
     data_major = int(found.data["Labels"][labels.MAJOR]) if found.data else None
-    references = images.wanted(spec, data_major=data_major)
+    references = images.wanted(spec.postgres_image, spec.pooler_image, spec.major or data_major)
     have = []
     for reference in references:
         image = yield from attend(begin(partial(images.inspect, client, reference)), None)
