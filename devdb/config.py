@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 import unicodedata
@@ -94,7 +95,7 @@ def suffixed(name: str, project: Path) -> str:
     """The name with four hex digits of the project's path behind it."""
     import hashlib  # loads OpenSSL, which most commands need nothing of
 
-    digits = hashlib.sha256(str(project).encode()).hexdigest()[:4]
+    digits = hashlib.sha256(os.fsencode(project)).hexdigest()[:4]
     return f"{name[: NAME_LENGTH - 5]}-{digits}"
 
 

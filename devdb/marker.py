@@ -135,7 +135,7 @@ def _path(name: str) -> Path:
 
 def _to_json(spec: Spec) -> dict[str, Any]:
     values = asdict(spec)
-    values["project"] = str(spec.project) if spec.project else None
+    values["project"] = paths.as_text(spec.project) if spec.project else None
     values["created"] = spec.created.isoformat()
     values["settings"] = dict(spec.settings)
     del values["reaper"]  # the running devdb's own text, not a fact about the instance
@@ -148,7 +148,7 @@ def _from_json(values: dict[str, Any]) -> Spec:
     known = {field.name for field in fields(Spec)}
     if unknown := set(values) - known:
         raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
-    values["project"] = Path(values["project"]) if values["project"] else None
+    values["project"] = paths.from_text(values["project"]) if values["project"] else None
     values["created"] = datetime.fromisoformat(values["created"])
     values["pool_mode"] = PoolMode(values["pool_mode"])
     values["settings"] = tuple(sorted(values["settings"].items()))

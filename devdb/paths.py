@@ -46,6 +46,16 @@ def lock_path(name: str) -> Path:
     return data_home() / "locks" / f"{name}.lock"
 
 
+def as_text(path: Path) -> str:
+    """The path as UTF-8 text, the same in every locale; bytes that are none are surrogates."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def from_text(text: str) -> Path:
+    """The path that `as_text` was given."""
+    return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+
+
 def _is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
 

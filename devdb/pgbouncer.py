@@ -12,7 +12,6 @@ from devdb.model import (
     POOLER_ROLE,
     SCHEMA,
     USER,
-    Endpoint,
     PoolMode,
     Spec,
 )
@@ -39,6 +38,28 @@ def parse_version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"no version in {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def has_tls(text: str) -> bool:
+    """Whether the build that printed this for `pgbouncer --version` can do TLS."""
+    return re.search(r"^tls: ", text, re.MULTILINE) is not None
+
+
+def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
+    """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
+
+    A build without TLS refuses to start with them.
+    """
+    return {
+        "client_tls_sslmode": "allow",
+        "client_tls_cert_file": certificate,
+        "client_tls_key_file": key,
+        # Not to ask clients for certificates: without a file, and without the system's own CAs,
+        # some builds end with `failed to load CA: (null)`.
+        "client_tls_ca_file": ca,
+        # `prefer` is the default: encrypted twice, to a server on the same machine.
+        "server_tls_sslmode": "disable",
+    }
 
 
 def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:
@@ -81,6 +102,9 @@ def ini(
         # The defaults leave clients hanging for two minutes after a database was dropped.
         "server_login_retry": "1",
         "query_wait_timeout": "15",
+        # devdb's own questions would fill the log: a dashboard logs in every second.
+        "log_connections": "0",
+        "log_disconnections": "0",
         **(extra or {}),
     }
     if version[:2] >= AUTH_DBNAME:
@@ -128,6 +152,7 @@ def console(spec: Spec, *, timeout: int = 2) -> psycopg.Connection[tuple[Any, ..
         cursor_factory=psycopg.ClientCursor,
         prepare_threshold=None,
         application_name="devdb",
+        sslmode="disable",  # the user's PGSSLMODE is not about this
     )
 
 
@@ -136,23 +161,30 @@ def vitals(spec: Spec) -> Vitals | None:
     import psycopg
 
     try:
-        _select_one(spec.pooled)
+        log_in(spec)
         with console(spec) as connection:
-            version = connection.execute("SHOW VERSION").fetchone()
-            lists = dict(connection.execute("SHOW LISTS").fetchall())
+            return ask(connection)
     except psycopg.Error:
         return None
+
+
+def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
+    """How the PgBouncer is whose console this is; raises psycopg.Error."""
+    version = connection.execute("SHOW VERSION").fetchone()
+    lists = dict(connection.execute("SHOW LISTS").fetchall())
     assert version is not None
     return Vitals(
         version=".".join(map(str, parse_version(str(version[0])))),
         clients=max(0, int(lists["used_clients"]) - 1),
-        servers=int(lists["used_servers"]) + int(lists["free_servers"]),
+        servers=int(lists["used_servers"]),
     )
 
 
-def _select_one(endpoint: Endpoint) -> None:
+def log_in(spec: Spec) -> None:
+    """Log in through the pooler and ask Postgres something; raises psycopg.Error."""
     import psycopg
 
+    endpoint = spec.pooled
     with psycopg.connect(
         host=endpoint.host,
         port=endpoint.port,
@@ -162,5 +194,6 @@ def _select_one(endpoint: Endpoint) -> None:
         connect_timeout=2,
         autocommit=True,
         prepare_threshold=None,
+        sslmode="disable",
     ) as connection:
         connection.execute("SELECT 1")

@@ -16,6 +16,7 @@ from devdb.output import streams
 SECTIONS = {
     "Start and stop": {"up": "start", "down": "stop", "rm": "stop"},
     "Look": {"ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
+    "Throw away": {"temp": "temp"},
     "Connect": {"url": "connect", "env": "env", "psql": "connect"},
 }
 """Each command and the module in `devdb.cli` that has it."""
@@ -27,6 +28,7 @@ Examples:
   devdb up                 start this project's instance and open the dashboard
   psql "$(devdb url)"      connect to it
   devdb env                write DATABASE_URL and DIRECT_URL to .env
+  devdb temp --ttl 1h      a database that throws itself away; prints its URL
   devdb down               stop it; the data stays
 """
 

@@ -12,15 +12,15 @@ from devdb import urls
 from devdb.cli import options
 from devdb.cli.here import existing, look_around
 from devdb.errors import EngineUnavailable, ExitCode
-from devdb.output import streams
+from devdb.output import envelope, streams
 
 app = options.new_app()
-
-Pooled = Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")]
 
 _URL_EXAMPLES = """\b
 Examples:
   psql "$(devdb url)"
+  devdb url --for sqlalchemy-asyncpg --pooled
+  devdb url --for jdbc --tls verify-full
   DATABASE_URL="$(devdb url --pooled)" npm run dev
 """
 _PSQL_EXAMPLES = """\b
@@ -34,32 +34,62 @@ Examples:
 @app.command(epilog=_URL_EXAMPLES)
 def url(
     name: options.Name = None,
-    pooled: Pooled = False,
+    pooled: Annotated[bool, typer.Option("--pooled", help="The URL through PgBouncer.")] = False,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="CLIENT",
+            help="As that library reads it: asyncpg, prisma, jdbc, ...",
+            autocompletion=options.clients,
+            show_default=False,
+        ),
+    ] = None,
+    tls: options.Tls = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
+    json: options.Json = False,
 ) -> int:
     """Print the direct URL, and nothing else."""
     from devdb.workspace.ports import reachable
 
     spec = existing(name)
-    text = urls.url(spec.pooled if pooled else spec.direct)
-    streams.data(text)
+    endpoint = spec.pooled if pooled else spec.direct
+    text, notes = urls.url(endpoint), tuple[str, ...]()
+    if client is not None or tls is not None:
+        from devdb.urls.spelling import spelling
+        from devdb.workspace.environment import tls_of
+
+        how = tls_of(spec, tls)
+        spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
+        text, notes = spelled.text, spelled.notes
+    if not json:
+        streams.data(text)
+    for note in notes:
+        streams.narrate(f"note: {note}")
     if copy:
-        _copy(text)
-    if not reachable(spec):
+        copy_to_clipboard(text)
+    running = reachable(spec)
+    if json:
+        found = {"name": spec.name, "url": text, "notes": list(notes), "running": running}
+        streams.data(envelope.ok("url", found))
+    if not running:
         streams.narrate(f"warning: '{spec.name}' is not running; devdb up -d -n {spec.name}")
     return ExitCode.OK
 
 
-def _copy(text: str) -> None:
-    """Copy it, and say truthfully what became of that."""
+def copy_to_clipboard(text: str, *, quiet: bool = False) -> None:
+    """Copy it, and say truthfully what became of that; a failure is said even when quiet."""
     from devdb import clipboard
 
     if tool := clipboard.copy(text):
-        streams.narrate(f"copied ({tool})")
+        words, worked = f"copied ({tool})", True
     elif streams.to_clipboard(text):
-        streams.narrate("sent to the terminal's clipboard; not every terminal takes it")
+        words, worked = "sent to the terminal's clipboard; not every terminal takes it", True
     else:
-        streams.narrate("not copied: no clipboard here (wl-copy, xclip, xsel, pbcopy, clip.exe)")
+        tools = "wl-copy, xclip, xsel, pbcopy, clip.exe"
+        words, worked = f"not copied: no clipboard here ({tools})", False
+    if not (quiet and worked):
+        streams.narrate(words)
 
 
 @app.command(
@@ -77,11 +107,11 @@ def psql(
     from devdb import workspace
 
     here = look_around(name)
-    spec = existing(name)
+    spec = here.instance()
     if workspace.find(spec).state != workspace.State.RUNNING:
-        from devdb.cli.start import start
+        from devdb.cli.start import bring_up
 
-        spec = start(here, spec.name).instance.spec
+        spec = bring_up(here, spec)
     argv = [*workspace.psql_argv(spec), *(arguments or [])]
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+import platform
+import sys
+from typing import Annotated, Any
 
-from devdb import workspace
+import typer
+
+from devdb import __version__, paths, workspace
 from devdb.cli import options
 from devdb.cli.here import look_around
-from devdb.errors import ExitCode
+from devdb.errors import ExitCode, NotFound
 from devdb.model import Finding, Level
 from devdb.output import envelope, records, streams
+from devdb.output.table import facts
 
 app = options.new_app()
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "dim"}
 
 
-@app.command()
-def doctor(name: options.Name = None, json: options.Json = False) -> int:
-    """Say which engine would be chosen and why, and what is wrong with the command that mends it.
+_EXAMPLES = """\b
+Examples:
+  devdb doctor                 exit 0: all is well; 1: it is not
+  devdb doctor 'prepared statement "s0" already exists'
+  devdb doctor - < error.log   explain the first known error in it
+"""
 
-    Exit 0: all is well; 1: it is not.
-    """
+
+@app.command(epilog=_EXAMPLES)
+def doctor(
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]", help="Explain this error instead; - reads it.", show_default=False
+        ),
+    ] = None,
+    name: options.Name = None,
+    json: options.Json = False,
+) -> int:
+    """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
+    if text is not None:
+        return _explain(sys.stdin.read() if text == "-" else text, json=json)
     settings = look_around(name).settings
     diagnosis = workspace.diagnose(settings)
     if json:
@@ -32,10 +53,42 @@ def doctor(name: options.Name = None, json: options.Json = False) -> int:
     return ExitCode.OK if diagnosis.healthy else ExitCode.FAILURE
 
 
+def _explain(text: str, *, json: bool) -> int:
+    from devdb.advice import lookup
+
+    found = lookup(text)
+    if found is None:
+        raise NotFound(
+            "devdb knows no cure for that error.", "devdb logs, or devdb doctor without a text"
+        )
+    if json:
+        data = {"error": found.text, "cause": found.cause, "cure": found.cure}
+        streams.data(envelope.ok("doctor", data))
+    else:
+        for line in facts([("error", found.text), ("why", found.cause), ("try", found.cure)]):
+            streams.data(line)
+    return ExitCode.OK
+
+
+def _surroundings() -> dict[str, str]:
+    """What a report of a problem has to say of the machine."""
+    return {
+        "devdb": __version__,
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "system": platform.platform(),
+        "data": str(paths.data_home()),
+        "cache": str(paths.cache_home()),
+    }
+
+
 def _say(diagnosis: workspace.Diagnosis) -> None:
+    for line in facts(list(_surroundings().items())):
+        streams.data(line)
     chosen = streams.paint(diagnosis.engine or "none", "green" if diagnosis.engine else "red")
     streams.data(f"engine for a new instance: {chosen}")
     streams.data(f"  {diagnosis.reason}")
+    pair = "{} and {}".format(*diagnosis.ports) if diagnosis.ports else "none is free"
+    streams.data(f"ports for a new instance: {pair}")
     for engine, findings in diagnosis.engines:
         usable = all(finding.level != Level.ERROR for finding in findings)
         word = streams.paint("usable", "green") if usable else streams.paint("not usable", "yellow")
@@ -66,5 +119,7 @@ def _record(diagnosis: workspace.Diagnosis) -> dict[str, Any]:
             }
             for name, findings in diagnosis.engines
         },
+        "ports": list(diagnosis.ports) if diagnosis.ports else None,
+        "surroundings": _surroundings(),
         "instances": [records.finding(finding) for finding in diagnosis.instances],
     }

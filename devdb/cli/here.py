@@ -19,10 +19,11 @@ class Here:
     project: Path
     settings: config.Settings
 
-    @property
-    def named(self) -> bool:
-        """Whether somebody said which instance is meant."""
-        return self.settings.name is not None
+    def instance(self) -> Spec:
+        """The instance that a command other than `up` means; raises NotFound."""
+        from devdb.workspace.names import resolve_existing
+
+        return resolve_existing(self.settings.name, self.project)
 
 
 def look_around(name: str | None = None, **options: object | None) -> Here:
@@ -37,8 +38,5 @@ def look_around(name: str | None = None, **options: object | None) -> Here:
 
 
 def existing(name: str | None) -> Spec:
-    """The instance that a command other than `up` means; raises NotFound."""
-    from devdb.workspace.names import resolve_existing
-
-    here = look_around(name)
-    return resolve_existing(here.settings.name, here.project)
+    """The instance of that name or of this project; raises NotFound."""
+    return look_around(name).instance()

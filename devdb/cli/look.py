@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +44,7 @@ def ls(json: options.Json = False) -> int:
 
 @app.command()
 def status(name: options.Name = None, json: options.Json = False) -> int:
-    """Say how an instance is; exit 1 when it is not ready."""
+    """Say how an instance is; exit 1 when it is not ready, 3 when its engine does not answer."""
     spec = existing(name)
     instance = workspace.find(spec)
     asked = instance.state in (State.RUNNING, State.DEGRADED)
@@ -57,6 +56,8 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
         for line in facts(_facts(instance, health)):
             streams.data(line)
         _hint(instance, health)
+    if instance.trouble is not None:
+        return instance.trouble.exit_code
     return ExitCode.OK if health.ready else ExitCode.FAILURE
 
 
@@ -152,5 +153,4 @@ def _hint(instance: Instance, health: Health) -> None:
     trouble, name = instance.trouble, instance.spec.name
     message = trouble.message if trouble else f"'{name}' is not ready."
     hint = trouble.hint if trouble else f"devdb up -d -n {name}"
-    streams.narrate(f"{streams.paint('error:', 'red', stream=sys.stderr)} {message}")
-    streams.narrate(f"  try: {hint}")
+    streams.complain(message, hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Annotated
 
 import typer
@@ -19,10 +18,37 @@ def names(incomplete: str = "") -> list[tuple[str, str]]:
     except (DevdbError, OSError):
         return []
     return [
-        (spec.name, str(spec.project or ""))
-        for spec in specs
-        if fnmatch.fnmatchcase(spec.name, f"{incomplete}*")
+        (spec.name, str(spec.project or "")) for spec in specs if spec.name.startswith(incomplete)
     ]
+
+
+def clients(incomplete: str = "") -> list[tuple[str, str]]:
+    """The clients of `--for`, with who they are."""
+    from devdb.urls.clients import CLIENTS
+
+    found = CLIENTS.values()
+    return [(each.name, each.used_by) for each in found if each.name.startswith(incomplete)]
+
+
+def presets(incomplete: str = "") -> list[tuple[str, str]]:
+    """The presets of `env`, with whose they are."""
+    from devdb.urls.presets import AUTO, PRESETS
+
+    known = {AUTO: "what the project's files ask for"}
+    known |= {each.name: each.used_by for each in PRESETS.values()}
+    return [(name, words) for name, words in known.items() if name.startswith(incomplete)]
+
+
+def temporaries(incomplete: str = "") -> list[str]:
+    """The temporary databases of this project's instance; nothing when it cannot be asked."""
+    from devdb import temporary
+    from devdb.cli.here import look_around
+
+    try:
+        found = temporary.every(look_around().instance())
+    except (DevdbError, OSError):
+        return []
+    return [each.name for each in found if each.name.startswith(incomplete)]
 
 
 def new_app() -> typer.Typer:
@@ -57,3 +83,23 @@ Names = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Do not ask.")]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        "--tls",
+        metavar="require|verify-full",
+        help="Ask for TLS in that client's way.",
+        autocompletion=lambda: ["require", "verify-full"],
+        show_default=False,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="The variables of a framework or provider; auto looks at the project.  [plain]",
+        autocompletion=presets,
+        show_default=False,
+    ),
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from devdb import urls, workspace
 from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
+from devdb.config import Settings
+from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
 from devdb.workspace import Outcome, Ready
@@ -24,6 +27,7 @@ Examples:
   devdb up -d                    print the direct and the pooled URL, and return
   devdb up -d --env .env         the same, and write both to .env
   devdb up -n pg16 --pg 16       a second instance, with Postgres 16
+  devdb up --preset digitalocean listen where it does: 25060 and 25061
 """
 
 
@@ -89,6 +93,7 @@ def up(
             "--env", metavar="FILE", help="Write the URLs there when ready.", show_default=False
         ),
     ] = None,
+    preset: options.Preset = None,
     json: options.Json = False,
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
@@ -105,17 +110,22 @@ def up(
         max_connections=max_connections,
         image=image,
         pooler_image=pooler_image,
+        preset=preset,
     )
-    chosen = _resolve(here)
-    if streams.interactive() and not (detach or json or env):
-        from devdb import tui
-
-        return int(tui.run(here.settings, here.project, chosen))
-    ready = start(here, chosen)
+    if preset is not None:
+        here = replace(here, settings=_where_it_listens(here.settings))
+    chosen = resolve(here)
+    dashboard = streams.interactive() and not (detach or json)
+    if dashboard and env is None:
+        return _dashboard(here, chosen)
+    ready = start(here.settings, here.project, chosen)
     if env is not None:
         from devdb.cli.env import write
 
-        write(ready.instance.spec, env, here)
+        spec = ready.instance.spec
+        write(spec.direct, spec.pooled, env, here)
+    if dashboard:
+        return _dashboard(here, chosen)
     if json:
         streams.data(envelope.ok("up", _record(ready)))
     else:
@@ -124,23 +134,57 @@ def up(
     return 0
 
 
-def start(here: Here, name: str) -> Ready:
+def bring_up(here: Here, spec: Spec | None, *, quiet: bool = False) -> Spec:
+    """The instance, running: made if there is none (`spec` is None), else started as it is.
+
+    As it is: the settings of the directory we are in may speak of another instance.
+    """
+    if spec is None:
+        return start(here.settings, here.project, resolve(here), quiet=quiet).instance.spec
+    project = spec.project or here.project
+    return start(Settings(), project, spec.name, quiet=quiet).instance.spec
+
+
+def start(settings: Settings, project: Path, name: str, *, quiet: bool = False) -> Ready:
     """Run `up` to its end, narrated on stderr; a signal cancels and undoes it."""
-    narrator = Narrator()
+    narrator = Narrator(quiet=quiet)
     ready: Ready | None = None
-    with cancellable(workspace.up(here.settings, here.project, name)) as items:
-        for item in items:
-            if isinstance(item, Ready):
-                ready = item
-            else:
-                narrator.take(item)
-    narrator.close()
+    try:
+        with cancellable(workspace.up(settings, project, name)) as items:
+            for item in items:
+                if isinstance(item, Ready):
+                    ready = item
+                else:
+                    narrator.take(item)
+    except KeyboardInterrupt:
+        narrator.close()
+        streams.narrate(f"cancelled the start of '{name}'")
+        raise
+    finally:
+        narrator.close()
     assert ready is not None, "the last item of up is a Ready"
-    _say(ready)
+    if not quiet:
+        _say(ready)
     return ready
 
 
-def _resolve(here: Here) -> str:
+def _where_it_listens(settings: Settings) -> Settings:
+    """The settings with the ports of the preset's provider, where no others are asked for."""
+    from devdb.urls import presets
+
+    ports = None if settings.preset == presets.AUTO else presets.preset(settings.preset or "").ports
+    if ports is None or settings.port is not None or settings.pool_port is not None:
+        return settings
+    return replace(settings, port=ports[0], pool_port=ports[1])
+
+
+def _dashboard(here: Here, name: str) -> int:
+    from devdb import tui
+
+    return tui.run(here.settings, here.project, name)
+
+
+def resolve(here: Here) -> str:
     """The name, once a project that vanished has been adopted or not."""
     try:
         return workspace.resolve(here.settings.name, here.project)

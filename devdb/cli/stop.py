@@ -77,11 +77,13 @@ def rm(
     if not force:
         _ask([_words(removal) for removal in removals], specs, json=json)
     results: list[dict[str, Any]] = []
+    known = {removal.spec.name: removal for removal in removals}
 
     def remove(spec: Spec) -> None:
+        removal = known.get(spec.name) or workspace.removal(spec)
         workspace.remove(spec)
-        results.append(next(_record(each) for each in removals if each.spec == spec))
-        streams.narrate(f"deleted '{spec.name}'")
+        results.append(_record(removal))
+        streams.narrate(f"deleted {_words(removal)}")
 
     failed = _each(specs, remove)
     if json:
@@ -112,11 +114,19 @@ def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
 
 
 def _words(removal: workspace.Removal) -> str:
-    where = f" in {removal.location}" if removal.location else ""
-    if removal.databases is None:
-        return f"'{removal.spec.name}' ({removal.state}), all its databases{where}"
-    listed = ", ".join(f"{name} ({size(count)})" for name, count in removal.databases)
-    return f"'{removal.spec.name}' ({removal.state}), with {listed or 'no database'}{where}"
+    """What goes, e.g. `'shop' (running): main (7.7 MB); 48 MB in /var/lib/...`."""
+    which = "all its databases"
+    if removal.databases is not None:
+        listed = [_database(name, count, removal) for name, count in removal.databases]
+        which = ", ".join(listed) or "no database"
+    whole = f"{size(removal.size)} in " if removal.size is not None else ""
+    where = f"; {whole}{removal.location}" if removal.location else ""
+    return f"'{removal.spec.name}' ({removal.state}): {which}{where}"
+
+
+def _database(name: str, count: int, removal: workspace.Removal) -> str:
+    claimed = ", claimed" if name in removal.claimed else ""
+    return f"{name} ({size(count)}{claimed})"
 
 
 def _record(removal: workspace.Removal) -> dict[str, Any]:
@@ -124,8 +134,12 @@ def _record(removal: workspace.Removal) -> dict[str, Any]:
     return {
         "name": removal.spec.name,
         "location": removal.location,
+        "size_bytes": removal.size,
         "databases": databases
-        and [{"name": name, "size_bytes": count} for name, count in databases],
+        and [
+            {"name": name, "size_bytes": count, "claimed": name in removal.claimed}
+            for name, count in databases
+        ],
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from devdb.errors import UsageError
+from devdb.errors import EngineUnavailable, UsageError
 from devdb.model import Finding, LogLine, Progress, Server, Spec
 
 NAMES = ("docker", "native")
@@ -73,6 +74,11 @@ def get(name: str, *, docker_host: str | None = None) -> Engine:
 
         return DockerEngine(docker_host)
     if name == "native":
+        if sys.platform == "win32":
+            raise EngineUnavailable(
+                "The native engine does not run on Windows.",
+                "Use Docker (devdb up --engine docker), or devdb in WSL.",
+            )
         from devdb.engines.native import NativeEngine
 
         return NativeEngine()

@@ -19,7 +19,8 @@ class Narrator:
     On a terminal the step that is under way is shown on a line that is rewritten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._live = streams.live()
         self._step: Step | None = None
         self._detail = ""
@@ -28,6 +29,8 @@ class Narrator:
 
     def take(self, progress: Progress) -> None:
         """One thing that happened."""
+        if self._quiet:
+            return
         if progress.step != self._step:
             self.close()
             self._step, self._since = progress.step, time.monotonic()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from devdb import urls
+from devdb import paths, urls
 from devdb.model import Finding, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
+    from devdb.temporary import TemporaryDatabase
     from devdb.workspace import Health, Instance
 
 
@@ -20,7 +21,7 @@ def instance(found: Instance) -> dict[str, Any]:
         "name": spec.name,
         "state": found.state.value,
         "engine": spec.engine,
-        "project": str(spec.project) if spec.project else None,
+        "project": paths.as_text(spec.project) if spec.project else None,
         "created": moment(spec.created),
         **connection(spec),
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
@@ -71,6 +72,25 @@ def health(found: Health) -> dict[str, Any]:
             "clients": pgbouncer.clients,
             "servers": pgbouncer.servers,
         },
+    }
+
+
+def temporary(spec: Spec, one: TemporaryDatabase) -> dict[str, Any]:
+    """A temporary database; times are the server's, spans in seconds."""
+    return {
+        "name": one.name,
+        "instance": spec.name,
+        "role": one.role,
+        "state": one.state.value,
+        "url": urls.url(one.direct),
+        "pooled_url": urls.url(one.pooled),
+        "created": moment(one.created),
+        "expires": moment(one.expires),
+        "age_seconds": one.age.total_seconds(),
+        "left_seconds": one.left.total_seconds() if one.left is not None else None,
+        "size_bytes": one.size,
+        "sessions": one.sessions,
+        "claim": f"devdb temp claim {one.name} -n {spec.name}" if one.expires else None,
     }
 
 

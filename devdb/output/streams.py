@@ -79,6 +79,12 @@ def to_clipboard(text: str) -> bool:
     return True
 
 
+def complain(message: str, hint: str) -> None:
+    """An error on stderr, in its two lines: what happened, and what to do."""
+    narrate(f"{paint('error:', 'red', stream=sys.stderr)} {_one_line(message)}")
+    narrate(f"  {paint('try:', 'bold', stream=sys.stderr)} {_one_line(hint)}")
+
+
 def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
     """The text in a colour, on a terminal that has them and wants them (NO_COLOR)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
@@ -96,6 +102,10 @@ def confirmed(lines: Iterable[str], question: str) -> bool:
     if not answer.endswith("\n"):
         narrate("")
     return answer.strip().lower() in ("y", "yes")
+
+
+def _one_line(text: str) -> str:
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
@@ -22,6 +22,8 @@ from devdb.tui.starting import Starting
 from devdb.tui.startup import start
 from devdb.workspace import Outcome
 
+_INTERRUPT = "Quit; while starting: undo what was begun"
+
 
 class DevdbApp(App[Ending]):
     """Starting, then Dashboard; a restart goes through Starting again."""
@@ -30,7 +32,7 @@ class DevdbApp(App[Ending]):
     CSS_PATH = "devdb.tcss"
     COMMANDS = App.COMMANDS | {KeyCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True, tooltip=_INTERRUPT),
         Binding("ctrl+q", "interrupt", "Quit", show=False, priority=True),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
@@ -43,7 +45,7 @@ class DevdbApp(App[Ending]):
         self._project = project
         self._instance = name
         self._unfinished = unfinished
-        self._owned = False
+        self._owned: bool | None = None
 
     def on_mount(self) -> None:
         """The start is the first thing there is to see."""
@@ -56,15 +58,17 @@ class DevdbApp(App[Ending]):
     @on(Started)
     async def open_dashboard(self, message: Started) -> None:
         """The instance is ready."""
-        self._owned = self._owned or message.ready.outcome != Outcome.ATTACHED
+        if self._owned is None:
+            self._owned = message.ready.outcome != Outcome.ATTACHED
         await self.switch_screen(Dashboard(message.ready, self._unfinished, owned=self._owned))
 
     @on(Restart)
     async def restart(self, message: Restart) -> None:
         """Stop and start the instance."""
+        self._owned = self._owned or message.stopped
         await self.switch_screen(self._starting(message.spec))
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Of Textual's own commands the theme only: leaving has a meaning here."""
         del screen
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)

@@ -10,11 +10,11 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 
-from devdb import workspace
+from devdb import temporary, workspace
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.tui import dotenv, psql
@@ -22,13 +22,15 @@ from devdb.tui.banner import Banner
 from devdb.tui.ending import Ending, Unfinished
 from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
-from devdb.tui.keybar import KeyBar
+from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.logview import LogView
-from devdb.tui.messages import Failed, Seen, Stopped
+from devdb.tui.messages import Done, Failed, Refused, Seen, Stopped
+from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
+from devdb.tui.temporaries import Temporaries
 from devdb.tui.urlcard import UrlCard
 from devdb.tui.watch import Watch
-from devdb.workspace import Ready
+from devdb.workspace import Ready, State
 
 STALE = 3.0
 """Seconds after which a look that has not come back is itself the news."""
@@ -39,6 +41,8 @@ class Restart(Message):
     """The user wants the instance stopped and started."""
 
     spec: Spec
+    stopped: bool
+    """Whether nothing of it ran: then this dashboard is the one that starts it."""
 
 
 class Dashboard(Screen[None]):
@@ -58,6 +62,10 @@ class Dashboard(Screen[None]):
             "q", "stop", "Quit & stop", tooltip="Leave, and stop the instance: it was started here"
         ),
         Binding("q", "detach", "Quit (leaves it running)", tooltip="Leave: it was running before"),
+        Binding("n", "make", "New temporary", tooltip="Make a database that is gone in 24 h"),
+        Binding("c", "claim", "Claim", tooltip="Make the chosen temporary database permanent"),
+        Binding("x", "drop", "Drop", tooltip="Drop the chosen temporary database; asks"),
+        Binding("enter", "urls", "URLs", tooltip="Show both URLs of the chosen temporary database"),
         Binding("question_mark", "help", "Help", tooltip="Show this"),
         Binding("escape", "mask", "Hide the password", show=False, tooltip="Mask the URLs again"),
     ]
@@ -72,6 +80,7 @@ class Dashboard(Screen[None]):
         self._seen: Seen | None = None
         self._seen_at = time.monotonic()
         self._leaving = False
+        self._said: tuple[str | tuple[str, str], ...] = ()
 
     def compose(self) -> ComposeResult:
         """URLs first: they are what one comes for."""
@@ -80,8 +89,11 @@ class Dashboard(Screen[None]):
             yield UrlCard("t", "Direct", "straight to Postgres", self._spec.direct)
             yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
             yield Servers()
+            yield Temporaries(self._spec, self._unfinished)
             yield Facts()
-        yield KeyBar()
+        with Vertical(id="foot"):
+            yield Notice()
+            yield KeyBar()
 
     def on_mount(self) -> None:
         """Show what `up` found, then look for oneself."""
@@ -106,6 +118,8 @@ class Dashboard(Screen[None]):
         words, style = ("● ready", "$text-success") if known_ready else verdict(seen)
         self._say(words, style, uptime(seen))
         self.query_one(Servers).show(seen)
+        self.query_one(Temporaries).show(seen.temporaries)
+        self.refresh_bindings()
 
     def _tick(self) -> None:
         silence = time.monotonic() - self._seen_at
@@ -115,13 +129,25 @@ class Dashboard(Screen[None]):
     def _say(self, words: str, style: str, up: str) -> None:
         if not self._leaving:
             rest = ("  ·  up ", "$text-muted"), up
-            self.query_one(Banner).say((words, style), *(rest if up else ()))
+            self._said = ((words, style), *(rest if up else ()))
+            self._repeat()
+
+    def _repeat(self) -> None:
+        for screen in self.app.screen_stack:
+            for banner in screen.query(Banner):
+                banner.say(*self._said)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """`q` is the one or the other; while it stops, nothing else can be done."""
         if action == "stop":
             return self._owned and not self._leaving
-        if self._leaving and action in ("restart", "psql", "show", "write_env"):
+        if action == "make":
+            return self._seen is not None and self._seen.temporaries is not None
+        if action in ("claim", "drop"):
+            return self._chosen is not None and self._chosen.state == temporary.State.READY
+        if action == "urls":
+            return self._chosen is not None
+        if self._leaving and action in ("restart", "psql", "write_env"):
             return False
         return super().check_action(action, parameters)
 
@@ -132,52 +158,79 @@ class Dashboard(Screen[None]):
                 card.show_and_copy()
                 card.scroll_visible()
             else:
-                card.mask()
+                card.rest()
 
     def action_mask(self) -> None:
-        """Hide the passwords."""
+        """Hide the passwords, and what was said."""
+        self._notice.clear_away()
         for card in self.query(UrlCard):
-            card.mask()
+            card.rest()
 
     def action_write_env(self) -> None:
         """Write `.env` and say what was written."""
         try:
-            words, attention = dotenv.write(self._spec, Path.cwd())
+            title, *lines = dotenv.write(self._spec, Path.cwd())
         except DevdbError as error:
-            self._complain(error)
-            return
-        self.notify(
-            words,
-            title="Written",
-            severity="warning" if attention else "information",
-            timeout=10,
-            markup=False,
-        )
+            self._notice.complain(error)
+        else:
+            self._notice.tell(title, *lines)
 
     def action_psql(self) -> None:
         """Lend the terminal to psql."""
         try:
-            argv = psql.command(self._spec)
+            argv = workspace.psql_argv(self._spec)
             with self.app.suspend():
                 psql.run(argv, self._spec)
         except DevdbError as error:
-            self._complain(error)
+            self._notice.complain(error)
         except SuspendNotSupported:
-            self.notify("This terminal cannot be lent to psql.", severity="warning")
+            self._notice.complain(
+                DevdbError(
+                    "This terminal cannot be lent to psql.",
+                    f"In another one: devdb psql -n {self._spec.name}",
+                )
+            )
 
-    def action_logs(self) -> None:
-        """Open the logs."""
-        self.app.push_screen(LogView(self._spec))
+    async def action_logs(self) -> None:
+        """Open the logs, under the same state on the right of the banner."""
+        await self.app.push_screen(LogView(self._spec))
+        self._repeat()
 
     def action_help(self) -> None:
         """Open the help."""
-        actives = [active for active in self.active_bindings.values() if active.node is self]
-        self.app.push_screen(HelpScreen(active.binding for active in actives))
+        self.app.push_screen(HelpScreen(distinct(self)))
+
+    def action_make(self) -> None:
+        """A new temporary database."""
+        self.query_one(Temporaries).make()
+
+    def action_claim(self) -> None:
+        """Keep the chosen one."""
+        self.query_one(Temporaries).claim()
+
+    def action_drop(self) -> None:
+        """Drop the chosen one."""
+        self.query_one(Temporaries).drop()
+
+    def action_urls(self) -> None:
+        """Show the chosen one's."""
+        self.query_one(Temporaries).show_urls()
+
+    @on(Done)
+    def _tell(self, message: Done) -> None:
+        self._notice.tell(*message.lines)
+        self._watch.hurry()
+
+    @on(Refused)
+    def _complain(self, message: Refused) -> None:
+        self._notice.complain(message.error)
+        self._watch.hurry()
 
     def action_restart(self) -> None:
         """The app changes the screen."""
         self._watch.stop()
-        self.post_message(Restart(self._spec))
+        stopped = self._seen is not None and self._seen.instance.state == State.STOPPED
+        self.post_message(Restart(self._spec, stopped))
 
     def action_detach(self) -> None:
         """Leave it running."""
@@ -222,5 +275,10 @@ class Dashboard(Screen[None]):
         if not self._leaving:
             self.action_detach()
 
-    def _complain(self, error: DevdbError) -> None:
-        self.notify(f"{error.message}\n{error.hint}", severity="error", timeout=10, markup=False)
+    @property
+    def _chosen(self) -> temporary.TemporaryDatabase | None:
+        return self.query_one(Temporaries).chosen if self.is_mounted else None
+
+    @property
+    def _notice(self) -> Notice:
+        return self.query_one(Notice)

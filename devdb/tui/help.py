@@ -29,11 +29,11 @@ class HelpScreen(ModalScreen[None]):
         rows = [
             Content.assemble(
                 (f"{self.app.get_key_display(binding):>8}  ", "b $accent"),
-                binding.tooltip or binding.description,
+                binding.tooltip,
             )
             for binding in self._shown
         ]
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="dialog") as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
             yield Static(Content("\n").join(rows))

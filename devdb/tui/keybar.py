@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual import on
 from textual.binding import Binding
 from textual.content import Content
@@ -15,6 +17,8 @@ GAP = "  "
 class KeyBar(Static):
     """Like Textual's Footer, but it wraps where the terminal is narrow: no key is hidden."""
 
+    _shown = ""
+
     @on(Mount)
     def follow_the_bindings(self) -> None:
         """Show them, and again whenever they change."""
@@ -27,16 +31,27 @@ class KeyBar(Static):
         if not self.is_attached:
             return
         items = [_item(self.app.get_key_display(b), b) for b in shown(self.screen)]
-        self.update(_wrap(items, self.container_size.width - 2))
+        content = _wrap(items, self.app.size.width - 2)
+        if content.plain != self._shown:
+            self._shown = content.plain
+            self.update(content)
 
 
-def shown(screen: Screen[object]) -> list[Binding]:
+def shown(screen: Screen[Any]) -> list[Binding]:
     """The bindings of the screen that are for the eye, in the order they were written."""
-    return [
-        active.binding
-        for active in screen.active_bindings.values()
-        if active.enabled and active.binding.show
-    ]
+    return [binding for binding in distinct(screen) if binding.show]
+
+
+def distinct(screen: Screen[Any]) -> list[Binding]:
+    """The bindings of devdb's own that hold now, each once however many keys it has."""
+    by_action: dict[tuple[str, str], Binding] = {}
+    for active in screen.active_bindings.values():
+        # Ours all say what they do; those that Textual's own widgets bring do not.
+        if active.enabled and active.binding.tooltip:
+            by_action.setdefault(
+                (active.binding.action, active.binding.description), active.binding
+            )
+    return list(by_action.values())
 
 
 def _item(key: str, binding: Binding) -> Content:

@@ -9,21 +9,20 @@ from collections.abc import Sequence
 
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.workspace.instances import engine_of
 
 
-def command(spec: Spec) -> Sequence[str]:
-    """What opens psql on the instance; raises DevdbError."""
-    return engine_of(spec).psql_argv(spec.name)
-
-
-def run(argv: Sequence[str], spec: Spec) -> int:
-    """Run it on the terminal until it ends; returns its exit code. Raises DevdbError."""
+def run(argv: Sequence[str], spec: Spec) -> None:
+    """Run it on the terminal until it ends; raises DevdbError."""
     # Ctrl-C goes to the whole foreground group, and here it is psql's alone. Not SIG_IGN:
     # that would be inherited, and psql could not be interrupted at all.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
-        return subprocess.call(argv, env={**os.environ, "PGPASSWORD": spec.password})
+        code = subprocess.call(argv, env={**os.environ, "PGPASSWORD": spec.password})
+        if code != 0:
+            # Otherwise the dashboard would cover up what psql said.
+            input(f"psql ended with {code}; Enter goes back to the dashboard. ")
+    except EOFError:
+        return
     except OSError as error:
         raise DevdbError(
             f"{argv[0]} cannot be run: {error.strerror or error}.", "devdb doctor"

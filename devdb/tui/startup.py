@@ -44,6 +44,7 @@ def _up(
     assert isinstance(stream, Generator)
     for item in stream:
         if isinstance(item, Ready):
+            stream.close()  # lets go of the instance's lock, which whoever comes next wants
             yield from _ready(item, cancelled)
             return
         yield Stepped(item)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from devdb import marker, postgres
+from devdb import marker, postgres, temporary
+from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.workspace.instances import State, engine_of, find
 
@@ -21,6 +25,10 @@ class Removal:
     """Where the data is."""
     databases: tuple[tuple[str, int], ...] | None
     """Name and size in bytes; None when the instance is stopped and cannot be asked."""
+    claimed: tuple[str, ...]
+    """Those of the databases that were temporary and have been claimed."""
+    size: int | None
+    """Bytes of all of it, where it is a directory that can be read."""
 
 
 def down(spec: Spec) -> bool:
@@ -41,11 +49,15 @@ def removal(spec: Spec) -> Removal:
     instance = find(spec)
     if instance.trouble is not None:
         raise instance.trouble
+    running = instance.state == State.RUNNING
+    location = instance.server.location if instance.server else ""
     return Removal(
         spec=spec,
         state=instance.state,
-        location=instance.server.location if instance.server else "",
-        databases=postgres.databases(spec.direct) if instance.state == State.RUNNING else None,
+        location=location,
+        databases=postgres.databases(spec.direct) if running else None,
+        claimed=_claimed(spec) if running else (),
+        size=_size(location),
     )
 
 
@@ -54,3 +66,23 @@ def remove(spec: Spec) -> None:
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
         engine_of(spec).stop(spec.name, destroy=True)
         marker.delete(spec.name)
+
+
+def _claimed(spec: Spec) -> tuple[str, ...]:
+    try:
+        found = temporary.every(spec)
+    except DevdbError:
+        return ()
+    return tuple(each.name for each in found if each.state == temporary.State.CLAIMED)
+
+
+def _size(location: str) -> int | None:
+    """Files may come and go meanwhile: it is a figure for a question, not an account."""
+    if not location or not Path(location).is_dir():
+        return None
+    total = 0
+    for directory, _, files in os.walk(location):
+        for file in files:
+            with suppress(OSError):
+                total += Path(directory, file).lstat().st_size
+    return total

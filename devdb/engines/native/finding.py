@@ -1,0 +1,172 @@
+"""What of an instance is in the world: asked of files and processes each time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from devdb import marker, pgbouncer
+from devdb.engines.native import processes
+from devdb.engines.native.layout import Layout
+from devdb.errors import DevdbError
+from devdb.model import Part, PartState, PoolMode, Server, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One server as its pid file and the process table show it."""
+
+    pid: int | None = None
+    """Of the live process; None when there is none."""
+    started: datetime | None = None
+    ready: bool = False
+    stopping: bool = False
+    stale: datetime | None = None
+    """There is a pid file, written then, but its process is gone or is somebody else's."""
+
+
+def postmaster(layout: Layout) -> Seen:
+    """Postgres, as postmaster.pid tells: line 1 pid, 3 start time, 8 status (since 10)."""
+    path = layout.data / "postmaster.pid"
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+        written = path.stat().st_mtime
+    except OSError:
+        return Seen()
+    pid = processes.read_pid(path)
+    if pid is None or not processes.is_postmaster(pid, layout):
+        return Seen(stale=datetime.fromtimestamp(written, UTC))
+    started = int(lines[2]) if len(lines) > 2 and lines[2].isdigit() else written
+    status = lines[7].strip() if len(lines) > 7 else ""
+    return Seen(
+        pid,
+        datetime.fromtimestamp(started, UTC),
+        ready=status == "ready",
+        stopping=status == "stopping",
+    )
+
+
+def pooler(layout: Layout) -> Seen:
+    """PgBouncer, as its pid file tells."""
+    return _seen(layout.pooler_pid, layout, processes.is_pooler)
+
+
+def reaper(layout: Layout) -> Seen:
+    """The reaper, as its pid file tells."""
+    return _seen(layout.reaper_pid, layout, processes.is_reaper)
+
+
+def _seen(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> Seen:
+    try:
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return Seen()
+    pid = processes.read_pid(path)
+    if pid is None or not is_it(pid, layout):
+        return Seen(stale=written)
+    return Seen(pid, written, ready=True)
+
+
+def look(layout: Layout) -> Server | None:
+    """The instance as it is now; None when nothing of it is there."""
+    if not layout.root.is_dir():
+        return None
+    seen = {"postgres": postmaster(layout), "pgbouncer": pooler(layout)}
+    if layout.reaper_script.exists():
+        seen["reaper"] = reaper(layout)
+    version, mode, notes = _pooler_facts(layout)
+    versions = {"postgres": postgres_version(layout), "pgbouncer": version}
+    up = any(seen[name].pid for name in ("postgres", "pgbouncer"))
+    return Server(
+        name=layout.name,
+        engine="native",
+        parts=tuple(
+            _part(name, one, versions.get(name), others_run=up) for name, one in seen.items()
+        ),
+        pool_mode=mode,
+        notes=notes,
+        location=str(layout.data),
+    )
+
+
+def _part(name: str, seen: Seen, version: str | None, *, others_run: bool) -> Part:
+    if seen.pid:
+        state = PartState.RUNNING if seen.ready else PartState.STARTING
+        detail = f"pid {seen.pid}{', shutting down' if seen.stopping else ''}"
+    elif seen.stale and not others_run and _booted_since(seen.stale):
+        state, detail = PartState.STOPPED, "since the machine was restarted"
+    elif seen.stale or others_run:
+        state, detail = PartState.DEAD, "ended by itself"
+    else:
+        state, detail = PartState.STOPPED, ""
+    return Part(name=name, state=state, version=version, started=seen.started, detail=detail)
+
+
+def _booted_since(moment: datetime) -> bool:
+    import psutil
+
+    return psutil.boot_time() > moment.timestamp()
+
+
+def postgres_version(layout: Layout) -> str | None:
+    """The version that the configuration was written for; of old data at least the major."""
+    found = _header(layout.postgres_conf)
+    if found:
+        return found[0]
+    major = data_major(layout)
+    return str(major) if major else None
+
+
+def data_major(layout: Layout) -> int | None:
+    """The major that made the data; None when there is no data."""
+    try:
+        return int((layout.data / "PG_VERSION").read_text().strip())
+    except (OSError, ValueError):
+        return None
+
+
+def postgres_directory(layout: Layout) -> Path | None:
+    """The directory of the binaries it was last started with."""
+    found = _header(layout.postgres_conf)
+    return Path(found[1]) if found else None
+
+
+def _pooler_facts(layout: Layout) -> tuple[str | None, PoolMode, tuple[str, ...]]:
+    """Version, mode and notes of PgBouncer, from the ini it was last started with."""
+    found = _header(layout.ini)
+    if not found:
+        return None, PoolMode.TRANSACTION, ()
+    mode = re.search(r"^pool_mode = (\w+)$", layout.ini.read_text(), re.MULTILINE)
+    note = pooler_note(_spec(layout), pgbouncer.parse_version(found[0]))
+    running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
+    return found[0], running, (note,) if note else ()
+
+
+def pooler_note(spec: Spec | None, version: tuple[int, int, int]) -> str | None:
+    """Why the pool mode is not the one asked for."""
+    return pgbouncer.pool_mode(spec, version)[1] if spec else None
+
+
+def _spec(layout: Layout) -> Spec | None:
+    try:
+        return marker.load(layout.name)
+    except DevdbError:
+        return None  # a damaged marker is `marker`'s to report; the servers are here all the same
+
+
+def header(comment: str, product: str, version: str, place: Path) -> str:
+    """The first line of a configuration file: what it was written for."""
+    return f"{comment} {product} {version} at {place}; written by devdb at each start\n"
+
+
+def _header(path: Path) -> tuple[str, str] | None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            line = file.readline()
+    except OSError:
+        return None
+    match = re.fullmatch(r"\S+ \w+ (\S+) at (.+); written by devdb at each start\n", line)
+    return (match[1], match[2]) if match else None

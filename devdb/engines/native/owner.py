@@ -1,0 +1,116 @@
+"""Whom the servers run as: the user himself, or, for root, somebody without privileges."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devdb.errors import DevdbError, EngineUnavailable
+
+UNPRIVILEGED = ("postgres", "nobody")
+"""Whom root's servers run as: the first that exists. initdb needs a passwd entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user of the server processes and of their data."""
+
+    uid: int
+    gid: int
+    name: str
+    foreign: bool
+    """Whether it is another user than the one who runs devdb (who is root then)."""
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """The arguments that make subprocess.Popen start a process as this user."""
+        if not self.foreign:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def give(self, path: Path) -> None:
+        """Make the file or directory this user's."""
+        if self.foreign:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def obstacle(self, path: Path) -> Path | None:
+        """The first directory on the way to `path`, itself included, that keeps this user out.
+
+        Asked of the mode bits; a directory that does not exist yet is no obstacle.
+        """
+        if not self.foreign:
+            return None
+        for directory in [*reversed(path.parents), path]:
+            try:
+                status = directory.stat()
+            except FileNotFoundError:
+                return None
+            if not self._may(status, 0o1):
+                return directory
+        return None
+
+    def can_run(self, program: Path) -> bool:
+        """Whether this user reaches the program and may read and execute it."""
+        if self.obstacle(program.parent) is not None:
+            return False
+        return not self.foreign or self._may(program.stat(), 0o5)
+
+    def _may(self, status: os.stat_result, bits: int) -> bool:
+        shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0
+        return status.st_mode >> shift & bits == bits
+
+
+def choose(data: Path | None = None) -> Owner:
+    """Who runs the servers; of data that is there already, whose it is.
+
+    Raises EngineUnavailable when root finds nobody to drop to, DevdbError when the data is
+    somebody else's.
+    """
+    owner = _data_owner(data) if data else None
+    uid = os.geteuid()
+    if uid != 0:
+        if owner is not None and owner != uid:
+            raise DevdbError(
+                f"{data} belongs to {_name(owner)}, not to {_name(uid)}.",
+                f"Run devdb as {_name(owner)}, or set DEVDB_DATA_DIR to a directory of your own.",
+            )
+        return Owner(uid, os.getegid(), _name(uid), foreign=False)
+    if owner:
+        entry = _entry(owner)
+        return Owner(owner, entry.pw_gid if entry else owner, _name(owner), foreign=True)
+    return _unprivileged()
+
+
+def _unprivileged() -> Owner:
+    for name in UNPRIVILEGED:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Owner(entry.pw_uid, entry.pw_gid, name, foreign=True)
+    raise EngineUnavailable(
+        "Postgres refuses to run as root, and there is no user to run it as.",
+        "Make one: useradd --system postgres",
+    )
+
+
+def _data_owner(data: Path) -> int | None:
+    try:
+        return data.stat().st_uid
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _entry(uid: int) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return None
+
+
+def _name(uid: int) -> str:
+    entry = _entry(uid)
+    return entry.pw_name if entry else f"uid {uid}"

@@ -1,0 +1,209 @@
+"""Processes: started so that they outlive devdb, recognised by what they are, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devdb.engines.native.layout import Layout
+from devdb.engines.native.owner import Owner
+
+if TYPE_CHECKING:
+    import psutil
+
+WORKERS = ("cp", "initdb", "nice")
+"""What works on a data directory besides its servers."""
+
+FILES = 4096
+"""Open files a server may have: PgBouncer's 1000 clients need more than macOS' default of 256."""
+
+
+class _Detached(subprocess.Popen[bytes]):
+    """A process that outlives this one: no ResourceWarning for it."""
+
+    def __del__(self) -> None:
+        """Leave it alone."""
+
+
+_children: dict[int, _Detached] = {}
+
+
+def spawn(
+    argv: Sequence[str | Path], *, owner: Owner, cwd: Path, log: Path, env: dict[str, str]
+) -> int:
+    """Start a server in a session of its own, its output appended to `log`; returns its pid."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    limits = _raise_limit()
+    try:
+        process = _Detached(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd=cwd,
+            env=env,
+            umask=0o077,
+            start_new_session=True,
+            **owner.credentials,
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        os.close(descriptor)
+    _children[process.pid] = process
+    return process.pid
+
+
+def _raise_limit() -> tuple[int, int]:
+    """Raise this process' limit on open files, which a child inherits; returns what it was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return soft, hard
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process that was started here, or was recognised before, still runs.
+
+    Not told by `words`: there is a moment in an exec when a process has none.
+    """
+    if (child := _children.get(pid)) is not None:
+        return child.poll() is None
+    return bool(words(pid))
+
+
+def words(pid: int) -> list[str]:
+    """The arguments of the process; empty when there is none, or only a zombie."""
+    if (child := _children.get(pid)) is not None and child.poll() is not None:
+        del _children[pid]
+        return []
+    if sys.platform.startswith("linux"):
+        try:
+            text = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return []
+        return [os.fsdecode(word) for word in text.rstrip(b"\0").split(b"\0")] if text else []
+    import psutil
+
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
+
+
+def is_postmaster(pid: int, layout: Layout) -> bool:
+    """Whether that process is the Postgres of this data directory."""
+    argv = words(pid)
+    if not argv or not Path(argv[0]).name.startswith("postgres"):
+        return False
+    if str(layout.data) in argv:
+        return True
+    # Somebody may have started it by hand, with another spelling of the directory.
+    return not argv[0].startswith("postgres: ") and _directory(pid) == str(layout.data)
+
+
+def is_pooler(pid: int, layout: Layout) -> bool:
+    """Whether that process is the PgBouncer of this instance."""
+    argv = words(pid)
+    return len(argv) > 1 and argv[-1] == str(layout.ini) and "pgbouncer" in Path(argv[0]).name
+
+
+def is_reaper(pid: int, layout: Layout) -> bool:
+    """Whether that process is the shell that runs the instance's reaper."""
+    return words(pid)[-1:] == [str(layout.reaper_script)]
+
+
+def _directory(pid: int) -> str:
+    import psutil
+
+    try:
+        return psutil.Process(pid).cwd()
+    except psutil.Error:
+        return ""
+
+
+def leftovers(layout: Layout, *, only: str = "") -> list[psutil.Process]:
+    """Every process of the instance: its servers, and what a start or a killed server left;
+    `only` those whose command line begins so.
+
+    Looked for among all processes of the machine (some 20 ms): the way to what no pid file
+    tells of. A user's own shell, editor or `tail` in these directories is none of them.
+    """
+    import psutil
+
+    found = []
+    reaper = read_pid(layout.reaper_pid)
+    for process in psutil.process_iter():
+        pid = process.pid
+        if pid == os.getpid():
+            continue
+        argv = words(pid)
+        if (
+            argv
+            and argv[0].startswith(only)
+            and (_is_ours(pid, argv, layout) or _is_in_session(pid, reaper, layout))
+        ):
+            found.append(process)
+    return found
+
+
+def _is_ours(pid: int, argv: list[str], layout: Layout) -> bool:
+    name = Path(argv[0]).name
+    if argv[0].startswith("postgres: "):  # a backend; its postmaster may be dead
+        return _directory(pid) == str(layout.data)
+    if name in WORKERS:
+        return str(layout.data) in argv
+    return is_postmaster(pid, layout) or is_pooler(pid, layout) or is_reaper(pid, layout)
+
+
+def _is_in_session(pid: int, leader: int | None, layout: Layout) -> bool:
+    """Whether it is a child of the reaper (psql, sleep), the reaper itself being dead or not."""
+    if leader is None:
+        return False
+    try:
+        return os.getsid(pid) == leader and _directory(pid) == str(layout.run)
+    except OSError:
+        return False
+
+
+def read_pid(path: Path) -> int | None:
+    """The pid in the first line of a pid file; None when there is none."""
+    try:
+        with path.open("rb") as file:
+            pid = int(file.readline(32))
+    except (OSError, ValueError):
+        return None
+    return pid if pid > 0 else None
+
+
+def end(
+    pids: Sequence[int],
+    signals: Sequence[tuple[int, float]],
+    *,
+    is_there: Callable[[int], bool],
+    group: bool = False,
+) -> list[int]:
+    """Send each signal in turn, and wait its number of seconds for all to end.
+
+    `is_there` tells whether a pid still is the process that is meant; with `group` the signals
+    go to the process groups that the pids lead. Returns those that would not end.
+    """
+    send = os.killpg if group else os.kill
+    left = [pid for pid in pids if is_there(pid)]
+    for number, patience in signals:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                send(pid, number)
+        deadline = time.monotonic() + patience
+        while (left := [pid for pid in left if is_there(pid)]) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        if not left:
+            break
+    return left

@@ -1,0 +1,243 @@
+"""How an instance is started: what is there is looked at first, what is missing is made.
+
+A half-made fresh start is recognised by the file `initialised` not being there, one that is at
+work (or was killed) by the file `starting`: nothing is remembered anywhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from devdb import marker
+from devdb.engines import ports
+from devdb.engines.native import (
+    binaries,
+    copies,
+    failure,
+    finding,
+    login,
+    logs,
+    owner,
+    processes,
+    servers,
+    stopping,
+    template,
+)
+from devdb.engines.native.commands import BEAT, Beats, CommandFailed, beside, copy_tree
+from devdb.engines.native.config import Config
+from devdb.engines.native.layout import Layout
+from devdb.engines.native.servers import Launch
+from devdb.errors import DevdbError
+from devdb.model import Progress, Spec, Step
+
+PATIENCE = 60.0
+"""Seconds without any progress that a server may take."""
+_POLL = 0.002
+"""Seconds between two looks at a file: a server is up some 30 ms after it was started."""
+
+
+def start(spec: Spec) -> Iterator[Progress]:
+    """Start the instance; idempotent; the last step is READY. Raises DevdbError.
+
+    Closed or failed before that, what it began is undone: servers that it started are stopped,
+    and data that it made is deleted. Data that was there is never touched.
+    """
+    while True:
+        attempt = _Attempt(spec)
+        try:
+            yield from attempt.run()
+            break
+        except _Vanished:
+            continue  # it was dying when it was looked at: look again
+        except OSError as error:
+            raise failure.of_system(error, attempt.layout) from error
+        finally:
+            attempt.end()
+    yield Progress(step=Step.READY, server=finding.look(attempt.layout))
+
+
+class _Vanished(Exception):
+    """A server that ran before this start has ended meanwhile."""
+
+
+class _Attempt:
+    """One start, and what it has done so far."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.layout = Layout.of(spec.name)
+        self.cancelled = threading.Event()
+        self.template_password: str | None = None
+        """What new data's superuser has for a password so far."""
+        self.watch: list[Launch] = []
+        """The servers that must not end meanwhile."""
+        self.started: list[Launch] = []
+        """The servers that this start started."""
+        self.fresh = False
+        """Whether the data is this start's own."""
+        self.ready = False
+
+    def run(self) -> Iterator[Progress]:
+        """All the steps but the last."""
+        yield from _told(Step.PREPARE, "programs and data directory", self.prepare())
+        yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
+        yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
+        yield from _told(Step.LOGIN, "SELECT 1 through both URLs", self.wait_for_logins())
+        self.finish()
+
+    def end(self) -> None:
+        """Unless it is ready: no new process, no new data."""
+        self.cancelled.set()
+        if not self.ready:
+            for launch in reversed(self.started):
+                stopping.take_back(launch.part, launch.pid)
+            if self.fresh:
+                stopping.destroy(self.layout)
+        if self.started:
+            self.layout.starting.unlink(missing_ok=True)
+
+    def prepare(self) -> Beats[None]:
+        """Find the programs, clear away what is stale, make new data if there is none."""
+        layout = self.layout
+        self.owner = owner.choose(layout.data)
+        if obstacle := self.owner.obstacle(layout.root):
+            raise DevdbError(
+                f"{self.owner.name}, whom root's servers run as, cannot pass {obstacle}.",
+                "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
+            )
+        yield from self._clear_away()
+        found = binaries.postgres(self.spec.major, data=finding.data_major(layout))
+        postgres = yield from copies.postgres(found, self.owner)
+        pooler = yield from copies.pooler(binaries.pooler(), self.owner)
+        self.config = Config(self.spec, layout, postgres, pooler)
+        yield from beside(lambda: servers.stop_what_differs(self.config))
+        self._refuse_taken_ports()
+        if not layout.initialised.exists():
+            self.template_password = yield from self._make_data()
+
+    def _clear_away(self) -> Beats[None]:
+        """End and remove what a killed start or a killed server left."""
+        layout = self.layout
+        if not layout.root.is_dir():
+            return
+        if not layout.initialised.exists():
+            yield from beside(lambda: stopping.destroy(layout))
+        elif layout.starting.exists():
+            yield from beside(lambda: stopping.stop(layout))
+        elif finding.postmaster(layout).stale:
+            # Backends of a killed postmaster notice soon; until then the data is not free.
+            yield from beside(lambda: stopping.end_backends(layout))
+
+    def _refuse_taken_ports(self) -> None:
+        if not finding.postmaster(self.layout).pid:
+            ports.require_free(self.spec, self.spec.port)
+        if not finding.pooler(self.layout).pid:
+            ports.require_free(self.spec, self.spec.pool_port)
+
+    def _make_data(self) -> Beats[str]:
+        """Copy a prepared data directory; returns the password its superuser has."""
+        layout = self.layout
+        prepared = yield from template.prepared(self.config.postgres, self.owner)
+        self.fresh = True
+        marker.make_private_directory(layout.root)
+        layout.starting.touch()
+        try:
+            yield from copy_tree(prepared.data, layout.data)
+        except CommandFailed as error:
+            raise failure.of_copy(str(error), layout) from error
+        layout.run.mkdir(mode=0o700)
+        self.owner.give(layout.run)
+        layout.etc.mkdir(mode=0o711)
+        layout.log.mkdir(mode=0o700)
+        return prepared.password
+
+    def start_postgres(self) -> Beats[None]:
+        """Start Postgres if it does not run, and wait until it lets clients in."""
+        pid = finding.postmaster(self.layout).pid
+        if pid is None:
+            self.layout.starting.touch()
+            self.started.append(servers.start_postgres(self.config, self.owner))
+            self.watch.append(self.started[-1])
+        else:
+            self.watch.append(servers.already(self.layout, "postgres", pid))
+        patience = _Patience(self.watch[-1], self.layout)
+        while not finding.postmaster(self.layout).ready:
+            self._require_alive()
+            yield from patience.wait()
+
+    def start_pooler(self) -> Beats[None]:
+        """Start PgBouncer if it does not run; the first login need not wait for it."""
+        pid = finding.pooler(self.layout).pid
+        if pid is None:
+            self.layout.starting.touch()
+            self.started.append(servers.start_pooler(self.config, self.owner))
+            self.watch.append(self.started[-1])
+        else:
+            self.watch.append(servers.already(self.layout, "pgbouncer", pid))
+        yield
+
+    def wait_for_logins(self) -> Beats[None]:
+        """Wait until both URLs work."""
+        deadline = time.monotonic() + PATIENCE
+        for _ in beside(self._log_in, abandon=self.cancelled.set):
+            self._require_alive()
+            if time.monotonic() > deadline:
+                late = self.watch[-1]
+                raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)
+            yield
+
+    def _log_in(self) -> None:
+        login.log_in(self.config, self.template_password, self.cancelled)
+
+    def _require_alive(self) -> None:
+        """Raise StartFailed (or PortInUse) when a server has ended."""
+        for launch in self.watch:
+            if not processes.is_running(launch.pid):
+                if launch not in self.started:
+                    raise _Vanished
+                raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
+
+    def finish(self) -> None:
+        """Everything works: make it last."""
+        if self.fresh:
+            self.layout.initialised.touch()
+            template.write_out(self.layout.data, self.config.postgres, self.owner)
+        stopping.stop_reaper(self.layout)
+        if self.spec.reaper is not None:
+            self.started.append(servers.start_reaper(self.config, self.owner))
+        self.ready = True
+
+
+class _Patience:
+    """How long a server may still take: `PATIENCE` since it last wrote something to its log."""
+
+    def __init__(self, launch: Launch, layout: Layout) -> None:
+        self._launch = launch
+        self._layout = layout
+        self._size = launch.offset
+        self._deadline = self._beat = time.monotonic() + PATIENCE
+        self._beat -= PATIENCE
+
+    def wait(self) -> Beats[None]:
+        """Sleep until it is worth to look again; raises TimedOut."""
+        time.sleep(_POLL)
+        now = time.monotonic()
+        if now < self._beat + BEAT:
+            return
+        self._beat = now
+        size = logs.size(self._layout, self._launch.part)
+        if size != self._size:
+            self._size, self._deadline = size, now + PATIENCE
+        if now > self._deadline:
+            part, offset = self._launch.part, self._launch.offset
+            raise failure.timed_out(self._layout, part, PATIENCE, offset)
+        yield
+
+
+def _told(step: Step, detail: str, beats: Beats[None]) -> Iterator[Progress]:
+    """The step at its beginning and at each beat of its work."""
+    yield Progress(step=step, detail=detail)
+    for _ in beats:
+        yield Progress(step=step, detail=detail)

@@ -1,0 +1,149 @@
+"""How the processes of an instance are ended, and how all of it is removed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from devdb.engines.native import finding, processes
+from devdb.engines.native.layout import Layout
+from devdb.errors import DevdbError
+
+Signals = tuple[tuple[int, float], ...]
+
+FAST: Signals = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
+"""For Postgres: a fast shutdown writes a checkpoint, which takes its time on a busy disk."""
+IMMEDIATE: Signals = ((signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+
+# SIGTERM is immediate up to 1.22 and waits for the clients from 1.23; SIGQUIT is immediate from
+# 1.23 and plain death before. One after the other they are immediate in every version.
+POOLER: Signals = ((signal.SIGTERM, 0.05), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+REAPER: Signals = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
+KILL: Signals = ((signal.SIGKILL, 5.0),)
+FORCE: Signals = ((signal.SIGTERM, 1.0), (signal.SIGINT, 3.0), (signal.SIGKILL, 5.0))
+
+
+def stop(layout: Layout) -> None:
+    """End every process of the instance, and what a killed start left; keeps the data.
+
+    Raises DevdbError when one would not end.
+    """
+    if not layout.root.is_dir():
+        return
+    stop_reaper(layout)
+    stop_pooler(layout)
+    stop_postgres(layout)
+    # Data that was just made is still being written out to the disk: that is waited for.
+    end_leftovers(layout, patience=30)
+    _forget(layout)
+
+
+def destroy(layout: Layout) -> None:
+    """End everything and delete everything of the instance that this engine made.
+
+    Killed half-way, it leaves nothing that a later start could take for whole data.
+    """
+    if not layout.root.is_dir():
+        return
+    try:
+        layout.initialised.unlink(missing_ok=True)
+        stop_reaper(layout)
+        stop_pooler(layout)
+        stop_postgres(layout, how=IMMEDIATE)
+        end_leftovers(layout, patience=0)
+        shutil.rmtree(layout.root)
+    except OSError as error:
+        raise DevdbError(
+            f"Cannot delete {error.filename or layout.root}: {error.strerror or error}.",
+            f"Fix its owner or mode, then: devdb rm {layout.name}",
+        ) from error
+
+
+def take_back(part: str, pid: int) -> None:
+    """End a server that was started a moment ago, and may have no pid file yet."""
+    signals = {"postgres": FAST, "pgbouncer": POOLER, "reaper": REAPER}[part]
+    _end(pid, signals, processes.is_running, part, group=part == "reaper")
+
+
+def stop_postgres(layout: Layout, *, how: Signals = FAST) -> None:
+    """End Postgres: sessions are ended, transactions rolled back."""
+    pid = finding.postmaster(layout).pid
+    _end(pid, how, partial(processes.is_postmaster, layout=layout), "Postgres")
+
+
+def stop_pooler(layout: Layout) -> None:
+    """End PgBouncer, whoever is connected."""
+    pid = finding.pooler(layout).pid
+    _end(pid, POOLER, partial(processes.is_pooler, layout=layout), "PgBouncer")
+
+
+def stop_reaper(layout: Layout) -> None:
+    """End the reaper, and the psql or sleep that it waits for."""
+    pid = finding.reaper(layout).pid
+    _end(pid, REAPER, partial(processes.is_reaper, layout=layout), "The reaper", group=True)
+
+
+def _forget(layout: Layout) -> None:
+    for path in (layout.pooler_pid, layout.reaper_pid, layout.starting):
+        path.unlink(missing_ok=True)
+
+
+def end_leftovers(layout: Layout, *, patience: float, only: str = "") -> None:
+    """End what no pid file tells of, after it had `patience` seconds to end by itself.
+
+    `only` those whose command line begins so.
+
+    Raises DevdbError when something would not end.
+    """
+    import psutil
+
+    left = {process.pid: process for process in processes.leftovers(layout, only=only)}
+
+    def is_there(pid: int) -> bool:
+        try:
+            return left[pid].is_running() and left[pid].status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    # initdb ignores what asks it to end, and neither it nor cp has anything to lose.
+    workers = [pid for pid in left if _is_worker(pid)]
+    others = [pid for pid in left if pid not in workers]
+    for pids, force in ((workers, KILL), (others, FORCE)):
+        # Signal 0 does nothing: it only waits.
+        if stubborn := processes.end(pids, ((0, patience), *force), is_there=is_there):
+            raise _immortal("A process", stubborn[0])
+
+
+def _is_worker(pid: int) -> bool:
+    argv = processes.words(pid)
+    return bool(argv) and Path(argv[0]).name in processes.WORKERS
+
+
+def end_backends(layout: Layout) -> None:
+    """End the backends of a postmaster that was killed.
+
+    They notice by themselves and go; until then the data directory is not free.
+    """
+    end_leftovers(layout, patience=5, only="postgres: ")
+
+
+def _end(
+    pid: int | None,
+    signals: Signals,
+    is_there: Callable[[int], bool],
+    what: str,
+    *,
+    group: bool = False,
+) -> None:
+    if pid is not None and processes.end([pid], signals, is_there=is_there, group=group):
+        raise _immortal(what, pid)
+
+
+def _immortal(what: str, pid: int) -> DevdbError:
+    return DevdbError(
+        f"{what} (pid {pid}) does not end, not even when it is killed.",
+        "Something is wrong with the disk or the machine: look at `dmesg`.",
+    )

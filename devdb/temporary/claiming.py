@@ -1,0 +1,83 @@
+"""Keeping a temporary database: for longer, or for good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from devdb.errors import DevdbError, UsageError
+from devdb.model import Spec
+from devdb.temporary import console, dropping, names, registry
+from devdb.temporary.database import TemporaryDatabase
+from devdb.temporary.ttl import check_ttl
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def claim(spec: Spec, name: str, new_name: str | None = None) -> TemporaryDatabase:
+    """Make it permanent, with its data and its password, under `new_name` when given.
+
+    A rename ends the sessions on it. Raises NotFound; DevdbError when it has expired or is
+    claimed; UsageError when `new_name` cannot be or is taken.
+    """
+    wanted = names.check(new_name) if new_name and new_name != name else name
+    with registry.session(spec) as connection:
+        if wanted == name:
+            _call(connection, spec, name, "SELECT devdb.claim(%s, %s)", [name, name])
+        else:
+            _rename(connection, spec, name, wanted)
+        return registry.one(connection, spec, wanted)
+
+
+def extend(spec: Spec, name: str, ttl: timedelta) -> TemporaryDatabase:
+    """Let it live for `ttl` from now on, be that longer or shorter than it would have.
+
+    Raises NotFound; DevdbError when it has expired or is claimed; UsageError for a ttl outside
+    of 1 s to 30 d.
+    """
+    check_ttl(ttl)
+    with registry.session(spec) as connection:
+        _call(connection, spec, name, "SELECT devdb.extend(%s, %s)", [name, ttl])
+        return registry.one(connection, spec, name)
+
+
+def _rename(connection: Connection, spec: Spec, name: str, wanted: str) -> None:
+    from psycopg import errors
+
+    # Asked before the sessions on it are ended for nothing; claim() asks again.
+    _call(connection, spec, name, "SELECT devdb.living(%s)", [name])
+    _call(connection, spec, name, "SELECT devdb.close(%s)", [name])
+    try:
+        console.kill(spec, [name])
+        connection.execute("SELECT devdb.drain(%s)", [[name]])
+        _call(connection, spec, name, "SELECT devdb.claim(%s, %s)", [name, wanted])
+    except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
+        raise UsageError(
+            f"There is a database or a role '{wanted}' already.", "Choose another name."
+        ) from None
+    finally:
+        if not connection.closed:
+            dropping.reopen(connection, spec, [name])
+
+
+def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: list[Any]) -> None:
+    import psycopg
+
+    try:
+        connection.execute(query.encode(), arguments)
+    except psycopg.Error as error:
+        if error.sqlstate == "DD001":
+            raise registry.unknown(spec, name) from None
+        if error.sqlstate == "DD002":
+            raise DevdbError(
+                f"'{name}' is claimed already: it is permanent.", "Nothing is left to do."
+            ) from None
+        if error.sqlstate == "DD003":
+            raise DevdbError(
+                f"'{name}' has expired.",
+                "It lets nobody in any more; make a new one with `devdb temp`.",
+            ) from None
+        raise

@@ -1,0 +1,45 @@
+"""The value that every use of a temporary database returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from devdb.model import Endpoint
+
+
+class State(StrEnum):
+    """Where a temporary database is in its life."""
+
+    MAKING = "making"
+    """Being copied or seeded, or left half-made: the next round of the reaper removes that."""
+    READY = "ready"
+    EXPIRED = "expired"
+    """Lets nobody in any more, and waits for the reaper."""
+    CLAIMED = "claimed"
+    """Permanent."""
+    DROPPING = "dropping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporaryDatabase:
+    """A database with a role of its own, as the servers tell it now; times are the server's."""
+
+    name: str
+    role: str
+    """The role that owns it, and that its URLs log in as; it bears the database's name."""
+    state: State
+    created: datetime
+    expires: datetime | None
+    """None once it is claimed."""
+    age: timedelta
+    left: timedelta | None
+    """What is left until it expires, by the server's clock: right whatever the client's says.
+    Zero when it has expired, None once it is claimed."""
+    size: int
+    """In bytes."""
+    sessions: int
+    """Clients that are connected to it, the pooler's idle connections among them."""
+    direct: Endpoint
+    pooled: Endpoint

@@ -1,0 +1,120 @@
+"""The program behind scripts/bench: which groups of rows there are, and the tables.
+
+All rows of a group are measured in turn, run by run, so that whatever else the machine does hits
+all of them alike. The first run only warms caches and is not counted. Ratios are of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench_cli
+import bench_docker
+import bench_memory
+import bench_native
+from measure import Row
+
+from devdb import engines
+from devdb.model import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that are measured in turn, and the engine they need."""
+
+    engine: str
+    rows: Callable[[ExitStack], list[Row]]
+    title: Callable[[], str]
+
+
+GROUPS = {
+    "native": Group("native", bench_native.rows, bench_native.title),
+    "docker": Group("docker", bench_docker.rows, bench_docker.title),
+    "cli": Group("native", bench_cli.rows, bench_cli.title),
+}
+MEMORY = "memory"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--runs", type=int, default=5, metavar="N")
+    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY])
+    options = parser.parse_args()
+    # A data directory of its own, on a disk like the real one; templates stay where they are.
+    place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
+    place.chmod(0o755)
+    os.environ["DEVDB_DATA_DIR"] = str(place)
+    try:
+        for name in options.only or [*GROUPS, MEMORY]:
+            for line in memory() if name == MEMORY else table(GROUPS[name], options.runs):
+                print(line, flush=True)
+    finally:
+        shutil.rmtree(place)
+
+
+def table(group: Group, runs: int) -> Iterator[str]:
+    if reason := why_not(group.engine):
+        yield f"not measured: {group.engine} engine: {reason}"
+        return
+    yield f"{group.title()}; {runs} runs, {os.cpu_count()} cores"
+    yield f"  {'seconds':<38} {'median':>8} {'min':>8} {'max':>8}"
+    with ExitStack() as stack:
+        rows = group.rows(stack)
+        measured = measure(rows, runs)
+    for row in rows:
+        yield f"  {row.title:<38} {figures(measured[row.title])}{ratio(row, measured)}"
+    yield ""
+
+
+def measure(rows: list[Row], runs: int) -> dict[str, list[float]]:
+    measured: dict[str, list[float]] = {row.title: [] for row in rows}
+    for number in range(runs + 1):
+        for row in rows:
+            print(f"run {number} of {runs}: {row.title}", file=sys.stderr)
+            seconds = row.measure()
+            if number > 0:
+                measured[row.title].append(seconds)
+    return measured
+
+
+def figures(values: list[float]) -> str:
+    return f"{statistics.median(values):8.3f} {min(values):8.3f} {max(values):8.3f}"
+
+
+def ratio(row: Row, measured: dict[str, list[float]]) -> str:
+    if row.against is None:
+        return ""
+    value = statistics.median(measured[row.title]) / statistics.median(measured[row.against])
+    text = f"   {value:5.2f} x {row.against}"
+    if row.limit is None:
+        return text
+    return f"{text} (limit {row.limit:g}: {'met' if value <= row.limit else 'MISSED'})"
+
+
+def memory() -> Iterator[str]:
+    yield "An idle instance, MiB; the rest of the Docker engine is not in it"
+    yield f"  {'':<38} {'RSS':>8} {'PSS':>8}"
+    for engine in engines.NAMES:
+        if reason := why_not(engine):
+            yield f"  not measured: {engine} engine: {reason}"
+        else:
+            for part, rss, pss in bench_memory.parts(engine):
+                yield f"  {part:<38} {rss:8.1f} {pss:8.1f}"
+
+
+def why_not(engine: str) -> str | None:
+    found = engines.get(engine).check()
+    return next((each.message for each in found if each.level == Level.ERROR), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What a running instance that nobody uses takes: RSS, and PSS, which counts a shared page once."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import psutil
+from measure import new_spec, remove, start
+
+from devdb import engines
+from devdb.engines.docker import labels
+from devdb.engines.native import finding
+from devdb.engines.native.layout import Layout
+
+MIB = 1024 * 1024
+
+
+def parts(name: str) -> Iterator[tuple[str, float, float]]:
+    """Each server's title, RSS and PSS in MiB, and their sum."""
+    engine = engines.get(name)
+    spec = new_spec(engine)
+    try:
+        start(engine, spec)
+        pids = native_pids(spec.name) if name == "native" else docker_pids(spec.name)
+        sizes = [(part, *used(pid)) for part, pid in pids.items()]
+    finally:
+        remove(engine, spec.name)
+    for part, count, rss, pss in sizes:
+        yield f"{name}: {part}, {count} processes", rss, pss
+    yield f"{name}: all", sum(each[2] for each in sizes), sum(each[3] for each in sizes)
+
+
+def used(pid: int) -> tuple[int, float, float]:
+    """How many processes the one and its descendants are, and what they take in MiB."""
+    root = psutil.Process(pid)
+    sizes = [each.memory_full_info() for each in (root, *root.children(recursive=True))]
+    return len(sizes), sum(each.rss for each in sizes) / MIB, sum(each.pss for each in sizes) / MIB
+
+
+def native_pids(name: str) -> dict[str, int]:
+    layout = Layout.of(name)
+    seen = {
+        "postgres": finding.postmaster(layout),
+        "pgbouncer": finding.pooler(layout),
+        "reaper": finding.reaper(layout),
+    }
+    return {part: found.pid for part, found in seen.items() if found.pid is not None}
+
+
+def docker_pids(name: str) -> dict[str, int]:
+    """The containers' first processes, as this machine numbers them."""
+    form = '{{.State.Pid}} {{index .Config.Labels "' + labels.PART + '"}}'
+    containers = docker("ps", "--quiet", "--filter", f"label={labels.INSTANCE}={name}").split()
+    lines = docker("inspect", "--format", form, *containers).splitlines()
+    return {part: int(pid) for pid, part in map(str.split, lines)}
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.check_output(["docker", *arguments], text=True)

@@ -1,0 +1,178 @@
+"""What a row of scripts/bench is, and the clock, ports and first queries all rows share."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from devdb import marker
+from devdb.engines import Engine
+from devdb.model import Endpoint, Spec
+from devdb.temporary import REAPER
+
+DEVDB = str(Path(sys.executable).with_name("devdb"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: what is measured, and what it is held against."""
+
+    title: str
+    measure: Callable[[], float]
+    """Makes what it needs, measures once, cleans up; seconds."""
+    against: str | None = None
+    """The title of the row it is divided by."""
+    limit: float | None = None
+    """What the median's ratio must not exceed."""
+
+
+class Clock:
+    """Seconds of what was done inside `with`."""
+
+    def __enter__(self) -> Clock:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._start
+
+
+def quietly(*argv: str | Path, **options: object) -> None:
+    """Run a command; what it says is only seen when it fails."""
+    done = subprocess.run(
+        [str(each) for each in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{argv[0]} ended with {done.returncode}:\n{done.stdout}")
+
+
+def seconds(*argv: str | Path, **options: object) -> float:
+    """How long a command takes."""
+    with Clock() as clock:
+        quietly(*argv, **options)
+    return clock.seconds
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below the ephemeral range that nobody listens on now."""
+    low, high = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    found: list[int] = []
+    while len(found) < count:
+        port = low + secrets.randbelow(high - low + 1)
+        with socket.socket() as probe:
+            if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+    return found
+
+
+def new_name() -> str:
+    return f"bench-{secrets.token_hex(3)}"
+
+
+def new_spec(engine: Engine) -> Spec:
+    """An instance that is not there yet, with its marker."""
+    port, pool_port = free_ports(2)
+    spec = Spec(
+        name=new_name(),
+        project=None,
+        engine=engine.name,
+        port=port,
+        pool_port=pool_port,
+        password=secrets.token_urlsafe(18),
+        created=datetime.now(UTC),
+        docker_host=getattr(engine, "host", None),
+        reaper=REAPER,
+    )
+    marker.save(spec)
+    return spec
+
+
+def start_new(engine: Engine) -> float:
+    """Engine.start() where there was nothing; seconds to READY, as in all these."""
+    spec = new_spec(engine)
+    try:
+        return start(engine, spec)
+    finally:
+        remove(engine, spec.name)
+
+
+def start_again(engine: Engine) -> float:
+    """Engine.start() of a stopped instance."""
+    with stopped(engine) as spec:
+        return start(engine, spec)
+
+
+def up_new(engine: Engine) -> float:
+    """`devdb up -d` where there was nothing, the whole process."""
+    name = new_name()
+    try:
+        return seconds(DEVDB, "up", "--detach", "--name", name, "--engine", engine.name)
+    finally:
+        remove(engine, name)
+
+
+def up_again(engine: Engine) -> float:
+    """`devdb up -d` of a stopped instance, the whole process."""
+    with stopped(engine) as spec:
+        return seconds(DEVDB, "up", "--detach", "--name", spec.name)
+
+
+@contextmanager
+def stopped(engine: Engine) -> Iterator[Spec]:
+    """An instance that was ready once and is stopped; afterwards it is gone."""
+    spec = new_spec(engine)
+    try:
+        start(engine, spec)
+        engine.stop(spec.name)
+        yield spec
+    finally:
+        remove(engine, spec.name)
+
+
+def start(engine: Engine, spec: Spec) -> float:
+    with Clock() as clock:
+        for _ in engine.start(spec):
+            pass
+    return clock.seconds
+
+
+def remove(engine: Engine, name: str) -> None:
+    engine.stop(name, destroy=True)
+    marker.delete(name)
+
+
+def until_it_answers(endpoint: Endpoint) -> None:
+    """Try to log in and query until it works."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with psycopg.connect(
+                host=endpoint.host,
+                port=endpoint.port,
+                user=endpoint.user,
+                password=endpoint.password,
+                dbname=endpoint.database,
+                connect_timeout=2,
+            ) as connection:
+                connection.execute("SELECT 1")
+                return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)

@@ -1,0 +1,70 @@
+"""Run commands, narrate on stderr, and end with two lines: what happened, what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+SCRIPTS = Path(__file__).resolve().parent
+ROOT = SCRIPTS.parent
+
+ENGINE_UNAVAILABLE = 3
+
+
+class CommandFailed(Exception):
+    """A command ended with an error; the text has its last lines."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def fail(happened: str, to_do: str, *, code: int = 1) -> NoReturn:
+    say(happened)
+    say(to_do)
+    raise SystemExit(code)
+
+
+def run(
+    *argv: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    narrates: bool = False,
+) -> str:
+    """The command's stdout, stripped. Raises CommandFailed, also when there is no such command.
+
+    What it says on stderr is seen when it fails, or, where it `narrates`, as it says it.
+    """
+    try:
+        done = subprocess.run(
+            [str(each) for each in argv],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if narrates else subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise CommandFailed(f"{argv[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        raise CommandFailed(_last_words(argv, done))
+    return done.stdout.strip()
+
+
+def succeeds(*argv: str | Path) -> bool:
+    try:
+        run(*argv)
+    except CommandFailed:
+        return False
+    return True
+
+
+def _last_words(argv: Sequence[object], done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stdout + (done.stderr or "")).strip().splitlines()[-15:]
+    return "\n  ".join([f"{argv[0]} ended with {done.returncode}", *lines])

@@ -1,0 +1,202 @@
+"""`devdb url`, `devdb env` and `devdb psql`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+from terminal import Terminal
+
+
+def made(cli: Cli) -> tuple[str, str]:
+    """The direct and the pooled URL of an instance that runs."""
+    direct, pooled = cli("up", "-d").out.splitlines()
+    return direct, pooled
+
+
+def test_url_prints_the_url_and_nothing_else(cli: Cli) -> None:
+    direct, pooled = made(cli)
+    assert (cli("url").out, cli("url").err) == (f"{direct}\n", "")
+    assert cli("url", "--pooled").out == f"{pooled}\n"
+
+
+def test_url_of_a_stopped_instance_warns_and_is_exit_0(cli: Cli) -> None:
+    direct, _ = made(cli)
+    cli("down")
+    done = cli("url")
+    assert (done.code, done.out) == (0, f"{direct}\n")
+    assert done.err == "warning: 'shop' is not running; devdb up -d -n shop\n"
+
+
+def test_url_for_a_client_is_its_spelling(cli: Cli) -> None:
+    direct, pooled = made(cli)
+    assert cli("url", "--for", "libpq").out == f"{direct}\n"
+    asyncpg = cli("url", "--for", "sqlalchemy-asyncpg", "--pooled").out
+    assert asyncpg == f"{pooled.replace('postgresql', 'postgresql+asyncpg')}\n"
+
+
+def test_url_for_an_unknown_client_lists_the_known_ones(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", "--for", "prizma")
+    assert done.code == 2
+    assert "'prisma'" in done.error[1]
+    assert "asyncpg" in done.error[1]
+
+
+def test_url_json(cli: Cli) -> None:
+    direct, _ = made(cli)
+    data = cli("url", "--json").json["data"]
+    assert data == {"name": "shop", "url": direct, "notes": [], "running": True}
+
+
+def test_url_loads_nothing_slow(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", PYTHONPROFILEIMPORTTIME="1")
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
+    assert "typer" in loaded
+    slow = {"docker", "textual", "psycopg", "psutil", "filelock", "rich", "pydantic"}
+    assert loaded & slow == set()
+
+
+def fake_tool(directory: Path, name: str, script: str) -> str:
+    """A directory for PATH with that program in it."""
+    directory.mkdir()
+    tool = directory / name
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    return f"{directory}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_copy_says_copied_when_a_tool_took_it(cli: Cli, tmp_path: Path) -> None:
+    direct, _ = made(cli)
+    path = fake_tool(tmp_path / "bin", "xclip", f"cat > {tmp_path}/clipboard")
+    done = cli("url", "--copy", PATH=path, DISPLAY=":7")
+    assert done.out == f"{direct}\n"
+    assert done.err == "copied (xclip)\n"
+    assert (tmp_path / "clipboard").read_text() == direct
+
+
+def test_copy_does_not_say_copied_when_the_tool_failed(cli: Cli, tmp_path: Path) -> None:
+    made(cli)
+    path = fake_tool(tmp_path / "bin", "xclip", "exit 1")
+    done = cli("url", "--copy", PATH=path, DISPLAY=":7", WAYLAND_DISPLAY=None)
+    assert done.code == 0
+    assert done.err.startswith("not copied")
+
+
+def test_copy_over_ssh_goes_to_the_terminal(
+    cli: Cli, tmp_path: Path, terminal: Callable[..., Terminal]
+) -> None:
+    made(cli)
+    path = fake_tool(tmp_path / "bin", "xclip", f"cat > {tmp_path}/clipboard")
+    shown = terminal("url", "--copy", PATH=path, DISPLAY=":7", SSH_CONNECTION="a 1 b 2")
+    assert shown.end() == 0
+    assert "\x1b]52;c;" in shown.text
+    assert "sent to the terminal's clipboard" in shown.text
+    assert not (tmp_path / "clipboard").exists()
+    assert "not copied" in cli("url", "--copy", SSH_CONNECTION="a 1 b 2").err
+
+
+def test_env_writes_both_urls_once(cli: Cli) -> None:
+    direct, pooled = made(cli)
+    (cli.project / ".env").write_bytes(b"# mine\r\nDATABASE_URL=postgres://a:b@c/d\r\nKEEP=1\r\n")
+    done = cli("env")
+    assert done.code == 0
+    assert "DATABASE_URL replaced (was postgres://a:***@c/d)" in done.err
+    text = (cli.project / ".env").read_bytes().decode()
+    assert text == f"# mine\r\nDATABASE_URL={pooled}\r\nKEEP=1\r\nDIRECT_URL={direct}\r\n"
+    assert "DATABASE_URL unchanged" in cli("env").err
+    assert (cli.project / ".env").read_bytes().decode() == text
+
+
+def test_env_makes_a_private_file_in_the_current_directory(cli: Cli) -> None:
+    made(cli)
+    below = cli.project / "below"
+    below.mkdir()
+    assert cli("env", cwd=below).code == 0
+    assert stat.S_IMODE((below / ".env").stat().st_mode) == 0o600
+    assert not (cli.project / ".env").exists()
+
+
+def test_env_takes_several_files(cli: Cli) -> None:
+    made(cli)
+    data = cli("env", "--file", ".env.local", "--file", ".env.test", "--json").json["data"]
+    assert [Path(each["path"]).name for each in data["files"]] == [".env.local", ".env.test"]
+    texts = [(cli.project / name).read_text() for name in (".env.local", ".env.test")]
+    assert texts[0] == texts[1]
+
+
+def test_env_print_and_dry_run_write_nothing(cli: Cli) -> None:
+    direct, pooled = made(cli)
+    lines = [f"DATABASE_URL={pooled}", f"DIRECT_URL={direct}"]
+    assert cli("env", "--print").out.splitlines() == lines
+    assert cli("env", "--dry-run").out.splitlines() == [f"+{line}" for line in lines]
+    assert not (cli.project / ".env").exists()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_env_warns_when_git_would_commit_the_file(cli: Cli) -> None:
+    made(cli)
+    subprocess.run(["git", "init", "-q", str(cli.project)], check=True)
+    assert "git does not ignore" in cli("env").err
+    (cli.project / ".gitignore").write_text(".env\n")
+    assert "warning" not in cli("env").err
+
+
+def test_env_preset_auto_says_what_it_saw(cli: Cli) -> None:
+    made(cli)
+    (cli.project / "manage.py").touch()
+    done = cli("env", "--preset", "auto", "--print")
+    assert "preset django: saw manage.py" in done.err
+    assert cli("env", "--print", DEVDB_PRESET="heroku").out.startswith("DATABASE_URL=")
+    unknown = cli("env", "--preset", "herokku")
+    assert unknown.code == 2
+    assert "'heroku'" in unknown.error[1]
+
+
+def test_tls_of_an_instance_without_it_is_an_error(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", "--tls", "verify-full")
+    assert done.code == 1
+    assert "'shop' has no TLS" in done.error[0]
+    assert cli("url", "--tls", "prefer").code == 2
+
+
+def test_env_of_a_stopped_instance_says_that_the_shadow_database_waits(cli: Cli) -> None:
+    direct, _ = made(cli)
+    done = cli("env", "--preset", "prisma")
+    assert "note: 'shadow' is made when the instance runs" in done.err
+    assert f"SHADOW_DATABASE_URL={direct.removesuffix('main')}shadow" in (
+        (cli.project / ".env").read_text()
+    )
+
+
+@pytest.mark.parametrize("kind", ["directory", "read-only", "leads out"])
+def test_env_that_cannot_be_written_is_two_lines(cli: Cli, tmp_path: Path, kind: str) -> None:
+    made(cli)
+    path = cli.project / ".env"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "read-only":
+        path.touch(mode=0o444)
+    else:
+        path.symlink_to(tmp_path / "outside")
+    done = cli("env")
+    assert done.code == 1
+    assert len(done.error) == 2
+    assert not (tmp_path / "outside").exists()
+
+
+def test_psql_starts_a_stopped_instance_and_passes_its_arguments_on(cli: Cli) -> None:
+    made(cli)
+    cli("down")
+    done = cli("psql", "-c", "select 1", "--", "--anything")
+    assert (done.code, done.out) == (0, "")
+    assert "started 'shop'" in done.err
+    assert cli("psql", "-Atc", "select 1").err == ""

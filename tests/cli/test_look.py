@@ -1,0 +1,263 @@
+"""`devdb ls`, `status`, `logs` and `doctor`: for people and, with --json, for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from commandline import Cli
+from terminal import Terminal
+
+from devdb.engines.fake import FakeEngine
+
+INSTANCE = {
+    "name",
+    "state",
+    "engine",
+    "project",
+    "created",
+    "port",
+    "pool_port",
+    "url",
+    "pooled_url",
+    "pool_mode",
+    "major",
+    "location",
+    "parts",
+    "notes",
+    "trouble",
+}
+PART = {"name", "state", "version", "started", "detail"}
+STATUS = INSTANCE | {"ready", "postgres", "pgbouncer"}
+
+
+def test_ls_of_nothing_has_an_empty_stdout(cli: Cli) -> None:
+    done = cli("ls")
+    assert (done.code, done.out) == (0, "")
+    assert "devdb up" in done.err
+
+
+def test_ls_is_a_table(cli: Cli) -> None:
+    made = cli("up", "--json").json["data"]["instance"]
+    head, row = cli("ls").out.splitlines()
+    assert head.split() == [
+        "NAME",
+        "STATE",
+        "ENGINE",
+        "POSTGRES",
+        "DIRECT",
+        "POOLED",
+        "UP",
+        "PROJECT",
+    ]
+    assert row.split()[:4] == ["shop", "running", "fake", "18.0"]
+    assert [int(cell) for cell in row.split()[4:6]] == [made["port"], made["pool_port"]]
+    assert row.endswith(str(cli.project))
+
+
+def test_ls_json_is_pinned(cli: Cli) -> None:
+    cli("up", "-d")
+    envelope = cli("ls", "--json").json
+    assert set(envelope) == {"version", "ok", "command", "data"}
+    assert (envelope["version"], envelope["ok"], envelope["command"]) == (1, True, "ls")
+    (instance,) = envelope["data"]["instances"]
+    assert set(instance) == INSTANCE
+    assert [set(part) for part in instance["parts"]] == [PART, PART]
+
+
+def test_status_of_a_ready_instance_is_exit_0(cli: Cli) -> None:
+    made = cli("up", "--json").json["data"]["instance"]
+    done = cli("status")
+    assert done.code == 0
+    facts = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert facts["state"] == "ready"
+    assert facts["direct"] == made["url"]
+    assert facts["pooled"] == made["pooled_url"]
+    assert facts["data"] == made["location"]
+    assert "18.0, running" in facts["postgres"]
+    assert "of 100 connections" in facts["postgres"]
+    assert "1.25.2, running" in facts["pgbouncer"]
+
+
+def test_status_of_a_stopped_one_is_exit_1_with_the_way_out(cli: Cli) -> None:
+    cli("up", "-d")
+    cli("down")
+    done = cli("status")
+    assert done.code == 1
+    assert done.error == ["error: 'shop' is not ready.", "  try: devdb up -d -n shop"]
+
+
+def test_status_names_the_server_that_died(cli: Cli) -> None:
+    cli("up", "-d")
+    FakeEngine().kill("shop", "pgbouncer")
+    done = cli("status", "--json")
+    assert done.code == 1
+    assert done.json["ok"] is False
+    assert done.json["data"]["state"] == "degraded"
+    assert done.json["data"]["parts"][1]["detail"] == "killed by signal 9"
+    assert done.json["data"]["pgbouncer"] is None
+    assert "dead, port" in cli("status").out
+
+
+def test_status_json_is_pinned(cli: Cli) -> None:
+    cli("up", "-d")
+    data = cli("status", "--json").json["data"]
+    assert set(data) == STATUS
+    assert set(data["postgres"]) == {"version", "started", "connections", "max_connections"}
+    assert set(data["pgbouncer"]) == {"version", "clients", "servers"}
+
+
+def test_status_without_an_instance_is_an_error(cli: Cli) -> None:
+    done = cli("status", "--json")
+    assert done.code == 1
+    assert done.json == {
+        "version": 1,
+        "ok": False,
+        "error": {
+            "code": "not_found",
+            "message": f"{cli.project} has no instance yet.",
+            "hint": "devdb up makes one.",
+            "exit_code": 1,
+        },
+    }
+    assert done.err == ""
+
+
+def test_usage_errors_are_in_the_envelope_too(cli: Cli) -> None:
+    done = cli("status", "--json", "--nmae", "x")
+    assert done.code == 2
+    assert done.json["error"]["code"] == "usage"
+    assert done.json["error"]["hint"] == "devdb status --name"
+
+
+def test_name_is_an_option_or_a_variable(cli: Cli) -> None:
+    cli("up", "-d", "-n", "other")
+    assert cli("status", "-n", "other").code == 0
+    assert cli("status", DEVDB_NAME="other").code == 0
+    assert cli("status", "-n", "nope", DEVDB_NAME="other").code == 1
+
+
+def test_logs_have_the_part_before_each_line(cli: Cli) -> None:
+    cli("up", "-d")
+    assert cli("logs").out.splitlines() == [
+        "postgres  | postgres is ready",
+        "pgbouncer | pgbouncer is ready",
+    ]
+    assert len(cli("logs", "--tail", "1").out.splitlines()) == 1
+    assert cli("logs", "--tail", "-1").code == 2
+
+
+def test_logs_follow_until_ctrl_c(cli: Cli, terminal: Callable[..., Terminal]) -> None:
+    cli("up", "-d")
+    shown = terminal("logs", "-f", NO_COLOR="1")
+    shown.wait_for("checkpoint complete")
+    shown.type("\x03")
+    assert shown.end() == 130
+    assert "Traceback" not in shown.text
+
+
+def test_on_a_narrow_terminal_ls_is_one_block_an_instance(
+    cli: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    cli("up", "-d")
+    shown = terminal("ls", columns=40)
+    assert shown.end() == 0
+    assert shown.text.splitlines()[:2] == ["NAME      shop", "STATE     running"]
+
+
+def test_colours_are_for_terminals_that_want_them(
+    cli: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    cli("up", "-d")
+    assert "\x1b[" not in cli("status").out
+    coloured, plain = terminal("status"), terminal("status", NO_COLOR="1")
+    assert (coloured.end(), plain.end()) == (0, 0)
+    assert "\x1b[32mready\x1b[0m" in coloured.text
+    assert "\x1b[" not in plain.text
+
+
+def test_doctor_says_which_engine_and_why(cli: Cli) -> None:
+    done = cli("doctor")
+    assert done.code == 0
+    assert "engine for a new instance: fake" in done.out
+    assert "asked for by DEVDB_ENGINE" in done.out
+
+
+def test_doctor_json_is_pinned(cli: Cli) -> None:
+    data = cli("doctor", "--json").json["data"]
+    assert set(data) == {
+        "asked",
+        "engine",
+        "reason",
+        "healthy",
+        "engines",
+        "ports",
+        "surroundings",
+        "instances",
+    }
+    assert data["surroundings"]["data"] == cli.env["DEVDB_DATA_DIR"]
+    assert (data["asked"], data["engine"], data["healthy"]) == ("fake", "fake", True)
+    assert set(data["engines"]) == {"docker", "native"}
+    for report in data["engines"].values():
+        assert set(report) == {"usable", "findings"}
+        for finding in report["findings"]:
+            assert set(finding) == {"level", "subject", "message", "fix"}
+
+
+def test_doctor_finds_a_dead_server_and_a_gone_project(cli: Cli) -> None:
+    cli("up", "-d")
+    FakeEngine().kill("shop", "postgres")
+    done = cli("doctor")
+    assert done.code == 1
+    assert "postgres is dead" in done.out
+    assert "try: devdb up -d -n shop" in done.out
+    cli.project.rename(cli.project.with_name("moved"))
+    gone = cli("doctor", cwd=cli.project.with_name("moved"))
+    assert f"its project {cli.project} is gone" in gone.out
+
+
+def test_doctor_names_the_owner_of_a_stopped_instances_port(cli: Cli, listener: int) -> None:
+    cli("up", "-d")
+    cli("down")
+    cli.change_marker("shop", port=listener)
+    done = cli("doctor")
+    assert done.code == 0
+    assert f"its port {listener} is in use by" in done.out
+    assert f"(pid {os.getpid()})" in done.out
+
+
+def test_an_engine_that_does_not_answer_is_exit_3_and_never_another_engine(cli: Cli) -> None:
+    made = cli("up", "--json").json["data"]["instance"]
+    cli.change_marker("shop", engine="docker", docker_host="unix:///nonexistent/docker.sock")
+    for words in ("up -d", "status", "down", "rm -f shop", "psql", "logs", "up -d --engine docker"):
+        done = cli(*words.split(), DEVDB_ENGINE=None)
+        assert done.code == 3, (words, done.err)
+        assert len(done.error) == 2, words
+    (listed,) = cli("ls", "--json").json["data"]["instances"]
+    assert (listed["state"], listed["trouble"]["exit_code"]) == ("unknown", 3)
+    assert cli("url").out.strip() == made["url"]
+    assert cli.markers() == ["shop"]
+
+
+def test_removing_several_goes_on_after_a_failure(cli: Cli) -> None:
+    for name in ("a", "b", "c"):
+        cli("up", "-d", "-n", name)
+    cli.change_marker("b", engine="docker", docker_host="unix:///nonexistent/docker.sock")
+    done = cli("rm", "-f", "--json", "a", "b", "c")
+    assert done.code == 1
+    assert done.json["ok"] is False
+    assert [each["name"] for each in done.json["data"]["deleted"]] == ["a", "c"]
+    assert [each["exit_code"] for each in done.json["data"]["failed"]] == [3]
+    assert cli.markers() == ["b"]
+
+
+def test_a_clock_that_was_set_back_is_no_error(cli: Cli) -> None:
+    cli("up", "-d")
+    cli.change_marker("shop", created="2099-01-01T00:00:00+00:00")
+    state = Path(cli.env["DEVDB_DATA_DIR"]) / "instances" / "shop" / "fake.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "started": "2099-01-01T00:00Z"}))
+    assert "up 0 s" in cli("status").out
+    assert cli("ls").code == 0
+    assert cli("up", "-d").code == 0

@@ -1,0 +1,103 @@
+"""Which instance a command means, from the directory it is given in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+from terminal import Terminal
+
+
+def project(cli: Cli, path: str) -> Path:
+    directory = cli.project.parent / path
+    directory.mkdir(parents=True)
+    (directory / "pyproject.toml").touch()
+    return directory
+
+
+def name_in(cli: Cli, directory: Path) -> str:
+    name: str = cli("up", "--json", cwd=directory).json["data"]["instance"]["name"]
+    return name
+
+
+def test_two_projects_of_one_name_get_an_instance_each(cli: Cli) -> None:
+    first, second = project(cli, "a/app"), project(cli, "b/app")
+    assert name_in(cli, first) == "app"
+    other = name_in(cli, second)
+    assert other.startswith("app-")
+    assert len(other) == len("app-") + 4
+    assert name_in(cli, first) == "app"
+    assert name_in(cli, second) == other
+    assert cli("url", cwd=first).out != cli("url", cwd=second).out
+
+
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [
+        ("a b", "a-b"),
+        ("Größe", "groe"),
+        ("日本", "project"),
+        ("pgbouncer", "pgbouncer"),
+        ("..x", "x"),
+        ("x" * 200, "x" * 40),
+        ("$(touch pwned)", "touch-pwned"),
+        ("-rf", "rf"),
+    ],
+)
+def test_a_directory_of_any_name_makes_a_name(cli: Cli, directory: str, name: str) -> None:
+    here = project(cli, directory)
+    assert name_in(cli, here) == name
+    assert cli("status", cwd=here).code == 0
+    assert list(here.iterdir()) == [here / "pyproject.toml"]
+
+
+def test_a_directory_below_belongs_to_the_project(cli: Cli) -> None:
+    url = cli("up", "-d").out.splitlines()[0]
+    below = cli.project / "src" / "deep"
+    below.mkdir(parents=True)
+    assert cli("url", cwd=below).out.strip() == url
+
+
+def test_a_name_is_taken_from_any_directory(cli: Cli, tmp_path: Path) -> None:
+    url = cli("up", "-d", "-n", "other").out.splitlines()[0]
+    assert cli("url", "-n", "other", cwd=tmp_path).out.strip() == url
+
+
+def test_a_project_that_vanished_is_an_error_off_a_terminal(cli: Cli) -> None:
+    cli("up", "-d")
+    moved = cli.project.rename(cli.project.with_name("elsewhere"))
+    again = project(cli, "new/shop")
+    done = cli("up", "-d", cwd=again)
+    assert done.code == 1
+    assert f"Instance 'shop' belongs to {cli.project}, which is gone." in done.error[0]
+    assert "devdb up -n shop" in done.error[1]
+    assert cli("up", "-d", "-n", "shop", cwd=moved).code == 0
+    assert cli("status", "--json", cwd=moved).json["data"]["project"] == str(moved)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
+def test_on_a_terminal_it_can_be_adopted(
+    cli: Cli, terminal: Callable[..., Terminal], answer: str, code: int
+) -> None:
+    cli("up", "-d")
+    old = cli("url").out.strip()
+    cli.project.rename(cli.project.with_name("elsewhere"))
+    cli.project.with_name("again").mkdir()
+    again = project(cli, "again/shop")
+    shown = terminal("up", "-d", cwd=again)
+    shown.wait_for(f"Take it over for {again}? [y/N]")
+    shown.type(f"{answer}\n")
+    assert shown.end() == code
+    if answer == "y":
+        assert old in shown.text
+        assert cli("url", cwd=again).out.strip() == old
+    else:
+        assert "which is gone" in shown.text
+
+
+def test_a_second_instance_of_a_project_does_not_change_its_default(cli: Cli) -> None:
+    cli("up", "-d")
+    cli("up", "-d", "-n", "pg16")
+    assert cli("status", "--json").json["data"]["name"] == "shop"

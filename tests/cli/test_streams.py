@@ -1,0 +1,107 @@
+"""stdout is data, stderr is narration, whatever the streams and the locale are like."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+
+
+def piped(cli: Cli, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A line of shell, with `devdb` in it."""
+    command = " ".join(cli.argv())
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script.replace("devdb", command)],
+        cwd=cli.project,
+        env=cli.environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
+    cli("up", "-d")
+    done = piped(cli, "devdb logs -f | head -n 1")
+    assert done.stdout == "postgres  | postgres is ready\n"
+    assert done.stderr == ""
+
+
+def test_a_reader_of_the_narration_that_goes_away_does_not_stop_the_start(cli: Cli) -> None:
+    done = piped(cli, "devdb up -d 2> >(head -n 1 >/dev/null)", DEVDB_FAKE_PACE="0.3")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_full_disk_behind_stdout_is_an_error_in_two_lines(cli: Cli) -> None:
+    cli("up", "-d")
+    done = piped(cli, "devdb url >/dev/full")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(cli: Cli, closed: str) -> None:
+    cli("up", "-d")
+    assert piped(cli, f"devdb url {closed}").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_a_locale_without_the_characters_is_no_error(cli: Cli, locale: dict[str, str]) -> None:
+    project = cli.project.with_name("größe-日本")
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    assert cli("up", "-d", cwd=project, **locale).code == 0
+    assert cli("status", cwd=project, **locale).code == 0
+    data = cli("ls", "--json", cwd=project, **locale).json["data"]
+    assert data["instances"][0]["project"] == str(project)
+
+
+def test_a_directory_name_that_is_no_utf8_is_no_error(cli: Cli) -> None:
+    project = Path(str(cli.project.with_name("caf")) + "\udce9")
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    assert cli("up", "-d", cwd=project).code == 0
+    assert cli("status", cwd=project).code == 0
+    assert cli("ls", "--json", cwd=project).json["data"]["instances"][0]["project"] == str(project)
+
+
+def test_a_bug_is_two_lines_and_a_traceback_only_on_demand(cli: Cli) -> None:
+    broken = {"DEVDB_FAKE_PACE": "not a number"}
+    done = cli("up", "-d", **broken)
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 2
+    assert "This is a bug in devdb: ValueError" in done.error[0]
+    assert "DEVDB_DEBUG=1" in done.error[1]
+    assert "Traceback" in cli("up", "-d", DEVDB_DEBUG="1", **broken).err
+
+
+def test_a_current_directory_that_is_gone_is_an_error(cli: Cli) -> None:
+    done = piped(cli, "mkdir gone && cd gone && rmdir ../gone && devdb status")
+    assert done.returncode == 1
+    assert "current directory is gone" in done.stderr
+
+
+def test_no_home_is_no_error(cli: Cli) -> None:
+    assert cli("up", "-d", HOME=None).code == 0
+    assert cli("url", HOME=None).code == 0
+
+
+def test_no_home_of_an_ordinary_user_is_two_lines(unprivileged: Cli) -> None:
+    done = unprivileged("up", "-d", HOME="/nonexistent", DEVDB_DATA_DIR=None)
+    assert done.code == 1
+    assert len(done.error) == 2
+    assert "/nonexistent" in done.error[0]
+    assert "DEVDB_DATA_DIR" in done.error[1]

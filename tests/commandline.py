@@ -1,0 +1,99 @@
+"""`devdb` as a process: its words in, its streams and its exit code out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terminal import Terminal
+
+DEADLINE = 60
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> list[str]:
+        """The two lines of the error."""
+        lines = self.err.splitlines()
+        start = next(i for i, line in enumerate(lines) if line.startswith("error: "))
+        return lines[start:]
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs `devdb` in a project directory of its own, with the fake engine."""
+
+    project: Path
+    env: dict[str, str]
+    prefix: tuple[str, ...] = ()
+
+    def __call__(self, *args: str, cwd: Path | None = None, **env: str | None) -> Done:
+        done = subprocess.run(
+            self.argv(*args),
+            cwd=cwd or self.project,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=DEADLINE,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, *args: str, **env: str | None) -> subprocess.Popen[str]:
+        """Start it and go on; the caller waits for it."""
+        return subprocess.Popen(
+            self.argv(*args),
+            cwd=self.project,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def on_terminal(
+        self, *args: str, columns: int = 80, cwd: Path | None = None, **env: str | None
+    ) -> Terminal:
+        """Start it on a terminal of its own."""
+        return Terminal(
+            self.argv(*args),
+            cwd=cwd or self.project,
+            env=self.environment(**env),
+            columns=columns,
+        )
+
+    def argv(self, *args: str) -> list[str]:
+        return [*self.prefix, sys.executable, "-m", "devdb", *args]
+
+    def environment(self, **env: str | None) -> dict[str, str]:
+        """The environment, with changes; None takes a variable away."""
+        wanted = {**self.env, **env}
+        return {key: value for key, value in wanted.items() if value is not None}
+
+    def change_marker(self, name: str, **changes: object) -> None:
+        """Make an instance into one that the command line would not make here."""
+        path = Path(self.env["DEVDB_DATA_DIR"]) / "instances" / name / "marker.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def markers(self) -> list[str]:
+        """The instances that have a directory, whatever is in it."""
+        home = Path(self.env["DEVDB_DATA_DIR"]) / "instances"
+        return sorted(path.name for path in home.iterdir()) if home.is_dir() else []

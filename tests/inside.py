@@ -1,0 +1,92 @@
+"""What is in an instance, asked of its servers and not of devdb.temporary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from devdb import pgbouncer, postgres, temporary
+from devdb.model import Endpoint, Spec
+
+
+class Inside:
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def sql(self, query: str, *arguments: Any, database: str = "postgres") -> list[Any]:
+        """The rows, as the superuser; rows of one column as that column."""
+        with postgres.connect(self.spec.direct, database=database) as connection:
+            cursor = connection.execute(query.encode(), arguments or None)
+            rows = cursor.fetchall() if cursor.description else []
+        return [row[0] if len(row) == 1 else row for row in rows]
+
+    def databases(self) -> set[str]:
+        return set(self.sql("SELECT datname FROM pg_database WHERE datname !~ '^template'"))
+
+    def roles(self) -> set[str]:
+        return set(self.sql("SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|devdb)'"))
+
+    def entries(self) -> dict[str, str]:
+        return dict(self.sql("SELECT name, state FROM devdb.temporary"))
+
+    def closed(self) -> list[str]:
+        """Databases that let nobody in, and names that PgBouncer has paused."""
+        shut = self.sql("SELECT datname FROM pg_database WHERE NOT datallowconn")
+        with pgbouncer.console(self.spec) as connection:
+            cursor = connection.execute("SHOW DATABASES")
+            assert cursor.description is not None
+            keys = [column.name for column in cursor.description]
+            shown = [dict(zip(keys, row, strict=True)) for row in cursor]
+        paused = [row["name"] for row in shown if int(row["paused"])]
+        listed = self.sql("SELECT name FROM devdb.closed")
+        return sorted(set(shut) - {"template0"} | set(paused) | set(listed))
+
+    def expire(self, *names: str) -> None:
+        """Let the time that they have left have passed."""
+        with postgres.connect(self.spec.direct, database="postgres") as connection:
+            for name in names:
+                connection.execute(
+                    "UPDATE devdb.temporary SET expires = created WHERE name = %s", [name]
+                )
+                role = sql.Identifier(name)
+                connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL 'yesterday'").format(role))
+
+    def assert_tidy(self) -> None:
+        """Whatever is not an entry has left nothing, and every door is as it was."""
+        entries = self.entries()
+        assert set(entries.values()) <= {"ready", "claimed"}
+        assert self.databases() - {"postgres", "main"} == set(entries)
+        assert self.roles() == set(entries)
+        assert self.closed() == []
+        assert login(self.spec.direct) == login(self.spec.pooled) == "in"
+
+    def tidy(self) -> None:
+        """Remove all that a test can have left, and look that it did not leave more."""
+        temporary.reap(self.spec)
+        temporary.drop(self.spec, list(self.entries()), claimed=True)
+        self.assert_tidy()
+        assert self.entries() == {}
+
+
+def login(endpoint: Endpoint, **changes: Any) -> str:
+    """`in`, or what the server said."""
+    try:
+        with postgres.connect(replace(endpoint, **changes), prepare_threshold=None) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        return str(error).strip().splitlines()[-1]
+    return "in"
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 10) -> float:
+    """Wait until it holds; returns the seconds that took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, "it did not come true in time"
+        time.sleep(0.05)
+    return time.monotonic() - start

@@ -1,0 +1,43 @@
+"""`scripts/bench` measures what it says; whether the figures are good is not for a test."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import available
+import pytest
+
+from devdb.engines import Engine
+
+BENCH = Path(__file__).parents[2] / "scripts" / "bench.py"
+
+
+def bench(group: str) -> list[str]:
+    command = [sys.executable, str(BENCH), "--runs", "1", "--only", group]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_every_row_of_an_engine_has_figures(real_engine: Engine) -> None:
+    lines = bench(real_engine.name)
+    rows = [line for line in lines if re.search(r"\d\.\d{3} +\d+\.\d{3} +\d+\.\d{3}", line)]
+    assert len(rows) == 6
+    assert len([row for row in rows if " x " in row]) == 4
+    assert len([row for row in rows if "limit" in row]) == 1 + 1
+
+
+def test_memory_counts_every_part(real_engine: Engine) -> None:
+    parts = [line for line in bench("memory") if line.strip().startswith(f"{real_engine.name}: ")]
+    sizes = [float(line.split()[-1]) for line in parts]
+    assert min(sizes) > 0
+    assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.2)
+
+
+def test_a_command_is_held_against_its_import() -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    assert "import typer" in bench("cli")[-2]

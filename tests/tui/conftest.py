@@ -1,0 +1,56 @@
+"""The dashboard on a fake engine, driven by keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from driving import NAME, Driver, Scenario
+
+from devdb import engines
+from devdb.config import Settings
+from devdb.engines.fake import FakeEngine
+from devdb.tui.app import DevdbApp
+from devdb.tui.ending import Unfinished
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's directory, and the current one."""
+    directory = tmp_path / NAME
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture
+def settings(free_port: Callable[[], int]) -> Settings:
+    return Settings(engine="fake", port=free_port(), pool_port=free_port())
+
+
+@pytest.fixture
+def use_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEngine], None]:
+    """Makes this the engine that everybody gets."""
+
+    def use(engine: FakeEngine) -> None:
+        monkeypatch.setattr(engines, "get", lambda _name, docker_host=None: engine)
+
+    return use
+
+
+@pytest.fixture
+def drive(settings: Settings, project: Path) -> Callable[..., DevdbApp]:
+    """Runs the app with a scenario; returns the app when that is over."""
+
+    def run(scenario: Scenario, *, size: tuple[int, int] = (80, 24)) -> DevdbApp:
+        async def main() -> None:
+            async with app.run_test(size=size) as pilot:
+                await scenario(Driver(app, pilot))
+
+        app = DevdbApp(settings, project, NAME, Unfinished())
+        asyncio.run(main())
+        return app
+
+    return run

@@ -1,0 +1,412 @@
+"""What the keys of the dashboard do, and what it shows of the instance."""
+
+from __future__ import annotations
+
+import itertools
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from driving import NAME, Driver
+
+from devdb import clipboard, marker, urls, workspace
+from devdb.config import Settings
+from devdb.engines.fake import FakeEngine
+from devdb.errors import EngineUnavailable, ExitCode
+from devdb.model import LogLine, Server, Spec
+from devdb.tui import psql
+from devdb.tui.app import DevdbApp
+from devdb.tui.logview import LogView
+from devdb.workspace import State
+
+Drive = Callable[..., DevdbApp]
+UseEngine = Callable[[FakeEngine], None]
+
+
+def spec() -> Spec:
+    found = marker.load(NAME)
+    assert found is not None
+    return found
+
+
+def state() -> State:
+    return workspace.find(spec()).state
+
+
+@pytest.fixture
+def running(settings: Settings, project: Path) -> Spec:
+    """The instance runs before the dashboard is opened."""
+    list(workspace.up(settings, project, NAME))
+    return spec()
+
+
+@pytest.fixture(autouse=True)
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was copied, by a tool that always confirms it."""
+    texts: list[str] = []
+    monkeypatch.setattr(clipboard, "copy", lambda text: texts.append(text) or "xclip")
+    return texts
+
+
+def test_it_shows_what_there_is_to_know(drive: Drive, settings: Settings) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("4 of 100 connections")
+        text = user.text()
+        for words in (
+            NAME,
+            "fake: asked for by default",
+            f"127.0.0.1:{settings.port}/main",
+            f"127.0.0.1:{settings.pool_port}/main",
+            "Postgres  18.0     running",
+            "PgBouncer 1.25.2   running",
+            "12 clients, transaction pooling",
+            "up 0 s",
+            str(Path.cwd().name),
+        ):
+            assert words in text
+        assert spec().password not in text
+
+    drive(scenario, size=(120, 30))
+
+
+@pytest.mark.parametrize(("key", "kind"), [("t", "direct"), ("p", "pooled")])
+def test_t_and_p_show_the_url_whole_and_copy_it(
+    drive: Drive, copied: list[str], key: str, kind: str
+) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press(key)
+        url = urls.url(getattr(spec(), kind))
+        await user.sees("✓ copied (xclip)")
+        assert url in user.text()
+        assert copied == [url]
+        await user.press("escape")
+        assert spec().password not in user.text()
+
+    drive(scenario)
+
+
+def test_only_one_url_is_shown_whole(drive: Drive, copied: list[str]) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("t")
+        await user.press("p")
+        await user.until(lambda: len(copied) == 2, "two copies")
+        assert user.text().count(spec().password) == 1
+
+    drive(scenario)
+
+
+def test_without_a_tool_it_says_that_the_terminal_was_asked(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clipboard, "copy", lambda _text: None)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("t")
+        await user.sees("sent to the terminal's clipboard")
+        assert "copied" not in user.text()
+        assert user.app.clipboard == urls.url(spec().direct)
+
+    drive(scenario)
+
+
+def test_e_writes_env_and_says_what(drive: Drive, project: Path) -> None:
+    (project / ".env").write_text("A=1\nDATABASE_URL=postgresql://me:secret@old/db\n")
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("e")
+        await user.sees("DATABASE_URL pooled URL, replaced (was postgresql://me:***@old/db)")
+        await user.sees("DIRECT_URL   direct URL, added")
+
+    drive(scenario)
+    assert (project / ".env").read_text() == (
+        f"A=1\nDATABASE_URL={urls.url(spec().pooled)}\nDIRECT_URL={urls.url(spec().direct)}\n"
+    )
+
+
+def test_e_makes_env_readable_for_nobody_else(drive: Drive, project: Path) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("e")
+        await user.sees("Made ")
+
+    drive(scenario)
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+
+
+def test_an_env_that_cannot_be_written_is_an_error_on_the_screen(
+    drive: Drive, project: Path
+) -> None:
+    (project / ".env").mkdir()
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("e")
+        await user.sees("directory")
+        await user.press("q")
+        assert (await user.ended()).code == ExitCode.OK
+
+    drive(scenario)
+
+
+def test_q_stops_what_was_started_here_and_the_keys_say_so(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        assert "q Quit & stop" in user.text()
+        await user.press("q")
+        ending = await user.ended()
+        assert ending.code == ExitCode.OK
+        assert "stopped" in ending.words
+
+    drive(scenario)
+    assert state() == State.STOPPED
+
+
+def test_q_leaves_running_what_ran_before_and_the_keys_say_so(drive: Drive, running: Spec) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        assert "q Quit (leaves it running)" in user.text()
+        await user.press("q")
+        assert (await user.ended()).code == ExitCode.OK
+
+    drive(scenario)
+    assert state() == State.RUNNING
+
+
+@pytest.mark.parametrize("signal", ["interrupt", "key"])
+def test_ctrl_c_is_q(drive: Drive, signal: str) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("question_mark")
+        if signal == "key":
+            await user.press("ctrl+c")
+        else:
+            user.app.interrupt()
+        assert (await user.ended()).code == ExitCode.OK
+
+    drive(scenario)
+    assert state() == State.STOPPED
+
+
+@pytest.mark.parametrize("way", ["key", "terminate"])
+def test_d_and_sigterm_leave_it_running(drive: Drive, way: str) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        if way == "key":
+            await user.press("d")
+        else:
+            user.app.terminate()
+        ending = await user.ended()
+        assert ending.code == ExitCode.OK
+        assert f"devdb down {NAME}" in ending.words
+
+    drive(scenario)
+    assert state() == State.RUNNING
+
+
+def test_an_engine_gone_when_q_stops_is_the_error_it_ends_with(
+    drive: Drive, use_engine: UseEngine
+) -> None:
+    engine = Vanishing()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        engine.gone = True
+        await user.press("q")
+        ending = await user.ended()
+        assert isinstance(ending.error, EngineUnavailable)
+
+    drive(scenario)
+
+
+def test_r_stops_and_starts_it_and_q_still_stops_it(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        first = await user.ready()
+        await user.press("r")
+        await user.until(lambda: user.app.screen is not first, "another screen")
+        assert await user.ready() is not first
+        assert "q Quit & stop" in user.text()
+
+    drive(scenario)
+
+
+def test_r_does_not_make_it_ours(drive: Drive, running: Spec) -> None:
+    async def scenario(user: Driver) -> None:
+        first = await user.ready()
+        await user.press("r")
+        await user.until(lambda: user.app.screen is not first, "another screen")
+        await user.ready()
+        assert "q Quit (leaves it running)" in user.text()
+
+    drive(scenario)
+
+
+def test_r_makes_it_ours_when_somebody_else_had_stopped_it(drive: Drive, running: Spec) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        workspace.down(running)
+        await user.sees("○ stopped")
+        await user.press("r")
+        await user.ready()
+        assert "q Quit & stop" in user.text()
+
+    drive(scenario)
+
+
+def test_a_server_that_dies_is_shown_with_its_last_words_and_r_starts_it(
+    drive: Drive, use_engine: UseEngine
+) -> None:
+    engine = FakeEngine()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        engine.kill(NAME, "postgres")
+        await user.sees("✕ Postgres is down")
+        await user.sees("killed by signal 9")
+        await user.sees("postgres is ready")
+        assert "pgbouncer is ready" not in user.text()
+        await user.press("r")
+        await user.ready()
+
+    drive(scenario)
+
+
+def test_the_engine_gone_is_shown_and_its_return_too(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Vanishing()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        engine.gone = True
+        await user.sees("✕ the engine does not answer")
+        await user.sees("It was switched off.")
+        engine.gone = False
+        await user.sees("● ready")
+
+    drive(scenario)
+
+
+def test_an_engine_that_hangs_is_shown_and_can_be_left(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Hanging()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        engine.hangs.set()
+        await user.sees("no answer for")
+        await user.press("d")
+        await user.ended()
+        engine.release.set()
+
+    drive(scenario)
+
+
+def test_l_follows_the_logs_until_it_is_left(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Chatty()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("l")
+        await user.sees("postgres  line ")
+        assert "● ready" in user.text()
+        await user.press("l")
+        assert not isinstance(user.app.screen, LogView)
+        await user.until(lambda: engine.closed, "the end of the stream")
+
+    drive(scenario)
+
+
+def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: list[str]) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("question_mark")
+        for words in ("Show and copy the URL through PgBouncer", "stop the instance", "^p"):
+            assert words in user.text()
+        await user.press("escape", "ctrl+p")
+        await user.sees("Search for commands")
+        await user.press(*"pooled")
+        await user.sees("Pooled URL")
+        await user.press("enter", "enter")
+        await user.until(lambda: copied == [urls.url(spec().pooled)], "a copy")
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (200, 60)])
+def test_every_key_is_seen_at_every_size(drive: Drive, size: tuple[int, int]) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        text = user.text()
+        for key in ("t TCP URL", "p Pooled URL", "e Write .env", "s psql", "l Logs"):
+            assert key in text
+        for key in ("r Restart", "d Detach", "q Quit & stop", "? Help"):
+            assert key in text
+        for words in ("/main", "Postgres", "PgBouncer", "engine"):
+            assert words in text
+
+    drive(scenario, size=size)
+
+
+def test_psql_needs_a_terminal_of_its_own_and_says_so(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("s")
+        await user.sees(f"devdb psql -n {NAME}")
+
+    drive(scenario)
+
+
+def test_psql_gets_the_password_in_its_environment(
+    running: Spec, capfd: pytest.CaptureFixture[str]
+) -> None:
+    psql.run(["sh", "-c", 'echo "$PGPASSWORD"'], running)
+    assert capfd.readouterr().out == f"{running.password}\n"
+    assert running.password not in " ".join(workspace.psql_argv(running))
+
+
+class Vanishing(FakeEngine):
+    """Can be switched off."""
+
+    gone = False
+
+    def find(self, name: str) -> Server | None:
+        if self.gone:
+            raise EngineUnavailable("It was switched off.", "Switch it on.")
+        return super().find(name)
+
+
+class Hanging(FakeEngine):
+    """Can be made to hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs, self.release = threading.Event(), threading.Event()
+
+    def find(self, name: str) -> Server | None:
+        if self.hangs.is_set():
+            self.release.wait(20)
+        return super().find(name)
+
+
+class Chatty(FakeEngine):
+    """Has something to say all the time."""
+
+    closed = False
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+        try:
+            for number in itertools.count():
+                yield LogLine(part="postgres", text=f"line {number}")
+                time.sleep(0.01)
+        finally:
+            self.closed = True

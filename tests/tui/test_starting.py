@@ -1,0 +1,194 @@
+"""The screen while an instance starts, and the ways out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from driving import NAME, Driver
+
+from devdb import engines, marker, paths, workspace
+from devdb.config import Settings
+from devdb.engines.fake import FakeEngine
+from devdb.errors import ExitCode, StartFailed
+from devdb.model import Progress, Spec, Step
+from devdb.tui.app import DevdbApp
+from devdb.workspace import State
+
+Drive = Callable[..., DevdbApp]
+UseEngine = Callable[[FakeEngine], None]
+MB = 1_000_000
+
+
+class Stubborn(FakeEngine):
+    """Fails to start until it is mended."""
+
+    broken = True
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        if self.broken:
+            yield Progress(step=Step.POSTGRES, detail="starting")
+            raise StartFailed("Postgres ended with [exit] code 1.", "Look at devdb logs.")
+        yield from super().start(spec)
+
+
+class Pulling(FakeEngine):
+    """Pulls an image of two layers first, and waits there until it is told to go on."""
+
+    released = False
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        yield Progress(step=Step.PULL, detail="postgres:18", done=9 * MB, total=9 * MB, layer="aa")
+        while not self.released:
+            yield Progress(step=Step.PULL, detail="postgres:18", done=30 * MB, total=60 * MB)
+            yield Progress(step=Step.PULL, done=21 * MB, total=51 * MB, layer="bb")
+            yield from self._step(Step.PULL, "postgres:18")
+        yield from super().start(spec)
+
+
+class StopsAt(FakeEngine):
+    """Stays at one step for ever."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(pace=0)
+        self.at = step
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        inner = super().start(spec)
+        try:
+            for progress in inner:
+                while progress.step == self.at:
+                    yield progress
+                yield progress
+        finally:
+            inner.close()  # type: ignore[attr-defined]
+
+
+def test_steps_come_with_their_times_and_the_reason_for_the_engine(
+    drive: Drive, use_engine: UseEngine
+) -> None:
+    use_engine(StopsAt(Step.PGBOUNCER))
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("pgbouncer")
+        text = user.text()
+        assert "fake: asked for by default" in text
+        for line in ("✓ choose ", "✓ prepare ", "✓ postgres "):
+            assert line in text
+        assert " s  data directory" in text
+        assert "✓ pgbouncer" not in text
+        await user.press("ctrl+c")
+        await user.ended()
+
+    drive(scenario)
+
+
+def test_a_pull_shows_each_layer_and_all_of_them(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Pulling(pace=0.05)
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("30.0 MB of 60.0 MB")
+        await user.sees("bb")
+        text = user.text()
+        assert "━━━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  30.0 MB of 60.0 MB" in text
+        assert "21.0 MB of 51.0 MB" in text
+        assert "9.0 MB of 9.0 MB" not in text
+        engine.released = True
+        await user.ready()
+
+    drive(scenario)
+
+
+def test_an_error_shows_its_two_lines_and_q_ends_with_it(
+    drive: Drive, use_engine: UseEngine
+) -> None:
+    use_engine(Stubborn())
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("Postgres ended with [exit] code 1.")
+        text = user.text()
+        assert "Look at devdb logs." in text
+        assert "✕ postgres" in text
+        assert "r Retry" in text
+        await user.press("q")
+        ending = await user.ended()
+        assert isinstance(ending.error, StartFailed)
+
+    drive(scenario)
+    assert marker.load(NAME) is None
+
+
+def test_r_tries_again(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Stubborn()
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("✕ not started")
+        engine.broken = False
+        await user.press("r")
+        await user.ready()
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("way", ["key", "interrupt", "terminate"])
+@pytest.mark.parametrize("step", [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN])
+def test_cancelling_a_fresh_start_leaves_nothing(
+    drive: Drive, use_engine: UseEngine, home: Path, step: Step, way: str
+) -> None:
+    use_engine(StopsAt(step))
+
+    async def scenario(user: Driver) -> None:
+        await user.sees(step.value)
+        if way == "key":
+            await user.press("ctrl+c")
+        else:
+            getattr(user.app, way)()
+        ending = await user.ended()
+        assert ending.code == ExitCode.INTERRUPTED
+
+    drive(scenario)
+    assert list((home / "instances").iterdir()) == []
+
+
+def test_cancelling_the_start_of_an_old_one_keeps_its_data(
+    drive: Drive, use_engine: UseEngine, settings: Settings, project: Path
+) -> None:
+    list(workspace.up(settings, project, NAME))
+    before = marker.load(NAME)
+    assert before is not None
+    workspace.down(before)
+    use_engine(StopsAt(Step.LOGIN))
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("login")
+        await user.press("ctrl+c")
+        assert (await user.ended()).code == ExitCode.INTERRUPTED
+
+    drive(scenario)
+    assert marker.load(NAME) == before
+    assert engines.get("fake").find(NAME) is not None
+
+
+def test_cancelled_when_it_was_ready_already_it_is_whole_and_stopped(
+    settings: Settings, project: Path
+) -> None:
+    """Ctrl-C between the last step and the dashboard."""
+    from threading import Event
+
+    from devdb.tui.messages import Cancelled, Stepped
+    from devdb.tui.startup import start
+
+    cancelled = Event()
+    messages = []
+    for message in start(settings, project, NAME, cancelled):
+        messages.append(message)
+        if isinstance(message, Stepped) and message.progress.step == Step.READY:
+            cancelled.set()
+    assert isinstance(messages[-1], Cancelled)
+    spec = marker.load(NAME)
+    assert spec is not None
+    assert workspace.find(spec).state == State.STOPPED
+    assert paths.instance_dir(NAME).is_dir()
