@@ -204,12 +204,12 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             version = _version(session)
             if not _is_installed(session):
                 session.query(_UNLOGGED)
-                session.query(_roles(spec) + _LOOKUP)
+                session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
             with wire.Session(spec.direct, database=database) as session:
                 if not _is_installed(session):
-                    session.query(_LOOKUP)
+                    session.query(LOOKUP)
     except (wire.Refused, OSError):
         return None
     return version
@@ -267,8 +267,7 @@ _OTHERS = f"""
 SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
 """
 
-# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
-_LOOKUP = f"""
+LOOKUP = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
@@ -281,4 +280,8 @@ $$;
 REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
 COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}';
+"""
+"""SQL that makes what PgBouncer's auth_query asks.
+
+It lets nobody in past VALID UNTIL, because the verifier it gets then is null.
 """
