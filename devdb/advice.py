@@ -94,6 +94,12 @@ ADVICE = (
         cure="Use its own spelling: devdb url --for sqlalchemy",
     ),
     Advice(
+        text="No suitable driver found for postgresql://...",
+        pattern=r"No suitable driver found for (jdbc:)?postgres",
+        cause="Java's URLs begin with jdbc:postgresql://, and pgJDBC has to be on the class path.",
+        cure="Use its own spelling: devdb url --for jdbc",
+    ),
+    Advice(
         text="Timed out trying to acquire a postgres advisory lock",
         pattern=r"acquire a postgres advisory lock|ConcurrentMigrationError|concurrent migration",
         cause=(

@@ -12,7 +12,6 @@ from devdb.model import (
     POOLER_ROLE,
     SCHEMA,
     USER,
-    Endpoint,
     PoolMode,
     Spec,
 )
@@ -46,7 +45,7 @@ def has_tls(text: str) -> bool:
     return re.search(r"^tls: ", text, re.MULTILINE) is not None
 
 
-def tls_settings(certificate: str, key: str) -> dict[str, str]:
+def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
     """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
 
     A build without TLS refuses to start with them.
@@ -55,6 +54,9 @@ def tls_settings(certificate: str, key: str) -> dict[str, str]:
         "client_tls_sslmode": "allow",
         "client_tls_cert_file": certificate,
         "client_tls_key_file": key,
+        # Not to ask clients for certificates: without a file, and without the system's own CAs,
+        # some builds end with `failed to load CA: (null)`.
+        "client_tls_ca_file": ca,
         # `prefer` is the default: encrypted twice, to a server on the same machine.
         "server_tls_sslmode": "disable",
     }
@@ -159,12 +161,17 @@ def vitals(spec: Spec) -> Vitals | None:
     import psycopg
 
     try:
-        _select_one(spec.pooled)
+        log_in(spec)
         with console(spec) as connection:
-            version = connection.execute("SHOW VERSION").fetchone()
-            lists = dict(connection.execute("SHOW LISTS").fetchall())
+            return ask(connection)
     except psycopg.Error:
         return None
+
+
+def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
+    """How the PgBouncer is whose console this is; raises psycopg.Error."""
+    version = connection.execute("SHOW VERSION").fetchone()
+    lists = dict(connection.execute("SHOW LISTS").fetchall())
     assert version is not None
     return Vitals(
         version=".".join(map(str, parse_version(str(version[0])))),
@@ -173,9 +180,11 @@ def vitals(spec: Spec) -> Vitals | None:
     )
 
 
-def _select_one(endpoint: Endpoint) -> None:
+def log_in(spec: Spec) -> None:
+    """Log in through the pooler and ask Postgres something; raises psycopg.Error."""
     import psycopg
 
+    endpoint = spec.pooled
     with psycopg.connect(
         host=endpoint.host,
         port=endpoint.port,

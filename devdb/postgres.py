@@ -136,9 +136,14 @@ def vitals(endpoint: Endpoint) -> Vitals | None:
 
     try:
         with connect(endpoint, database=MAINTENANCE_DATABASE, timeout=2) as connection:
-            row = connection.execute(_VITALS).fetchone()
+            return ask(connection)
     except psycopg.Error:
         return None
+
+
+def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
+    """How the server at the other end is; raises psycopg.Error."""
+    row = connection.execute(_VITALS).fetchone()
     assert row is not None
     return Vitals(
         version=str(row[0]).split()[0], started=row[1], connections=row[2], max_connections=row[3]
@@ -167,6 +172,24 @@ def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     except psycopg.Error:
         return None
     return tuple((str(name), int(size)) for name, size in rows)
+
+
+def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
+    """Make the database if it is not there; whether it was made, None when nobody lets us in."""
+    import psycopg
+    from psycopg import errors, sql
+
+    try:
+        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+            if found.fetchone() is not None:
+                return False
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except errors.DuplicateDatabase:
+        return False
+    except psycopg.OperationalError:
+        return None
+    return True
 
 
 def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:

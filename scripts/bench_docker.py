@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 
 from measure import (
@@ -22,7 +21,7 @@ from measure import (
 
 from devdb import engines
 from devdb.engines.docker import images
-from devdb.model import Endpoint, Spec
+from devdb.model import Endpoint
 
 ENGINE = engines.get("docker")
 DOCKER = "docker"
@@ -95,13 +94,4 @@ def bare() -> Iterator[Bare]:
 
 def wanted_images() -> tuple[str, str]:
     """The images that a new instance gets here."""
-    nothing = Spec(
-        name="bench",
-        project=None,
-        engine="docker",
-        port=0,
-        pool_port=0,
-        password="",
-        created=datetime.now(UTC),
-    )
-    return images.wanted(nothing)
+    return images.wanted(None, None, None)

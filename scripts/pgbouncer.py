@@ -38,12 +38,18 @@ def version_of(binary: Path) -> Version | None:
 
 
 def good_enough() -> bool:
-    """Whether the PgBouncer that devdb would use tracks prepared statements, or was named to it."""
+    """Whether there is a PgBouncer that tracks prepared statements, or none better to be had."""
     try:
         found = binaries.pooler()
     except DevdbError:
         return False
-    return found.version[:2] >= TRACKS_PREPARED or found.origin == "DEVDB_PGBOUNCER"
+    tracks = found.version[:2] >= TRACKS_PREPARED
+    return tracks or found.origin == "DEVDB_PGBOUNCER" or not may_build() or not_built().exists()
+
+
+def not_built() -> Path:
+    """A file that says why building one did not work: it is not tried at every start."""
+    return home() / "not-built"
 
 
 def home() -> Path:
@@ -104,6 +110,9 @@ def build(directory: Path, apt: list[str], with_packages: list[str]) -> None:
             return
         except CommandFailed as error:
             say(f"That did not work, so the package is taken as it is: {error}")
+            say(f"To try again later, remove {not_built()}")
+            home().mkdir(parents=True, exist_ok=True)
+            not_built().write_text(f"{error}\n")
     if debian.as_root() is not None:
         debian.install("pgbouncer")
     else:

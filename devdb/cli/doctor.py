@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from devdb import workspace
+from devdb import __version__, paths, workspace
 from devdb.cli import options
 from devdb.cli.here import look_around
 from devdb.errors import ExitCode, NotFound
@@ -69,10 +70,25 @@ def _explain(text: str, *, json: bool) -> int:
     return ExitCode.OK
 
 
+def _surroundings() -> dict[str, str]:
+    """What a report of a problem has to say of the machine."""
+    return {
+        "devdb": __version__,
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "system": platform.platform(),
+        "data": str(paths.data_home()),
+        "cache": str(paths.cache_home()),
+    }
+
+
 def _say(diagnosis: workspace.Diagnosis) -> None:
+    for line in facts(list(_surroundings().items())):
+        streams.data(line)
     chosen = streams.paint(diagnosis.engine or "none", "green" if diagnosis.engine else "red")
     streams.data(f"engine for a new instance: {chosen}")
     streams.data(f"  {diagnosis.reason}")
+    pair = "{} and {}".format(*diagnosis.ports) if diagnosis.ports else "none is free"
+    streams.data(f"ports for a new instance: {pair}")
     for engine, findings in diagnosis.engines:
         usable = all(finding.level != Level.ERROR for finding in findings)
         word = streams.paint("usable", "green") if usable else streams.paint("not usable", "yellow")
@@ -103,5 +119,7 @@ def _record(diagnosis: workspace.Diagnosis) -> dict[str, Any]:
             }
             for name, findings in diagnosis.engines
         },
+        "ports": list(diagnosis.ports) if diagnosis.ports else None,
+        "surroundings": _surroundings(),
         "instances": [records.finding(finding) for finding in diagnosis.instances],
     }

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devdb import postgres
 from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import MAINTENANCE_DATABASE, Spec
-from devdb.temporary import console, dropping, registry
+from devdb.temporary import console, dropping, ownership, registry
 from devdb.temporary.database import State
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
     finally:
         if not connection.closed:
             dropping.reopen(connection, spec, [origin.name])
-    hand_over(spec, name)
+    ownership.hand_over(spec, name)
 
 
 def strategy(connection: Connection, *, size: int) -> sql.SQL:
@@ -97,14 +95,3 @@ def _clones(connection: Connection) -> bool:
     """Whether the file system was said to share blocks between copies: files are fastest then."""
     row = connection.execute("SELECT current_setting('file_copy_method')").fetchone()
     return row is not None and row[0] == "clone"
-
-
-def hand_over(spec: Spec, name: str) -> None:
-    """Give everything in the database `name` to the role of that name, object by object.
-
-    Not REASSIGN OWNED: it reaches other databases, and refuses the superuser's things.
-    """
-    statements = Path(__file__).with_name("ownership.sql").read_bytes()
-    with postgres.connect(spec.direct, database=name, options=registry.OPTIONS) as connection:
-        connection.execute("SELECT set_config('devdb.owner', %s, false)", [name])
-        connection.execute(statements)

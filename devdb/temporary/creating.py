@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from devdb import postgres
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import copying, dropping, names, registry, seeding
+from devdb.temporary import copying, dropping, names, ownership, registry, seeding
 from devdb.temporary.database import State, TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 
@@ -117,4 +117,4 @@ def _make(connection: Connection, spec: Spec, name: str, origin: copying.Origin 
     )
     # From 15 on, public belongs to whoever owns the database; before, to the superuser.
     if connection.info.server_version < 150000:
-        copying.hand_over(spec, name)
+        ownership.hand_over(spec, name)

@@ -1,152 +1,97 @@
--- Give everything in this database to the role named by the setting devdb.owner.
+-- The statements that give everything in this database to the role named by the setting devdb.owner.
 --
 -- Left alone: what Postgres made itself, members of extensions (their scripts count on the owner),
--- and what only a superuser can own (event triggers, foreign-data wrappers, publications of all
--- tables, languages). A trusted extension itself is handed over: whoever may create it may drop it.
-
--- Event triggers are the origin's; they are not meant for this.
-SET session_replication_role = replica;
-
-DO $devdb$
-DECLARE
-    owner name := current_setting('devdb.owner');
-    owner_id oid := (SELECT oid FROM pg_roles WHERE rolname = current_setting('devdb.owner'));
-    statement text;
-    done integer := 0;
-BEGIN
-    FOR statement IN
-        WITH members AS (
-            SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
-        ),
-        own_schemas AS (
-            SELECT oid FROM pg_namespace
-            WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-              -- The lookup of a PgBouncer below 1.19, which has to stay the superuser's.
-              AND coalesce(obj_description(oid, 'pg_namespace'), '') !~ '^devdb \d+$'
-        ),
-        objects (kind, identity, classid, objid, owned_by) AS (
-            SELECT 'SCHEMA', quote_ident(nspname), 'pg_namespace'::regclass, oid, nspowner
-            FROM pg_namespace
-            WHERE oid IN (SELECT oid FROM own_schemas)
-              -- Its owner is whoever owns the database, and should stay so.
-              AND pg_get_userbyid(nspowner) <> 'pg_database_owner'
-            UNION ALL
-            SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
-                                WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE'
-                                WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END,
-                   c.oid::regclass::text,
-                   CASE relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END,
-                   CASE relkind WHEN 'c' THEN c.reltype ELSE c.oid END,
-                   relowner
-            FROM pg_class c
-            WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-              AND relnamespace IN (SELECT oid FROM own_schemas)
-              -- A sequence that belongs to a column follows its table.
-              AND NOT (relkind = 'S' AND EXISTS (
-                  SELECT FROM pg_depend d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
-            UNION ALL
-            SELECT 'ROUTINE', oid::regprocedure::text, 'pg_proc'::regclass, oid, proowner
-            FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT CASE typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END,
-                   oid::regtype::text, 'pg_type'::regclass, t.oid, typowner
-            FROM pg_type t
-            WHERE typnamespace IN (SELECT oid FROM own_schemas)
-              -- From 17 on a multirange follows its range, and refuses to be changed itself.
-              AND (typtype IN ('b', 'd', 'e', 'r') OR typtype = 'm'
-                   AND current_setting('server_version_num')::integer < 170000)
-              -- Arrays follow their elements.
-              AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
-            UNION ALL
-            SELECT 'OPERATOR', oid::regoperator::text, 'pg_operator'::regclass, oid, oprowner
-            FROM pg_operator WHERE oprnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'OPERATOR CLASS', format('%s USING %I', identity, amname),
-                   'pg_opclass'::regclass, o.oid, opcowner
-            FROM pg_opclass o JOIN pg_am a ON a.oid = opcmethod,
-                 format('%s.%I', opcnamespace::regnamespace, opcname) AS identity
-            WHERE opcnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'OPERATOR FAMILY', format('%s USING %I', identity, amname),
-                   'pg_opfamily'::regclass, o.oid, opfowner
-            FROM pg_opfamily o JOIN pg_am a ON a.oid = opfmethod,
-                 format('%s.%I', opfnamespace::regnamespace, opfname) AS identity
-            WHERE opfnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'CONVERSION', format('%s.%I', connamespace::regnamespace, conname),
-                   'pg_conversion'::regclass, oid, conowner
-            FROM pg_conversion WHERE connamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'COLLATION', format('%s.%I', collnamespace::regnamespace, collname),
-                   'pg_collation'::regclass, oid, collowner
-            FROM pg_collation WHERE collnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'TEXT SEARCH DICTIONARY', format('%s.%I', dictnamespace::regnamespace, dictname),
-                   'pg_ts_dict'::regclass, oid, dictowner
-            FROM pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'TEXT SEARCH CONFIGURATION', format('%s.%I', cfgnamespace::regnamespace, cfgname),
-                   'pg_ts_config'::regclass, oid, cfgowner
-            FROM pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'STATISTICS', format('%s.%I', stxnamespace::regnamespace, stxname),
-                   'pg_statistic_ext'::regclass, oid, stxowner
-            FROM pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM own_schemas)
-            UNION ALL
-            SELECT 'LARGE OBJECT', oid::text, 'pg_largeobject'::regclass, oid, lomowner
-            FROM pg_largeobject_metadata
-            UNION ALL
-            SELECT 'SERVER', quote_ident(srvname), 'pg_foreign_server'::regclass, oid, srvowner
-            FROM pg_foreign_server
-        )
-        SELECT format('ALTER %s %s OWNER TO %I', kind, identity, owner)
-        FROM objects
-        WHERE owned_by <> owner_id AND (classid, objid) NOT IN (SELECT classid, objid FROM members)
-    LOOP
-        EXECUTE statement;
-        done := done + 1;
-        -- Each change holds a lock, and there is only room for so many of them.
-        IF done % 500 = 0 THEN
-            COMMIT;
-        END IF;
-    END LOOP;
-END $devdb$;
-
--- A publication of all tables, or of a schema's, can only be a superuser's.
-DO $devdb$
-DECLARE
-    publication name;
-BEGIN
-    FOR publication IN SELECT pubname FROM pg_publication LOOP
-        BEGIN
-            EXECUTE format(
-                'ALTER PUBLICATION %I OWNER TO %I', publication, current_setting('devdb.owner'));
-        EXCEPTION WHEN insufficient_privilege THEN
-            NULL;
-        END;
-    END LOOP;
-END $devdb$;
-
--- There is no ALTER EXTENSION ... OWNER. Without this the copy of a temporary database would keep
--- the role of its origin from being dropped, as the owner of the extensions that it made.
-WITH owner AS (
-    SELECT oid FROM pg_roles WHERE rolname = current_setting('devdb.owner')
-), handed_over AS (
-    UPDATE pg_extension x SET extowner = owner.oid
-    FROM owner
-    WHERE extname <> 'plpgsql' AND (
-        NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = extowner AND rolsuper)
-        OR EXISTS (
-            SELECT FROM pg_available_extension_versions v
-            WHERE v.name = extname AND v.version = extversion AND v.trusted))
-    RETURNING x.oid
-), released AS (
-    DELETE FROM pg_shdepend USING handed_over h
-    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND classid = 'pg_extension'::regclass AND objid = h.oid AND deptype = 'o'
+-- and what only a superuser can own (event triggers, foreign-data wrappers, languages).
+WITH members AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+),
+own_schemas AS (
+    SELECT oid FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+      -- The lookup of a PgBouncer below 1.19, which has to stay the superuser's.
+      AND coalesce(obj_description(oid, 'pg_namespace'), '') !~ '^devdb \d+$'
+),
+objects (kind, identity, classid, objid, owned_by) AS (
+    SELECT 'SCHEMA', quote_ident(nspname), 'pg_namespace'::regclass, oid, nspowner
+    FROM pg_namespace
+    WHERE oid IN (SELECT oid FROM own_schemas)
+      -- Its owner is whoever owns the database, and should stay so.
+      AND pg_get_userbyid(nspowner) <> 'pg_database_owner'
+    UNION ALL
+    SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                        WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE'
+                        WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END,
+           c.oid::regclass::text,
+           CASE relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END,
+           CASE relkind WHEN 'c' THEN c.reltype ELSE c.oid END,
+           relowner
+    FROM pg_class c
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+      AND relnamespace IN (SELECT oid FROM own_schemas)
+      -- A sequence that belongs to a column follows its table.
+      AND NOT (relkind = 'S' AND EXISTS (
+          SELECT FROM pg_depend d
+          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
+    UNION ALL
+    SELECT 'ROUTINE', oid::regprocedure::text, 'pg_proc'::regclass, oid, proowner
+    FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT CASE typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END,
+           oid::regtype::text, 'pg_type'::regclass, t.oid, typowner
+    FROM pg_type t
+    WHERE typnamespace IN (SELECT oid FROM own_schemas)
+      -- From 17 on a multirange follows its range, and refuses to be changed itself.
+      AND (typtype IN ('b', 'd', 'e', 'r') OR typtype = 'm'
+           AND current_setting('server_version_num')::integer < 170000)
+      -- Arrays follow their elements.
+      AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+    UNION ALL
+    SELECT 'OPERATOR', oid::regoperator::text, 'pg_operator'::regclass, oid, oprowner
+    FROM pg_operator WHERE oprnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'OPERATOR CLASS', format('%s USING %I', identity, amname),
+           'pg_opclass'::regclass, o.oid, opcowner
+    FROM pg_opclass o JOIN pg_am a ON a.oid = opcmethod,
+         format('%s.%I', opcnamespace::regnamespace, opcname) AS identity
+    WHERE opcnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'OPERATOR FAMILY', format('%s USING %I', identity, amname),
+           'pg_opfamily'::regclass, o.oid, opfowner
+    FROM pg_opfamily o JOIN pg_am a ON a.oid = opfmethod,
+         format('%s.%I', opfnamespace::regnamespace, opfname) AS identity
+    WHERE opfnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'CONVERSION', format('%s.%I', connamespace::regnamespace, conname),
+           'pg_conversion'::regclass, oid, conowner
+    FROM pg_conversion WHERE connamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'COLLATION', format('%s.%I', collnamespace::regnamespace, collname),
+           'pg_collation'::regclass, oid, collowner
+    FROM pg_collation WHERE collnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'TEXT SEARCH DICTIONARY', format('%s.%I', dictnamespace::regnamespace, dictname),
+           'pg_ts_dict'::regclass, oid, dictowner
+    FROM pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'TEXT SEARCH CONFIGURATION', format('%s.%I', cfgnamespace::regnamespace, cfgname),
+           'pg_ts_config'::regclass, oid, cfgowner
+    FROM pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'STATISTICS', format('%s.%I', stxnamespace::regnamespace, stxname),
+           'pg_statistic_ext'::regclass, oid, stxowner
+    FROM pg_statistic_ext WHERE stxnamespace IN (SELECT oid FROM own_schemas)
+    UNION ALL
+    SELECT 'LARGE OBJECT', oid::text, 'pg_largeobject'::regclass, oid, lomowner
+    FROM pg_largeobject_metadata
+    UNION ALL
+    SELECT 'SERVER', quote_ident(srvname), 'pg_foreign_server'::regclass, oid, srvowner
+    FROM pg_foreign_server
+    UNION ALL
+    SELECT 'PUBLICATION', quote_ident(pubname), 'pg_publication'::regclass, oid, pubowner
+    FROM pg_publication
 )
-INSERT INTO pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
-SELECT d.oid, 'pg_extension'::regclass, h.oid, 0, 'pg_authid'::regclass, owner.oid, 'o'
-FROM handed_over h, owner, pg_database d WHERE d.datname = current_database();
+SELECT format('ALTER %s %s OWNER TO %I', kind, identity, current_setting('devdb.owner'))
+FROM objects
+WHERE pg_get_userbyid(owned_by) <> current_setting('devdb.owner')
+  AND (classid, objid) NOT IN (SELECT classid, objid FROM members)

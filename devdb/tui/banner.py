@@ -14,6 +14,7 @@ class Banner(Horizontal):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._instance = name
+        self._said: tuple[str | tuple[str, str], ...] = ()
 
     def compose(self) -> ComposeResult:
         """Two texts."""
@@ -23,4 +24,6 @@ class Banner(Horizontal):
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Show this on the right; a part is a text, or a text and its style."""
-        self.query_one(".state", Static).update(Content.assemble(*parts))
+        if parts != self._said:
+            self._said = parts
+            self.query_one(".state", Static).update(Content.assemble(*parts))

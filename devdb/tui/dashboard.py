@@ -14,7 +14,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 
-from devdb import workspace
+from devdb import temporary, workspace
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.tui import dotenv, psql
@@ -24,9 +24,10 @@ from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
 from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.logview import LogView
-from devdb.tui.messages import Failed, Seen, Stopped
+from devdb.tui.messages import Done, Failed, Refused, Seen, Stopped
 from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
+from devdb.tui.temporaries import Temporaries
 from devdb.tui.urlcard import UrlCard
 from devdb.tui.watch import Watch
 from devdb.workspace import Ready, State
@@ -61,6 +62,10 @@ class Dashboard(Screen[None]):
             "q", "stop", "Quit & stop", tooltip="Leave, and stop the instance: it was started here"
         ),
         Binding("q", "detach", "Quit (leaves it running)", tooltip="Leave: it was running before"),
+        Binding("n", "make", "New temporary", tooltip="Make a database that is gone in 24 h"),
+        Binding("c", "claim", "Claim", tooltip="Make the chosen temporary database permanent"),
+        Binding("x", "drop", "Drop", tooltip="Drop the chosen temporary database; asks"),
+        Binding("enter", "urls", "URLs", tooltip="Show both URLs of the chosen temporary database"),
         Binding("question_mark", "help", "Help", tooltip="Show this"),
         Binding("escape", "mask", "Hide the password", show=False, tooltip="Mask the URLs again"),
     ]
@@ -84,6 +89,7 @@ class Dashboard(Screen[None]):
             yield UrlCard("t", "Direct", "straight to Postgres", self._spec.direct)
             yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
             yield Servers()
+            yield Temporaries(self._spec, self._unfinished)
             yield Facts()
         with Vertical(id="foot"):
             yield Notice()
@@ -112,6 +118,8 @@ class Dashboard(Screen[None]):
         words, style = ("● ready", "$text-success") if known_ready else verdict(seen)
         self._say(words, style, uptime(seen))
         self.query_one(Servers).show(seen)
+        self.query_one(Temporaries).show(seen.temporaries)
+        self.refresh_bindings()
 
     def _tick(self) -> None:
         silence = time.monotonic() - self._seen_at
@@ -133,7 +141,13 @@ class Dashboard(Screen[None]):
         """`q` is the one or the other; while it stops, nothing else can be done."""
         if action == "stop":
             return self._owned and not self._leaving
-        if self._leaving and action in ("restart", "psql", "show", "write_env"):
+        if action == "make":
+            return self._seen is not None and self._seen.temporaries is not None
+        if action in ("claim", "drop"):
+            return self._chosen is not None and self._chosen.state == temporary.State.READY
+        if action == "urls":
+            return self._chosen is not None
+        if self._leaving and action in ("restart", "psql", "write_env"):
             return False
         return super().check_action(action, parameters)
 
@@ -144,13 +158,13 @@ class Dashboard(Screen[None]):
                 card.show_and_copy()
                 card.scroll_visible()
             else:
-                card.mask()
+                card.rest()
 
     def action_mask(self) -> None:
         """Hide the passwords, and what was said."""
         self._notice.clear_away()
         for card in self.query(UrlCard):
-            card.mask()
+            card.rest()
 
     def action_write_env(self) -> None:
         """Write `.env` and say what was written."""
@@ -164,7 +178,7 @@ class Dashboard(Screen[None]):
     def action_psql(self) -> None:
         """Lend the terminal to psql."""
         try:
-            argv = psql.command(self._spec)
+            argv = workspace.psql_argv(self._spec)
             with self.app.suspend():
                 psql.run(argv, self._spec)
         except DevdbError as error:
@@ -185,6 +199,32 @@ class Dashboard(Screen[None]):
     def action_help(self) -> None:
         """Open the help."""
         self.app.push_screen(HelpScreen(distinct(self)))
+
+    def action_make(self) -> None:
+        """A new temporary database."""
+        self.query_one(Temporaries).make()
+
+    def action_claim(self) -> None:
+        """Keep the chosen one."""
+        self.query_one(Temporaries).claim()
+
+    def action_drop(self) -> None:
+        """Drop the chosen one."""
+        self.query_one(Temporaries).drop()
+
+    def action_urls(self) -> None:
+        """Show the chosen one's."""
+        self.query_one(Temporaries).show_urls()
+
+    @on(Done)
+    def _tell(self, message: Done) -> None:
+        self._notice.tell(*message.lines)
+        self._watch.hurry()
+
+    @on(Refused)
+    def _complain(self, message: Refused) -> None:
+        self._notice.complain(message.error)
+        self._watch.hurry()
 
     def action_restart(self) -> None:
         """The app changes the screen."""
@@ -234,6 +274,10 @@ class Dashboard(Screen[None]):
         """SIGTERM is `d`."""
         if not self._leaving:
             self.action_detach()
+
+    @property
+    def _chosen(self) -> temporary.TemporaryDatabase | None:
+        return self.query_one(Temporaries).chosen if self.is_mounted else None
 
     @property
     def _notice(self) -> Notice:

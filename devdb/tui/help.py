@@ -33,7 +33,7 @@ class HelpScreen(ModalScreen[None]):
             )
             for binding in self._shown
         ]
-        with VerticalScroll() as box:
+        with VerticalScroll(classes="dialog") as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
             yield Static(Content("\n").join(rows))

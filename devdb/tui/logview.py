@@ -18,7 +18,7 @@ from devdb.model import LogLine, Spec
 from devdb.tui.banner import Banner
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Logged
-from devdb.workspace.instances import engine_of
+from devdb.workspace import logs
 
 TAIL = 200
 KEPT = 5000
@@ -55,7 +55,7 @@ class LogView(Screen[None]):
         self._left.set()
 
     def _follow(self) -> None:
-        lines = engine_of(self._spec).logs(self._spec.name, tail=TAIL, follow=True)
+        lines = logs(self._spec, tail=TAIL, follow=True)
         try:
             for line in lines:
                 if self._left.is_set():

@@ -8,6 +8,7 @@ from textual.message import Message
 
 from devdb.errors import DevdbError
 from devdb.model import LogLine, Progress
+from devdb.temporary import TemporaryDatabase
 from devdb.workspace import Health, Instance, Ready
 
 
@@ -49,6 +50,22 @@ class Seen(Message):
     """None: nobody was asked, because not both servers run."""
     last_words: tuple[LogLine, ...] = ()
     """The last log lines of the servers that are down."""
+    temporaries: tuple[TemporaryDatabase, ...] | None = None
+    """None: they cannot be asked for."""
+
+
+@dataclass
+class Done(Message):
+    """What a key asked for was done; the gist first."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass
+class Refused(Message):
+    """What a key asked for could not be done."""
+
+    error: DevdbError
 
 
 class Stopped(Message):

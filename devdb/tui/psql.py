@@ -9,12 +9,6 @@ from collections.abc import Sequence
 
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.workspace.instances import engine_of
-
-
-def command(spec: Spec) -> Sequence[str]:
-    """What opens psql on the instance; raises DevdbError."""
-    return engine_of(spec).psql_argv(spec.name)
 
 
 def run(argv: Sequence[str], spec: Spec) -> None:

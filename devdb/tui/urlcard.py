@@ -15,20 +15,23 @@ from devdb.tui.messages import Copied
 class UrlCard(Static):
     """A framed URL; the frame says what it is for, which key copies it, and whether it did."""
 
-    def __init__(self, key: str, title: str, purpose: str, endpoint: Endpoint) -> None:
+    def __init__(
+        self, key: str, title: str, purpose: str, endpoint: Endpoint, *, whole: bool = False
+    ) -> None:
         super().__init__(id=f"url-{key}")
         self._key = key
         self._title = title
         self._purpose = purpose
         self._url = urls.url(endpoint)
+        self._whole = whole
 
     @on(Mount)
-    def mask(self) -> None:
-        """Show it without its password."""
+    def rest(self) -> None:
+        """Show it as it is shown when nobody asks for it: mostly without its password."""
         self.border_title = Content.assemble((self._title, "b"), f"  {self._purpose}")
         self.remove_class("whole")
-        self._say((self._key, "b $accent"), " shows and copies it")
-        self.update(Content(urls.masked(self._url)))
+        self._say((self._key, "b $accent"), " copies it" if self._whole else " shows and copies it")
+        self.update(Content(self._url if self._whole else urls.masked(self._url)))
 
     def show_and_copy(self) -> None:
         """Show it whole, copy it, and say which of the two happened."""

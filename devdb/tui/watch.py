@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from textual.message import Message
 
-from devdb import workspace
+from devdb import temporary, workspace
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
+from devdb.temporary import TemporaryDatabase
 from devdb.tui.messages import Seen
-from devdb.workspace import Instance, State
-from devdb.workspace.instances import engine_of
+from devdb.workspace import Health, Instance, Pulse
 
 INTERVAL = 1.0
+TEMPORARIES_EVERY = 5.0
+"""Seconds; asking for them takes a login, and their countdowns run by themselves."""
 LAST_WORDS = 8
 
 
@@ -27,11 +30,15 @@ class Watch:
     def __init__(self, spec: Spec, post: Callable[[Message], object]) -> None:
         self._spec = spec
         self._post = post
-        self._stopped = threading.Event()
+        self._pulse = Pulse(spec)
+        self._stopped = False
+        self._wake = threading.Event()
         self._taken = threading.Event()
         self._taken.set()
         self._down: frozenset[str] = frozenset()
         self._last_words: tuple[LogLine, ...] = ()
+        self._temporaries: tuple[TemporaryDatabase, ...] | None = None
+        self._temporaries_due = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -39,27 +46,35 @@ class Watch:
 
     def stop(self) -> None:
         """Look no more; a look that is under way is not waited for."""
-        self._stopped.set()
+        self._stopped = True
+        self._wake.set()
 
     def taken(self) -> None:
         """The last Seen was dealt with; the next one may come."""
         self._taken.set()
 
+    def hurry(self) -> None:
+        """Look at once, at everything: something was changed."""
+        self._temporaries_due = 0.0
+        self._wake.set()
+
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped:
+            self._wake.clear()
             seen = self._look()
-            if self._taken.is_set() and not self._stopped.is_set():
+            if self._taken.is_set() and not self._stopped:
                 self._taken.clear()
                 self._post(seen)
-            self._stopped.wait(INTERVAL)
+            self._wake.wait(INTERVAL)
+        self._pulse.close()
 
     def _look(self) -> Seen:
-        instance = workspace.find(self._spec)
-        running = instance.state == State.RUNNING
+        instance, health = self._pulse.look()
         return Seen(
             instance=instance,
-            health=workspace.health(self._spec) if running else None,
+            health=health,
             last_words=self._ask_last_words(instance),
+            temporaries=self._ask_temporaries(health),
         )
 
     def _ask_last_words(self, instance: Instance) -> tuple[LogLine, ...]:
@@ -73,7 +88,19 @@ class Watch:
 
     def _logs(self) -> list[LogLine]:
         try:
-            engine = engine_of(self._spec)
-            return list(engine.logs(self._spec.name, tail=LAST_WORDS, follow=False))
+            return list(workspace.logs(self._spec, tail=LAST_WORDS, follow=False))
         except DevdbError as error:
             return [LogLine(part=part, text=error.message) for part in self._down]
+
+    def _ask_temporaries(self, health: Health | None) -> tuple[TemporaryDatabase, ...] | None:
+        if health is None or health.postgres is None:
+            self._temporaries_due = 0.0
+            return None
+        now = time.monotonic()
+        if now >= self._temporaries_due:
+            self._temporaries_due = now + TEMPORARIES_EVERY
+            try:
+                self._temporaries = tuple(temporary.every(self._spec))
+            except DevdbError:
+                self._temporaries = None
+        return self._temporaries

@@ -23,9 +23,9 @@ def duration(seconds: float) -> str:
     for index, (unit, length) in enumerate(_UNITS):
         if left >= length:
             words = [f"{left // length} {unit}"]
-            if index + 1 < len(_UNITS) and length > 60:
-                smaller, its_length = _UNITS[index + 1]
-                words += [f"{left % length // its_length} {smaller}"]
+            smaller, its_length = _UNITS[min(index + 1, len(_UNITS) - 1)]
+            if length > 60 and (rest := left % length // its_length):
+                words.append(f"{rest} {smaller}")
             return " ".join(words)
     return "0 s"
 
@@ -60,6 +60,11 @@ def bar(done: int, total: int, width: int) -> tuple[str, str]:
     """The filled and the empty part of a progress bar; told apart without colours too."""
     filled = min(width, int(width * done / total)) if total else 0
     return "━" * filled, "╌" * (width - filled)
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, its end cut off where it is longer than `width`."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def path(location: Path | str) -> str:

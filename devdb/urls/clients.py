@@ -122,6 +122,7 @@ CLIENTS: dict[str, Client] = {
             used_by="pg for Node, Knex, Sequelize, TypeORM, Kysely",
             note="Takes `sslmode=require` for verify-full unless told otherwise.",
             require=(("sslmode", "require"), ("uselibpqcompat", "true")),
+            untracked_more="no name in query({ name, text })",
             decode_uri=True,
         ),
         Client(
@@ -139,6 +140,7 @@ CLIENTS: dict[str, Client] = {
             used_by="Drizzle ORM and drizzle-kit (node-postgres)",
             note="With postgres.js as its driver: `--for postgres.js`. Migrate direct.",
             require=(("sslmode", "require"), ("uselibpqcompat", "true")),
+            untracked_more="no name in .prepare(name)",
             decode_uri=True,
         ),
         Client(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from devdb.workspace.names import resolve as resolve
     from devdb.workspace.names import resolve_existing as resolve_existing
     from devdb.workspace.ports import reachable as reachable
+    from devdb.workspace.pulse import Pulse as Pulse
     from devdb.workspace.shutdown import Removal as Removal
     from devdb.workspace.shutdown import down as down
     from devdb.workspace.shutdown import removal as removal
@@ -48,6 +49,7 @@ _HOMES = {
     ),
     "names": ("Gone", "resolve", "resolve_existing"),
     "ports": ("reachable",),
+    "pulse": ("Pulse",),
     "shutdown": ("Removal", "down", "removal", "remove"),
     "startup": ("Outcome", "Ready", "up"),
 }

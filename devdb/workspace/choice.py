@@ -24,7 +24,7 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     native = engines.get("native")
     missing = _obstacle(native, settings)
     if missing is None:
-        return native, f"native: {obstacle.message}"
+        return native, f"native, because Docker cannot be used: {obstacle.message}"
     raise EngineUnavailable(
         f"Neither engine can be used. Docker: {obstacle.message} Native: {missing.message}",
         missing.hint,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devdb import engines
+from devdb import engines, marker
 from devdb.config import Settings
-from devdb.errors import DevdbError
+from devdb.errors import DevdbError, PortInUse
 from devdb.model import Finding, Level
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every
@@ -21,6 +21,8 @@ class Diagnosis:
     reason: str
     engines: tuple[tuple[str, tuple[Finding, ...]], ...]
     instances: tuple[Finding, ...]
+    ports: tuple[int, int] | None
+    """The pair that the next instance would get when it asks for none; None: none is free."""
 
     @property
     def healthy(self) -> bool:
@@ -42,7 +44,16 @@ def diagnose(settings: Settings) -> Diagnosis:
         name, reason = None, error.message
     checks = tuple((known, tuple(engines.get(known).check())) for known in engines.NAMES)
     found = tuple(finding for instance in every() for finding in _look_at(instance))
-    return Diagnosis(engine=name, reason=reason, engines=checks, instances=found)
+    return Diagnosis(
+        engine=name, reason=reason, engines=checks, instances=found, ports=_free_pair()
+    )
+
+
+def _free_pair() -> tuple[int, int] | None:
+    try:
+        return ports.choose((None, None), marker.every())
+    except PortInUse:
+        return None
 
 
 def _look_at(instance: Instance) -> list[Finding]:

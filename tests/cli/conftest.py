@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import world
 from commandline import Cli
 from terminal import Terminal
+
+from devdb.engines import Engine
 
 
 @pytest.fixture
@@ -31,6 +34,26 @@ def cli(tmp_path: Path, home: Path) -> Cli:
     for key in ("NO_COLOR", "FORCE_COLOR", "SSH_CONNECTION", "SSH_TTY", "COLUMNS"):
         env.pop(key, None)
     return Cli(project, env)
+
+
+@pytest.fixture
+def real(cli: Cli, real_engine: Engine, free_port: Callable[[], int], home: Path) -> Iterator[Cli]:
+    """The same with an engine that runs real servers; afterwards nothing of it may be left."""
+    images = {key: value for key, value in os.environ.items() if key.endswith("_IMAGE")}
+    env = {
+        **cli.env,
+        **images,
+        "DEVDB_ENGINE": real_engine.name,
+        "DEVDB_PORT": str(free_port()),
+        "DEVDB_POOL_PORT": str(free_port()),
+    }
+    real = replace(cli, env=env)
+    yield real
+    names = real.markers()
+    for name in names:
+        assert real("rm", "--force", name).code == 0
+    left = [trace for name in {"shop", *names} for trace in world.traces(name, home)]
+    assert left == []
 
 
 @pytest.fixture

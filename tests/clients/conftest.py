@@ -1,12 +1,18 @@
-"""The clients that are not Python's: installed by `scripts/clients`, outside the checkout."""
+"""What the clients need: those that are not Python's come from `scripts/clients`."""
 
 import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from programs import Run, program
+from stacks import NEW, OLD, Stack, running
+from workload import console
+
+from devdb.model import PoolMode
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "scripts" / "clients"
@@ -44,3 +50,46 @@ def pgjdbc(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     sources = sorted(str(path) for path in (HERE / "java").glob("*.java"))
     subprocess.run(["javac", "-cp", str(jar), "-d", str(classes), *sources], check=True)
     return ["java", "-cp", f"{jar}:{classes}"]
+
+
+@pytest.fixture(scope="session")
+def new_stack() -> Iterator[Stack]:
+    """An instance whose PgBouncer tracks prepared statements, in transaction mode."""
+    with running(NEW) as stack:
+        assert stack.tracked
+        assert stack.mode == PoolMode.TRANSACTION
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def old_stack() -> Iterator[Stack]:
+    """An instance whose PgBouncer cannot track them, and therefore runs in session mode."""
+    with running(OLD) as stack:
+        assert not stack.tracked
+        assert stack.mode == PoolMode.SESSION
+        yield stack
+
+
+@pytest.fixture
+def untracked(old_stack: Stack) -> Iterator[Stack]:
+    """Transaction mode forced on a PgBouncer that cannot track."""
+    with console(old_stack.spec) as tell:
+        tell("SET pool_mode = 'transaction'")
+        yield old_stack
+        tell("SET pool_mode = 'session'")
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> Callable[[str], Run]:
+    """Finds the program of a client; what it needs is installed, or the test is skipped."""
+
+    def find(client: str) -> Run:
+        if client in ("psycopg", "asyncpg", "sqlalchemy", "sqlalchemy-asyncpg"):
+            script = str(HERE / "python" / "work.py")
+            return program([sys.executable, "-W", "error", script], dict(os.environ))
+        if client == "jdbc":
+            return program([*request.getfixturevalue("pgjdbc"), "Work"], dict(os.environ))
+        script = str(HERE / "node" / "work.cjs")
+        return program(["node", script], request.getfixturevalue("node"))
+
+    return find

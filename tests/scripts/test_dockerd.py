@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inside import until
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -48,6 +49,7 @@ def test_the_pid_file_of_a_running_dockerd_stays(
 ) -> None:
     program = shutil.copy(shutil.which("sleep") or "", tmp_path / "dockerd")
     with subprocess.Popen([program, "60"]) as process:
+        until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "dockerd\n")
         pid_file.write_text(str(process.pid))
         dockerd.clear_stale(pid_file)
         process.kill()

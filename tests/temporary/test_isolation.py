@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import psycopg
@@ -27,16 +28,14 @@ def theirs(spec: Spec, ours: TemporaryDatabase) -> TemporaryDatabase:
 
 
 @pytest.mark.parametrize("claimed", [False, True])
-@pytest.mark.parametrize("database", ["theirs", "main", "postgres", "template1"])
 def test_another_database_lets_it_in_by_neither_url(
-    spec: Spec, ours: TemporaryDatabase, theirs: TemporaryDatabase, database: str, claimed: bool
+    spec: Spec, ours: TemporaryDatabase, theirs: TemporaryDatabase, claimed: bool
 ) -> None:
     if claimed:
         temporary.claim(spec, ours.name)
-    assert REJECTED in login(ours.direct, database=database)
-    refused = login(ours.pooled, database=database)
-    assert refused != "in"
-    assert REJECTED in refused or "server login" in refused
+    for database in (theirs.name, "main", "postgres", "template1"):
+        assert REJECTED in login(ours.direct, database=database)
+        assert login(ours.pooled, database=database) != "in"
     assert login(ours.direct) == login(ours.pooled) == "in"
 
 
@@ -44,13 +43,11 @@ def test_the_poolers_console_is_not_for_it(ours: TemporaryDatabase) -> None:
     assert login(ours.pooled, database="pgbouncer") != "in"
 
 
-@pytest.mark.parametrize("role", ["theirs", "devdb", "devdb_pooler"])
-def test_its_password_is_nobody_elses(
-    ours: TemporaryDatabase, theirs: TemporaryDatabase, role: str
-) -> None:
-    for endpoint in (ours.direct, ours.pooled):
-        for database in ("ours", "theirs", "main", "postgres", "pgbouncer"):
-            assert login(endpoint, user=role, database=database) != "in"
+def test_its_password_is_nobody_elses(ours: TemporaryDatabase, theirs: TemporaryDatabase) -> None:
+    for role in ("theirs", "devdb", "devdb_pooler"):
+        for endpoint in (ours.direct, ours.pooled):
+            for database in ("ours", "theirs", "main", "postgres", "pgbouncer"):
+                assert login(endpoint, user=role, database=database) != "in"
 
 
 def test_a_pooled_session_of_somebody_else_is_not_handed_to_it(
@@ -65,42 +62,45 @@ def test_a_pooled_session_of_somebody_else_is_not_handed_to_it(
         assert connection.execute("SELECT current_user::text").fetchone() == ("ours",)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT * FROM pg_authid",
-        "SELECT passwd FROM pg_shadow",
-        "SET ROLE devdb",
-        "SET ROLE theirs",
-        "SET SESSION AUTHORIZATION devdb",
-        "ALTER ROLE theirs PASSWORD 'x'",
-        "ALTER ROLE ours SUPERUSER",
-        "ALTER ROLE ours VALID UNTIL 'infinity'",
-        "GRANT devdb_claimed TO ours",
-        "REVOKE devdb_temporary FROM ours",
-        "ALTER DATABASE ours RENAME TO mine",
-        "ALTER DATABASE theirs ALLOW_CONNECTIONS false",
-        "DROP DATABASE theirs",
-        "CREATE DATABASE stolen TEMPLATE theirs",
-        "CREATE EXTENSION dblink",
-        "CREATE EXTENSION postgres_fdw",
-        "COPY (SELECT 1) TO PROGRAM 'true'",
-        "SELECT pg_read_file('pg_hba.conf')",
-        "ALTER SYSTEM SET port = 1",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'devdb'",
-        "CREATE ROLE another",
-        "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()",
-    ],
+FORBIDDEN = (
+    "SELECT * FROM pg_authid",
+    "SELECT passwd FROM pg_shadow",
+    "SET ROLE devdb",
+    "SET ROLE theirs",
+    "SET SESSION AUTHORIZATION devdb",
+    "ALTER ROLE theirs PASSWORD 'x'",
+    "ALTER ROLE ours SUPERUSER",
+    "ALTER ROLE ours VALID UNTIL 'infinity'",
+    "GRANT devdb_claimed TO ours",
+    "REVOKE devdb_temporary FROM ours",
+    "ALTER DATABASE ours RENAME TO mine",
+    "ALTER DATABASE theirs ALLOW_CONNECTIONS false",
+    "DROP DATABASE theirs",
+    "CREATE DATABASE stolen TEMPLATE theirs",
+    "CREATE EXTENSION dblink",
+    "CREATE EXTENSION postgres_fdw",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "SELECT pg_read_file('pg_hba.conf')",
+    "ALTER SYSTEM SET port = 1",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'devdb'",
+    "CREATE ROLE another",
+    "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()",
 )
+
+
 def test_what_its_role_may_not_do(
-    spec: Spec, ours: TemporaryDatabase, theirs: TemporaryDatabase, statement: str
+    spec: Spec, ours: TemporaryDatabase, theirs: TemporaryDatabase
 ) -> None:
+    done = []
     with postgres.connect(spec.direct), postgres.connect(ours.direct) as connection:
         connection.execute(
             "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'"
         )
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(statement.encode())
+        for statement in FORBIDDEN:
+            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+                done.append(statement)
+    assert done == []
 
 
 def test_it_sees_nothing_of_the_registry_and_of_other_passwords(

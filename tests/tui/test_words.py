@@ -18,7 +18,7 @@ from devdb.tui import words
         (60, "1 min"),
         (3599, "59 min"),
         (8040, "2 h 14 min"),
-        (86400, "1 d 0 h"),
+        (86400, "1 d"),
         (273600, "3 d 4 h"),
     ],
 )
@@ -47,6 +47,11 @@ def test_a_span_is_said_to_the_tenth(seconds: float, said: str) -> None:
 )
 def test_a_size_is_said_in_three_digits(count: int, said: str) -> None:
     assert words.size(count) == said
+
+
+def test_a_text_that_is_too_long_says_so() -> None:
+    assert words.shortened("abcde", 5) == "abcde"
+    assert words.shortened("abcdef", 5) == "abcd…"
 
 
 def test_a_bar_is_as_long_as_it_is_asked_to_be() -> None:

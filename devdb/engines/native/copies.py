@@ -1,6 +1,6 @@
 """Programs that root's unprivileged servers could not reach, copied to where they can.
 
-A wheel in /root/venv, say. No mode of a directory that devdb did not make is changed.
+A wheel in root's home, say. No mode of a directory that devdb did not make is changed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,207 @@
+"""A working day with real servers, by nothing but the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+import world
+from commandline import Cli
+from terminal import Terminal
+
+native = pytest.mark.parametrize("real_engine", ["native"], indirect=True)
+
+
+def query(url: str, sql: str) -> str:
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        row = connection.execute(sql.encode()).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def urls(cli: Cli) -> tuple[str, str]:
+    """Of an instance that was just brought up."""
+    done = cli("up", "-d")
+    assert done.code == 0, done.err
+    direct, pooled = done.out.splitlines()
+    return direct, pooled
+
+
+def test_up_work_down_up_rm(real: Cli) -> None:
+    direct, pooled = urls(real)
+    assert query(direct, "SELECT current_database()") == "main"
+    assert query(pooled, "SELECT current_user") == "devdb"
+    with psycopg.connect(direct, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    status = real("status", "--json")
+    assert status.code == 0
+    assert status.json["data"]["postgres"]["version"].split(".")[0].isdigit()
+    assert real("psql", "-XAtc", "SELECT answer FROM kept").out == "42\n"
+    assert {"postgres", "pgbouncer"} <= {
+        line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
+    }
+    real("env")
+    assert f"DATABASE_URL={pooled}\n" in (real.project / ".env").read_text()
+    assert real("down").code == 0
+    assert real("status").code == 1
+    assert real("url").out.strip() == direct
+    psql = real("psql", "-XAtc", "SELECT answer FROM kept")
+    assert (psql.code, psql.out) == (0, "42\n")
+    assert "started 'shop'" in psql.err
+    refused = real("rm", "shop")
+    assert refused.code == 2
+    assert "main (" in refused.error[0]
+    assert query(direct, "SELECT answer FROM kept") == "42"
+    assert real("rm", "-f", "shop").code == 0
+    assert real.markers() == []
+
+
+@native
+def test_ten_at_once_make_one_instance_and_all_succeed(real: Cli) -> None:
+    processes = [real.begin("up", "-d") for _ in range(10)]
+    results = [process.communicate(timeout=170) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 10, results
+    assert len({out for out, _ in results}) == 1
+    assert sum("created 'shop'" in err for _, err in results) == 1
+    assert query(results[0][0].splitlines()[1], "SELECT 1") == "1"
+
+
+STEPS = ("engine", "prepare", "postgres", "pgbouncer", "login")
+
+
+@native
+@pytest.mark.parametrize("step", STEPS)
+def test_kill_9_after_any_step_of_a_fresh_start_then_up(real: Cli, step: str) -> None:
+    process = real.begin("up", "-d")
+    assert process.stderr is not None
+    while (line := process.stderr.readline()) and line.split()[0] != step:
+        pass
+    process.kill()
+    process.communicate(timeout=60)
+    direct, pooled = urls(real)
+    assert (query(direct, "SELECT 1"), query(pooled, "SELECT 1")) == ("1", "1")
+
+
+@native
+def test_a_signal_in_a_fresh_start_leaves_nothing(real: Cli, home: Path) -> None:
+    process = real.begin("up", "-d")
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("  engine")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert real.markers() == []
+    assert world.traces("shop", home) == []
+
+
+@native
+def test_it_outlives_the_terminal_that_started_it(
+    real: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("up", "-d", **{key: real.env[key] for key in real.env if "DEVDB" in key})
+    assert shown.end() == 0
+    shown.close()
+    (instance,) = real("ls", "--json").json["data"]["instances"]
+    assert instance["state"] == "running"
+    assert query(instance["pooled_url"], "SELECT 1") == "1"
+
+
+@native
+def test_a_server_killed_with_9_is_named_and_up_repairs_it(real: Cli) -> None:
+    _, pooled = urls(real)
+    parts = {part["name"]: part for part in real("status", "--json").json["data"]["parts"]}
+    pid = int("".join(filter(str.isdigit, parts["pgbouncer"]["detail"])))
+    os.kill(pid, signal.SIGKILL)
+    world.eventually(lambda: real("status").code == 1, "status notices")
+    doctor = real("doctor")
+    assert doctor.code == 1
+    assert "pgbouncer is dead" in doctor.out
+    assert urls(real)[1] == pooled
+    assert query(pooled, "SELECT 1") == "1"
+
+
+@native
+def test_a_port_taken_while_it_was_stopped_is_exit_5_and_named(real: Cli) -> None:
+    direct, _ = urls(real)
+    real("down")
+    holder = subprocess.Popen(
+        ["python3", "-c", HOLD, real.env["DEVDB_PORT"]], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "listening\n"
+        done = real("up", "-d")
+        assert done.code == 5
+        assert done.out == ""
+        assert f"(pid {holder.pid})" in done.error[0]
+        assert "--port" in done.error[1]
+        assert real("url").out.strip() == direct
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert urls(real)[0] == direct
+
+
+HOLD = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+time.sleep(300)
+"""
+
+
+@native
+def test_another_devdb_holds_the_port(real: Cli, tmp_path: Path) -> None:
+    urls(real)
+    other = real("up", "-d", DEVDB_DATA_DIR=str(tmp_path))
+    assert other.code == 5
+    assert real.env["DEVDB_PORT"] in other.error[0]
+    assert not (tmp_path / "instances" / "shop").exists()
+
+
+@native
+def test_settings_change_with_a_restart_that_is_said(real: Cli) -> None:
+    direct, _ = urls(real)
+    done = real("up", "-d", "--max-connections", "37")
+    assert "changed: settings none -> max_connections=37" in done.err
+    assert query(direct, "SHOW max_connections") == "37"
+
+
+@native
+def test_an_image_or_major_that_is_not_here_is_exit_3(real: Cli) -> None:
+    done = real("up", "-d", "--pg", "13")
+    assert done.code == 3
+    assert "13" in done.error[0]
+    assert real.markers() == []
+
+
+@native
+def test_env_makes_the_shadow_database(real: Cli) -> None:
+    urls(real)
+    done = real("env", "--preset", "prisma-7")
+    assert "made the database 'shadow'" in done.err
+    text = (real.project / ".env").read_text()
+    shadow = text.partition("SHADOW_DATABASE_URL=")[2].splitlines()[0]
+    assert query(shadow, "SELECT current_database()") == "shadow"
+    assert "made the database" not in real("env", "--preset", "prisma-7").err
+
+
+@native
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    tmp_path.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(small)], check=True)
+    try:
+        done = real("up", "-d", DEVDB_DATA_DIR=str(small))
+        assert done.code == 1
+        assert len(done.error) == 2
+        assert not (small / "instances" / "shop").exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

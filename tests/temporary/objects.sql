@@ -1,0 +1,21 @@
+-- One of everything that has an owner.
+create schema "Odd Schema"; create table "Odd Schema"."T a" (id serial primary key, g int generated always as identity, x text);
+create table parts (a int, b int) partition by range (a); create table parts_1 partition of parts for values from (1) to (2);
+create view v as select 1 as a; create materialized view mv as select 1 as a; create sequence loose;
+create type comp as (a int); create type en as enum ('a'); create domain dom as int; create type rng as range (subtype = float8);
+create function f(int, text default 'x') returns int language sql as 'select 1'; create procedure p() language sql as 'select 1';
+create function whoami() returns text language sql security definer as 'select current_user::text';
+create aggregate agg(int) (sfunc = int4pl, stype = int); create aggregate cnt(*) (sfunc=int8inc, stype=int8, initcond='0');
+create operator === (leftarg=int, rightarg=int, function=int4eq); create operator @#@ (rightarg=int, function=int4abs);
+create operator class oc for type int using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 btint4cmp(int4,int4);
+create operator family of2 using hash;
+create collation coll (provider=libc, locale='C'); create conversion conv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+create text search dictionary dict (template=simple); create text search configuration cfg (copy=simple);
+create statistics st on a, b from parts_1;
+select lo_from_bytea(4711, 'hello');
+create extension hstore; create extension dblink;
+create foreign data wrapper wrapper_of_a_superuser; create server srv foreign data wrapper wrapper_of_a_superuser;
+create foreign table ft (a int) server srv;
+create publication pub for table parts_1; create publication of_everything for all tables;
+create function et() returns event_trigger language plpgsql as $$ begin raise exception 'no ddl'; end $$;
+create table somebodys (a int); alter table somebodys owner to somebody;
