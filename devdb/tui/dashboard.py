@@ -119,6 +119,7 @@ class Dashboard(Screen[None]):
         self._say(words, style, uptime(seen))
         self.query_one(Servers).show(seen)
         self.query_one(Temporaries).show(seen.temporaries)
+        self.refresh_bindings()
 
     def _tick(self) -> None:
         silence = time.monotonic() - self._seen_at

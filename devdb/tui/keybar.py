@@ -17,6 +17,8 @@ GAP = "  "
 class KeyBar(Static):
     """Like Textual's Footer, but it wraps where the terminal is narrow: no key is hidden."""
 
+    _shown = ""
+
     @on(Mount)
     def follow_the_bindings(self) -> None:
         """Show them, and again whenever they change."""
@@ -29,7 +31,10 @@ class KeyBar(Static):
         if not self.is_attached:
             return
         items = [_item(self.app.get_key_display(b), b) for b in shown(self.screen)]
-        self.update(_wrap(items, self.container_size.width - 2))
+        content = _wrap(items, self.app.size.width - 2)
+        if content.plain != self._shown:
+            self._shown = content.plain
+            self.update(content)
 
 
 def shown(screen: Screen[Any]) -> list[Binding]:

@@ -162,7 +162,6 @@ class Temporaries(Vertical):
         table.display = bool(self._databases)
         if self._databases and not known:
             table.focus()
-        self.refresh_bindings()
 
     def _cells(self, database: TemporaryDatabase) -> tuple[Content, Content, Content]:
         return (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 LOGIN_EVERY = 10.0
-"""Seconds from one new login through the pooler to the next."""
+"""Seconds from one new login through each URL to the next."""
 FIND_EVERY = 3.0
 """Seconds from one question to the engine to the next, while both servers answer."""
 
@@ -65,7 +65,12 @@ class Pulse:
             return None
         if self._spec.engine == FakeEngine.name:
             return health(self._spec)
-        return Health(postgres=self._ask_postgres(), pgbouncer=self._ask_pgbouncer())
+        if time.monotonic() - self._logged_in > LOGIN_EVERY:
+            self.close()
+            self._logged_in = time.monotonic()
+        vitals = self._ask_postgres()
+        # Without Postgres a login through the pooler waits for its query_wait_timeout.
+        return Health(postgres=vitals, pgbouncer=self._ask_pgbouncer() if vitals else None)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -94,10 +99,8 @@ class Pulse:
 
         kept = self._pgbouncer
         try:
-            if kept is None or time.monotonic() - self._logged_in > LOGIN_EVERY:
-                pgbouncer.log_in(self._spec)
-                self._logged_in = time.monotonic()
             if self._pgbouncer is None:
+                pgbouncer.log_in(self._spec)
                 self._pgbouncer = pgbouncer.console(self._spec)
             return pgbouncer.ask(self._pgbouncer)
         except psycopg.Error:
