@@ -45,7 +45,7 @@ def has_tls(text: str) -> bool:
     return re.search(r"^tls: ", text, re.MULTILINE) is not None
 
 
-def tls_settings(certificate: str, key: str) -> dict[str, str]:
+def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
     """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
 
     A build without TLS refuses to start with them.
@@ -54,6 +54,9 @@ def tls_settings(certificate: str, key: str) -> dict[str, str]:
         "client_tls_sslmode": "allow",
         "client_tls_cert_file": certificate,
         "client_tls_key_file": key,
+        # Not to ask clients for certificates: without a file, and without the system's own CAs,
+        # some builds end with `failed to load CA: (null)`.
+        "client_tls_ca_file": ca,
         # `prefer` is the default: encrypted twice, to a server on the same machine.
         "server_tls_sslmode": "disable",
     }

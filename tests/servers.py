@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -152,9 +153,22 @@ class Instance:
                 process.send_signal(number)
                 process.wait(timeout=30)
 
+    def restart_servers(self) -> None:
+        for name, number in (("pgbouncer", signal.SIGTERM), ("postgres", signal.SIGINT)):
+            process = self.processes.pop(name)
+            process.send_signal(number)
+            process.wait(timeout=30)
+        reaper, spec = self.processes.pop("reaper"), self.spec
+        self.spec = replace(spec, reaper=None)
+        self.start()
+        self.spec, self.processes["reaper"] = spec, reaper
+
     def destroy(self) -> None:
         self.stop()
-        import sys; shutil.copy(self.home / "postgres.log", "/tmp/temp/last.log"); shutil.rmtree(self.home)
+        import sys
+
+        shutil.copy(self.home / "postgres.log", "/tmp/temp/last.log")
+        shutil.rmtree(self.home)
 
     @property
     def psql(self) -> list[str]:

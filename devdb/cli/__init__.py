@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command in `sys.argv`; ends the process."""
-    from devdb.cli.boundary import main as run
+    try:
+        from devdb.cli.boundary import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while the imports were under way
+        raise SystemExit(130) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -67,6 +68,9 @@ def _usage(error: Exception) -> UsageError:
         if near:
             return UsageError(f"{path} has no option '{option}'.", f"{path} {near[0]}")
     message = " ".join(getattr(error, "format_message", error.__str__)().split())
+    if extra := re.search(r"unexpected extra argument.*\((\S+)", message):
+        word = extra[1].rstrip(")")
+        return UsageError(f"{path} does not take '{word}'.", f"{path} --name {word}")
     return UsageError(message, f"{path} --help")
 
 

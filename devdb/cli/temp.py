@@ -70,6 +70,7 @@ def temp(
             "--env", metavar="FILE", help="Write its URLs there, like `env`.", show_default=False
         ),
     ] = None,
+    preset: options.Preset = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the URL to the clipboard.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing on stderr.")] = False,
     json: options.Json = False,
@@ -79,7 +80,7 @@ def temp(
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     lifetime = temporary.parse_ttl(ttl)
-    here = look_around(name)
+    here = look_around(name, preset=preset)
 
     def make(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
         psql = _psql(spec) if seed is not None else ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from commandline import Cli
 from terminal import Terminal
@@ -224,3 +226,38 @@ def test_doctor_names_the_owner_of_a_stopped_instances_port(cli: Cli, listener: 
     assert done.code == 0
     assert f"its port {listener} is in use by" in done.out
     assert f"(pid {os.getpid()})" in done.out
+
+
+def test_an_engine_that_does_not_answer_is_exit_3_and_never_another_engine(cli: Cli) -> None:
+    made = cli("up", "--json").json["data"]["instance"]
+    cli.change_marker("shop", engine="docker", docker_host="unix:///nonexistent/docker.sock")
+    for words in ("up -d", "status", "down", "rm -f shop", "psql", "logs", "up -d --engine docker"):
+        done = cli(*words.split(), DEVDB_ENGINE=None)
+        assert done.code == 3, (words, done.err)
+        assert len(done.error) == 2, words
+    (listed,) = cli("ls", "--json").json["data"]["instances"]
+    assert (listed["state"], listed["trouble"]["exit_code"]) == ("unknown", 3)
+    assert cli("url").out.strip() == made["url"]
+    assert cli.markers() == ["shop"]
+
+
+def test_removing_several_goes_on_after_a_failure(cli: Cli) -> None:
+    for name in ("a", "b", "c"):
+        cli("up", "-d", "-n", name)
+    cli.change_marker("b", engine="docker", docker_host="unix:///nonexistent/docker.sock")
+    done = cli("rm", "-f", "--json", "a", "b", "c")
+    assert done.code == 1
+    assert done.json["ok"] is False
+    assert [each["name"] for each in done.json["data"]["deleted"]] == ["a", "c"]
+    assert [each["exit_code"] for each in done.json["data"]["failed"]] == [3]
+    assert cli.markers() == ["b"]
+
+
+def test_a_clock_that_was_set_back_is_no_error(cli: Cli) -> None:
+    cli("up", "-d")
+    cli.change_marker("shop", created="2099-01-01T00:00:00+00:00")
+    state = Path(cli.env["DEVDB_DATA_DIR"]) / "instances" / "shop" / "fake.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "started": "2099-01-01T00:00Z"}))
+    assert "up 0 s" in cli("status").out
+    assert cli("ls").code == 0
+    assert cli("up", "-d").code == 0

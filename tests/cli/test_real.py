@@ -178,3 +178,30 @@ def test_an_image_or_major_that_is_not_here_is_exit_3(real: Cli) -> None:
     assert done.code == 3
     assert "13" in done.error[0]
     assert real.markers() == []
+
+
+@native
+def test_env_makes_the_shadow_database(real: Cli) -> None:
+    urls(real)
+    done = real("env", "--preset", "prisma-7")
+    assert "made the database 'shadow'" in done.err
+    text = (real.project / ".env").read_text()
+    shadow = text.partition("SHADOW_DATABASE_URL=")[2].splitlines()[0]
+    assert query(shadow, "SELECT current_database()") == "shadow"
+    assert "made the database" not in real("env", "--preset", "prisma-7").err
+
+
+@native
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    tmp_path.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(small)], check=True)
+    try:
+        done = real("up", "-d", DEVDB_DATA_DIR=str(small))
+        assert done.code == 1
+        assert len(done.error) == 2
+        assert not (small / "instances" / "shop").exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

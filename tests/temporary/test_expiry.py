@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from inside import Inside, login
+from inside import Inside, login, until
 
 from devdb import postgres, temporary
 from devdb.model import Spec
@@ -20,7 +20,8 @@ def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside)
     made = temporary.create(spec, ttl=HOUR)
     idle = postgres.connect(made.pooled, prepare_threshold=None)
     assert login(made.direct) == login(made.pooled) == "in"
-    inside.expire(made.name)
+    temporary.extend(spec, made.name, timedelta(seconds=1))
+    until(lambda: temporary.every(spec)[0].state == "expired")
     assert "password authentication failed" in login(made.direct)
     assert "authentication failed" in login(made.pooled)
     assert idle.execute("SELECT 1").fetchone() == (1,)  # what is open is the reaper's to end

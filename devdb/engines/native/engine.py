@@ -66,4 +66,5 @@ class NativeEngine:
             raise NotFound(
                 f"There is no psql in {directory}.", "Install Postgres' client programs."
             )
-        return [program, f"host={HOST} port={spec.port} user={USER} dbname={DATABASE}"]
+        # Options, not one conninfo: what follows may say another database or user.
+        return [program, "-h", HOST, "-p", str(spec.port), "-U", USER, "-d", DATABASE]
