@@ -174,7 +174,7 @@ class _Attempt:
         try:
             yield from copy_tree(prepared.data, layout.data)
         except CommandFailed as error:
-            raise failure.of_copy(str(error), layout) from error
+            raise failure.of_copy(error, layout) from error
         layout.run.mkdir(mode=0o700)
         self.owner.give(layout.run)
         layout.etc.mkdir(mode=0o711)
