@@ -1,0 +1,93 @@
+"""The Python API: `with devdb.temp(ttl="1h") as db: connect(db.url)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from devdb import config, marker, temporary, urls, workspace
+from devdb.errors import EngineUnavailable, NotFound, UsageError
+from devdb.model import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Temp:
+    """A temporary database and how to reach it."""
+
+    name: str
+    """Of the database, and of the role that owns it."""
+    url: str = field(repr=False)
+    """Straight to Postgres."""
+    pooled_url: str = field(repr=False)
+    """Through PgBouncer."""
+    expires: datetime
+    """By the server's clock; from then on it lets nobody in."""
+    instance: str
+
+
+@contextmanager
+def temp(
+    *,
+    ttl: str | timedelta = "24h",
+    source: str | None = None,
+    seed: str | Path | None = None,
+    name: str | None = None,
+    instance: str | None = None,
+) -> Iterator[Temp]:
+    """A temporary database of the project's instance, dropped at the end of the `with` block.
+
+    The project is the one around the current directory, as for the command line; `instance`
+    names another one. The instance is made or started when it does not run. `ttl` is what a
+    process that dies in the block leaves it, e.g. `"90s"` or a timedelta, 1 s to 30 d. `source`
+    is a database of the instance to copy, `seed` a `.sql`, `.sql.gz` or `.dump` file to fill it
+    from, `name` the database's own name. One that was claimed in the block is kept.
+
+    Raises DevdbError.
+    """
+    lifetime = temporary.parse_ttl(ttl) if isinstance(ttl, str) else temporary.check_ttl(ttl)
+    file = Path(seed) if seed is not None else None
+    spec, made = _make(instance, lifetime, source=source, seed=file, name=name)
+    assert made.expires is not None
+    try:
+        yield Temp(
+            name=made.name,
+            url=urls.url(made.direct),
+            pooled_url=urls.url(made.pooled),
+            expires=made.expires,
+            instance=spec.name,
+        )
+    finally:
+        # NotFound: it expired, or was dropped in the block. UsageError: it was claimed there.
+        with suppress(NotFound, UsageError):
+            temporary.drop(spec, [made.name])
+
+
+def _make(
+    instance: str | None,
+    ttl: timedelta,
+    *,
+    source: str | None,
+    seed: Path | None,
+    name: str | None,
+) -> tuple[Spec, temporary.TemporaryDatabase]:
+    def make(spec: Spec) -> temporary.TemporaryDatabase:
+        psql = workspace.psql_argv(spec) if seed is not None else ()
+        return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, psql=psql)
+
+    project = config.project_root(Path.cwd())
+    settings = config.load(project, {"name": instance}, os.environ)
+    wanted = workspace.resolve(settings.name, project)
+    spec = marker.load(wanted)
+    if spec is not None:
+        # An instance mostly runs: trying is cheaper than asking.
+        with suppress(EngineUnavailable):
+            return spec, make(spec)
+    for item in workspace.up(settings, project, wanted):
+        if isinstance(item, workspace.Ready):
+            spec = item.instance.spec
+    assert spec is not None, "the last item of up is a Ready"
+    return spec, make(spec)
