@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.model import (
     HOST,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
-    SCHEMA,
     USER,
     PoolMode,
     Spec,
@@ -45,7 +45,7 @@ def has_tls(text: str) -> bool:
     return re.search(r"^tls: ", text, re.MULTILINE) is not None
 
 
-def tls_settings(certificate: str, key: str) -> dict[str, str]:
+def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
     """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
 
     A build without TLS refuses to start with them.
@@ -54,6 +54,9 @@ def tls_settings(certificate: str, key: str) -> dict[str, str]:
         "client_tls_sslmode": "allow",
         "client_tls_cert_file": certificate,
         "client_tls_key_file": key,
+        # Not to ask clients for certificates: without a file, and without the system's own CAs,
+        # some builds end with `failed to load CA: (null)`.
+        "client_tls_ca_file": ca,
         # `prefer` is the default: encrypted twice, to a server on the same machine.
         "server_tls_sslmode": "disable",
     }
@@ -89,7 +92,7 @@ def ini(
         "auth_type": "scram-sha-256",
         "auth_file": auth_file,
         "auth_user": POOLER_ROLE,
-        "auth_query": f"SELECT username, verifier FROM {SCHEMA}.lookup($1)",
+        "auth_query": f"SELECT username, verifier FROM {LOOKUP_SCHEMA}.lookup($1)",
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
         "default_pool_size": "20",

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from devdb import wire
 from devdb.model import (
     CLAIMED_GROUP,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
     SCHEMA,
@@ -111,14 +113,11 @@ def connect(
 
 def probe(endpoint: Endpoint) -> str | None:
     """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
-    import psycopg
-
     try:
-        with connect(endpoint, prepare_threshold=None) as connection:
-            row = connection.execute("SELECT current_setting('server_version')").fetchone()
-    except psycopg.Error:
+        with wire.Session(endpoint) as session:
+            return _version(session)
+    except (wire.Refused, OSError):
         return None
-    return str(row[0]).split()[0] if row else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,80 +200,91 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     that an instance made by an older devdb gets what a newer one needs. `lookup_everywhere`
     puts the auth query's function into every database, and into template1 for those to come.
     """
-    import psycopg
-
     try:
-        with connect(spec.direct, database=MAINTENANCE_DATABASE) as connection:
-            version = _version(connection)
-            _install(connection, spec)
-            others = _other_databases(connection) if lookup_everywhere else []
-        for database in others:
-            with connect(spec.direct, database=database) as connection:
-                _install_lookup(connection)
-    except psycopg.OperationalError:
+        with wire.Session(spec.direct, database=MAINTENANCE_DATABASE) as session:
+            version = _version(session)
+            if not _is_installed(session):
+                session.query(_UNLOGGED)
+                session.query(_roles(spec) + _OWN + _LOOKUP)
+            others = session.query(_OTHERS) if lookup_everywhere else []
+        for (database,) in others:
+            with wire.Session(spec.direct, database=database) as session:
+                if not _is_installed(session):
+                    session.query(_LOOKUP)
+    except (wire.Refused, OSError):
         return None
     return version
 
 
-def _version(connection: psycopg.Connection[tuple[Any, ...]]) -> str:
-    row = connection.execute("SELECT current_setting('server_version')").fetchone()
-    assert row is not None
-    return str(row[0]).split()[0]
+def set_password(endpoint: Endpoint, password: str) -> bool:
+    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet."""
+    try:
+        with wire.Session(endpoint, database=MAINTENANCE_DATABASE) as session:
+            session.query(_UNLOGGED)
+            session.query(f"ALTER ROLE {endpoint.user} PASSWORD '{verifier(password)}'")
+    except (wire.Refused, OSError):
+        return False
+    return True
 
 
-def _other_databases(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
-    rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE datallowconn AND datname <> %s",
-        (MAINTENANCE_DATABASE,),
+def knows_password(endpoint: Endpoint) -> bool:
+    """False when the server refuses the password; True also when it cannot be asked."""
+    try:
+        wire.Session(endpoint, database=MAINTENANCE_DATABASE).close()
+    except wire.Refused as refused:
+        return refused.sqlstate != _INVALID_PASSWORD
+    except OSError:
+        return True
+    return True
+
+
+def _version(session: wire.Session) -> str:
+    return str(session.query("SHOW server_version")[0][0]).split()[0]
+
+
+def _is_installed(session: wire.Session) -> bool:
+    return session.query(_COMMENT) == [(f"devdb {_SETUP_VERSION}",)]
+
+
+def _roles(spec: Spec) -> str:
+    """SQL that makes the roles; names and verifier are devdb's own, with nothing to quote."""
+    make = "".join(
+        f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN\n"
+        f"    CREATE ROLE {role};\nEND IF;\n"
+        for role in (TEMPORARY_GROUP, CLAIMED_GROUP, POOLER_ROLE)
     )
-    return [row[0] for row in rows]
+    return f"""
+SELECT pg_advisory_xact_lock(hashtext('devdb set_up'));
+DO $$ BEGIN {make} END $$;
+ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
+"""
 
 
-def _is_installed(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
-    row = connection.execute(
-        "SELECT obj_description(oid) FROM pg_namespace WHERE nspname = %s", (SCHEMA,)
-    ).fetchone()
-    return row is not None and row[0] == f"devdb {_SETUP_VERSION}"
+# The user's settings may have every statement logged, and no verifier belongs in a log.
+_UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
+_INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
+_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
+_OTHERS = f"""
+SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
+"""
 
-
-def _install_lookup(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    if not _is_installed(connection):
-        with connection.transaction():
-            connection.execute(_LOOKUP)
-            connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}'")
-
-
-def _install(connection: psycopg.Connection[tuple[Any, ...]], spec: Spec) -> None:
-    from psycopg import sql
-
-    if _is_installed(connection):
-        return
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('devdb set_up'))")
-        for role in (TEMPORARY_GROUP, CLAIMED_GROUP, POOLER_ROLE):
-            exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
-            if exists.fetchone() is None:
-                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        connection.execute(
-            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                sql.Identifier(POOLER_ROLE), sql.Literal(verifier(spec.pooler_password))
-            )
-        )
-        connection.execute(_LOOKUP)
-        connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}'")
-
+_OWN = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
+REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
+"""
 
 # PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
 _LOOKUP = f"""
-CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
-REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
-GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
-CREATE OR REPLACE FUNCTION {SCHEMA}.lookup(INOUT username text, OUT verifier text)
+CREATE SCHEMA IF NOT EXISTS {LOOKUP_SCHEMA} AUTHORIZATION {USER};
+REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
+GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
+CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
 RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
     FROM pg_authid WHERE rolname = username AND rolcanlogin
 $$;
-REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
+REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};
+COMMENT ON SCHEMA {LOOKUP_SCHEMA} IS 'devdb {_SETUP_VERSION}';
 """

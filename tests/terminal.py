@@ -52,6 +52,11 @@ class Terminal:
             pass
         return self.process.wait(timeout=DEADLINE)
 
+    def hang_up(self) -> None:
+        """Take the terminal away, as closing its window does."""
+        os.close(self._ours)
+        self._ours = -1
+
     def close(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from textual.app import ComposeResult
@@ -15,6 +16,9 @@ from devdb.tui.messages import Seen
 from devdb.workspace import Health, State
 
 _TITLES = {"postgres": "Postgres", "pgbouncer": "PgBouncer", "reaper": "Reaper"}
+
+_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S* \S+ \[\d+\]")
+"""What both servers put before a line; of it only the time is worth its place here."""
 
 Verdict = tuple[str, str]
 """How things stand in a few words, and the style of them."""
@@ -57,7 +61,7 @@ class Servers(Vertical):
     def compose(self) -> ComposeResult:
         """The lines, and room for last words."""
         yield Static(id="parts")
-        yield Static(id="last-words")
+        yield Static(id="last-words", markup=False)
 
     def show(self, seen: Seen) -> None:
         """Show what was seen."""
@@ -74,7 +78,7 @@ class Servers(Vertical):
             parts.update(Content("\n").join(_lines(server, seen.health)))
         last_words = self.query_one("#last-words", Static)
         last_words.display = bool(seen.last_words)
-        last_words.update(Content("\n").join(Content(line.text) for line in seen.last_words))
+        last_words.update("\n".join(_PREFIX.sub(r"\1", line.text) for line in seen.last_words))
 
 
 def _same(one: Seen, other: Seen) -> bool:
@@ -103,7 +107,7 @@ def _line(part: Part, says: str) -> Content:
         (f"{_TITLES.get(part.name, part.name):<9} ", "b"),
         f"{part.version or '':<8} ",
         (f"{state:<9} ", style),
-        (details, "$text-muted"),
+        (details, "$foreground-muted"),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 LOGIN_EVERY = 10.0
-"""Seconds from one new login through the pooler to the next."""
+"""Seconds from one new login through each URL to the next."""
 FIND_EVERY = 3.0
 """Seconds from one question to the engine to the next, while both servers answer."""
 
@@ -30,7 +30,7 @@ class Pulse:
     """
 
     def __init__(self, spec: Spec) -> None:
-        self._spec = spec
+        self.spec = spec
         self._engine: Engine | None = None
         self._postgres: Connection | None = None
         self._pgbouncer: Connection | None = None
@@ -53,19 +53,24 @@ class Pulse:
 
     def _find(self) -> Instance:
         try:
-            self._engine = self._engine or engine_of(self._spec)
-            return Instance(spec=self._spec, server=self._engine.find(self._spec.name))
+            self._engine = self._engine or engine_of(self.spec)
+            return Instance(spec=self.spec, server=self._engine.find(self.spec.name))
         except EngineUnavailable as error:
             self._engine = None
-            return Instance(spec=self._spec, server=None, trouble=error)
+            return Instance(spec=self.spec, server=None, trouble=error)
 
     def _ask(self, instance: Instance) -> Health | None:
         if instance.state != State.RUNNING:
             self.close()
             return None
-        if self._spec.engine == FakeEngine.name:
-            return health(self._spec)
-        return Health(postgres=self._ask_postgres(), pgbouncer=self._ask_pgbouncer())
+        if self.spec.engine == FakeEngine.name:
+            return health(self.spec)
+        if time.monotonic() - self._logged_in > LOGIN_EVERY:
+            self.close()
+            self._logged_in = time.monotonic()
+        vitals = self._ask_postgres()
+        # Without Postgres a login through the pooler waits for its query_wait_timeout.
+        return Health(postgres=vitals, pgbouncer=self._ask_pgbouncer() if vitals else None)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -81,7 +86,7 @@ class Pulse:
         try:
             if self._postgres is None:
                 self._postgres = postgres.connect(
-                    self._spec.direct, database=MAINTENANCE_DATABASE, timeout=2
+                    self.spec.direct, database=MAINTENANCE_DATABASE, timeout=2
                 )
             return postgres.ask(self._postgres)
         except psycopg.Error:
@@ -94,11 +99,9 @@ class Pulse:
 
         kept = self._pgbouncer
         try:
-            if kept is None or time.monotonic() - self._logged_in > LOGIN_EVERY:
-                pgbouncer.log_in(self._spec)
-                self._logged_in = time.monotonic()
             if self._pgbouncer is None:
-                self._pgbouncer = pgbouncer.console(self._spec)
+                pgbouncer.log_in(self.spec)
+                self._pgbouncer = pgbouncer.console(self.spec)
             return pgbouncer.ask(self._pgbouncer)
         except psycopg.Error:
             self.close()

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from inside import Inside, login
+from inside import Inside, login, until
+from instances import Instance
 
 from devdb import postgres, temporary
 from devdb.model import Spec
@@ -20,7 +21,8 @@ def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside)
     made = temporary.create(spec, ttl=HOUR)
     idle = postgres.connect(made.pooled, prepare_threshold=None)
     assert login(made.direct) == login(made.pooled) == "in"
-    inside.expire(made.name)
+    temporary.extend(spec, made.name, timedelta(seconds=1))
+    until(lambda: temporary.every(spec)[0].state == "expired")
     assert "password authentication failed" in login(made.direct)
     assert "authentication failed" in login(made.pooled)
     assert idle.execute("SELECT 1").fetchone() == (1,)  # what is open is the reaper's to end
@@ -147,10 +149,9 @@ def test_a_role_that_something_depends_on_waits_for_that(spec: Spec, inside: Ins
 
 
 def test_an_instance_that_never_had_one_has_nothing_to_reap(
-    new_instance: Callable[..., object],
+    new_instance: Callable[..., Instance],
 ) -> None:
-    instance = new_instance()
-    spec: Spec = instance.spec  # type: ignore[attr-defined]
+    spec = new_instance().spec
     assert temporary.every(spec) == []
     assert temporary.reap(spec) == []
     assert temporary.resume_orphans(spec) == []

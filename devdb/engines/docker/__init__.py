@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -79,9 +80,10 @@ class DockerEngine:
         connection = self._connect()
         with speaking(connection.host):
             found = survey.look(connection.client, name)
-            if destroy:
+            while destroy and found:
                 making.destroy(connection.client, found)
-                return
+                # Again: the engine may still have carried out a request of a devdb that is dead.
+                found = survey.look(connection.client, name)
             self._keep_if_usable(found)
             making.stop(connection.client, found)
 
@@ -112,20 +114,12 @@ class DockerEngine:
         if psql := shutil.which("psql"):
             port = container["Config"]["Labels"][labels.PORT]
             return [psql, "-h", HOST, "-p", port, "-U", USER, "-d", DATABASE]
-        for command in ("docker", "podman"):
+        for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
-                environment = ["-e", f"PGPASSFILE={blueprint.PGPASS}"]
-                at = ["-H", self.host] if command == "docker" else ["--url", self.host]
-                name = container["Name"].lstrip("/")
-                return [
-                    path,
-                    *at,
-                    "exec",
-                    "-it",
-                    *environment,
-                    name,
-                    *blueprint.psql_in_container(),
-                ]
+                terminal = "-it" if sys.stdin.isatty() else "-i"
+                there = ["-e", f"PGPASSFILE={blueprint.PGPASS}", container["Name"].lstrip("/")]
+                argv = [path, host_option, self.host, "exec", terminal, *there]
+                return [*argv, *blueprint.psql_in_container()]
         raise NotFound(
             "There is no psql here, and no docker or podman command to run the container's.",
             "Install one: `apt install postgresql-client`, or `brew install libpq`.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from devdb.engines.docker import endpoint, images
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -47,11 +46,11 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
             message="Podman does not start containers again after a reboot by itself",
             fix="systemctl --user enable --now podman-restart.service",
         )
-    if Path("/.dockerenv").exists():
+    if connection.is_ours_from_inside():
         yield Finding(
-            level=Level.WARNING,
+            level=Level.ERROR,
             subject=_SUBJECT,
-            message="this is a container: the engine's 127.0.0.1 is its host's, not the one here",
+            message="this is a container of that engine: what it publishes is not on our 127.0.0.1",
             fix="devdb up --engine native",
         )
     yield from _images(connection)

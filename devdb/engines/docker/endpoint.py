@@ -54,6 +54,16 @@ class Connection:
         components = self.version.get("Components") or []
         return any("podman" in str(component.get("Name", "")).lower() for component in components)
 
+    def is_ours_from_inside(self) -> bool:
+        """Whether this process is in a container of that engine, with a loopback of its own."""
+        from docker.errors import APIError
+
+        try:
+            container = self.client.inspect_container(socket.gethostname())
+        except APIError:
+            return False
+        return bool(container["HostConfig"]["NetworkMode"] != "host")
+
     @property
     def title(self) -> str:
         """Name and version, e.g. `Docker 28.2.2`."""

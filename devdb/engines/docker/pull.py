@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker.background import HEARTBEAT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 
 
-def pull(client: APIClient, reference: str) -> Iterator[Progress]:
+def pull(client: APIClient, reference: str) -> Generator[Progress, None, None]:
     """Get the image; closing the iterator cancels.
 
     Raises EngineUnavailable when it cannot be had.

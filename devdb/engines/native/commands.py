@@ -79,10 +79,10 @@ def copy_tree(source: Path, target: Path) -> Beats[None]:
     yield from run([*argv, source, target])
 
 
-def beside(work: Callable[[], T]) -> Beats[T]:
+def beside(work: Callable[[], T], *, abandon: Callable[[], object] = lambda: None) -> Beats[T]:
     """Do something that blocks in a thread; returns its result, raises what it raised.
 
-    Abandoned half-way, it is waited for: what it does is not to be left half done.
+    Abandoned half-way, it is told so by `abandon`, and waited for: nothing is left half done.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -100,6 +100,9 @@ def beside(work: Callable[[], T]) -> Beats[T]:
             thread.join(BEAT)
             if thread.is_alive():
                 yield
+    except BaseException:
+        abandon()
+        raise
     finally:
         thread.join()
     if errors:

@@ -6,6 +6,7 @@ work (or was killed) by the file `starting`: nothing is remembered anywhere else
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from devdb.engines.native import (
     copies,
     failure,
     finding,
+    login,
     logs,
     owner,
     processes,
@@ -26,7 +28,6 @@ from devdb.engines.native import (
 from devdb.engines.native.commands import BEAT, Beats, CommandFailed, beside, copy_tree
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
-from devdb.engines.native.login import Login
 from devdb.engines.native.servers import Launch
 from devdb.errors import DevdbError
 from devdb.model import Progress, Spec, Step
@@ -43,14 +44,22 @@ def start(spec: Spec) -> Iterator[Progress]:
     Closed or failed before that, what it began is undone: servers that it started are stopped,
     and data that it made is deleted. Data that was there is never touched.
     """
-    attempt = _Attempt(spec)
-    try:
-        yield from attempt.run()
-    except OSError as error:
-        raise failure.of_system(error, attempt.layout) from error
-    finally:
-        attempt.end()
+    while True:
+        attempt = _Attempt(spec)
+        try:
+            yield from attempt.run()
+            break
+        except _Vanished:
+            continue  # it was dying when it was looked at: look again
+        except OSError as error:
+            raise failure.of_system(error, attempt.layout) from error
+        finally:
+            attempt.end()
     yield Progress(step=Step.READY, server=finding.look(attempt.layout))
+
+
+class _Vanished(Exception):
+    """A server that ran before this start has ended meanwhile."""
 
 
 class _Attempt:
@@ -59,7 +68,9 @@ class _Attempt:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.layout = Layout.of(spec.name)
-        self.login = Login()
+        self.cancelled = threading.Event()
+        self.template_password: str | None = None
+        """What new data's superuser has for a password so far."""
         self.watch: list[Launch] = []
         """The servers that must not end meanwhile."""
         self.started: list[Launch] = []
@@ -70,7 +81,6 @@ class _Attempt:
 
     def run(self) -> Iterator[Progress]:
         """All the steps but the last."""
-        self.login.start()
         yield from _told(Step.PREPARE, "programs and data directory", self.prepare())
         yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
         yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
@@ -79,7 +89,7 @@ class _Attempt:
 
     def end(self) -> None:
         """Unless it is ready: no new process, no new data."""
-        self.login.cancel()
+        self.cancelled.set()
         if not self.ready:
             for launch in reversed(self.started):
                 stopping.take_back(launch.part, launch.pid)
@@ -87,7 +97,6 @@ class _Attempt:
                 stopping.destroy(self.layout)
         if self.started:
             self.layout.starting.unlink(missing_ok=True)
-        self.login.join(timeout=PATIENCE)
 
     def prepare(self) -> Beats[None]:
         """Find the programs, clear away what is stale, make new data if there is none."""
@@ -105,10 +114,8 @@ class _Attempt:
         self.config = Config(self.spec, layout, postgres, pooler)
         yield from beside(lambda: servers.stop_what_differs(self.config))
         self._refuse_taken_ports()
-        password = None
         if not layout.initialised.exists():
-            password = yield from self._make_data()
-        self.login.prepare(self.config, password)
+            self.template_password = yield from self._make_data()
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""
@@ -139,7 +146,7 @@ class _Attempt:
         try:
             yield from copy_tree(prepared.data, layout.data)
         except CommandFailed as error:
-            raise failure.of_copy(str(error), layout) from error
+            raise failure.of_copy(error, layout) from error
         layout.run.mkdir(mode=0o700)
         self.owner.give(layout.run)
         layout.etc.mkdir(mode=0o711)
@@ -161,8 +168,7 @@ class _Attempt:
             yield from patience.wait()
 
     def start_pooler(self) -> Beats[None]:
-        """Start PgBouncer if it does not run; meanwhile the first login is under way."""
-        self.login.begin()
+        """Start PgBouncer if it does not run; the first login need not wait for it."""
         pid = finding.pooler(self.layout).pid
         if pid is None:
             self.layout.starting.touch()
@@ -170,28 +176,27 @@ class _Attempt:
             self.watch.append(self.started[-1])
         else:
             self.watch.append(servers.already(self.layout, "pgbouncer", pid))
-        patience = _Patience(self.watch[-1], self.layout)
-        while not finding.pooler(self.layout).ready:
-            self._require_alive()
-            yield from patience.wait()
+        yield
 
     def wait_for_logins(self) -> Beats[None]:
         """Wait until both URLs work."""
         deadline = time.monotonic() + PATIENCE
-        while self.login.is_alive():
-            self.login.join(timeout=BEAT)
-            if self.login.is_alive():
-                self._require_alive()
-                if time.monotonic() > deadline:
-                    late = self.watch[-1]
-                    raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)
-                yield
-        self.login.result()
+        for _ in beside(self._log_in, abandon=self.cancelled.set):
+            self._require_alive()
+            if time.monotonic() > deadline:
+                late = self.watch[-1]
+                raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)
+            yield
+
+    def _log_in(self) -> None:
+        login.log_in(self.config, self.template_password, self.cancelled)
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""
         for launch in self.watch:
             if not processes.is_running(launch.pid):
+                if launch not in self.started:
+                    raise _Vanished
                 raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
 
     def finish(self) -> None:

@@ -1,0 +1,162 @@
+"""A devdb that is killed between any two steps leaves nothing that the next one does not mend.
+
+Each statement and each connection is a step; the process is ended by SIGKILL right before it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from inside import Inside, login, until
+
+from devdb import postgres, temporary
+from devdb.model import Spec
+
+HOUR = timedelta(hours=1)
+
+
+def killed_before(step: int, action: Callable[[], Any]) -> bool:
+    """Run it in a process that is killed before that step; False when it has no such step."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_before(step)
+            action()
+        except BaseException:  # noqa: BLE001 # whatever it is: a child never returns into pytest
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status in (0, signal.SIGKILL)
+    return status != 0
+
+
+def _kill_before(step: int) -> None:
+    left = count(step, -1)
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return call
+
+    psycopg.Connection.execute = counted(psycopg.Connection.execute)  # type: ignore[method-assign]
+    psycopg.connect = counted(psycopg.connect)
+
+
+def every_kill(inside: Inside, action: Callable[[], Any]) -> Iterator[int]:
+    """Kill the action before each of its steps in turn, and let the next devdb mend that."""
+    for step in count():
+        killed = killed_before(step, action)
+        # What the server was told it finishes, the lock in its hand: the next one waits for that.
+        until(lambda: not inside.sql(BUSY), seconds=30)
+        temporary.reap(inside.spec)
+        inside.assert_tidy()
+        yield step
+        if not killed:
+            return
+
+
+BUSY = """
+SELECT pid FROM pg_stat_activity
+WHERE usename = 'devdb' AND (datname = 'postgres' OR state = 'active')
+  AND pid <> pg_backend_pid()
+"""
+
+
+def test_create(spec: Spec, inside: Inside) -> None:
+    for _ in every_kill(inside, lambda: temporary.create(spec, ttl=HOUR, name="made")):
+        if inside.entries():
+            [made] = temporary.every(spec)
+            assert login(made.direct) == login(made.pooled) == "in"
+            temporary.drop(spec, ["made"])
+        temporary.create(spec, ttl=HOUR, name="made")
+        temporary.drop(spec, ["made"])
+
+
+def test_create_as_a_copy(spec: Spec, inside: Inside) -> None:
+    inside.sql("CREATE TABLE kept AS SELECT 42 AS answer", database="main")
+
+    def action() -> None:
+        temporary.create(spec, ttl=HOUR, name="made", source="main")
+
+    try:
+        for step in every_kill(inside, action):
+            assert step < 50
+            assert inside.sql("SELECT answer FROM kept", database="main") == [42]
+            if inside.entries():
+                temporary.drop(spec, ["made"])
+    finally:
+        inside.sql("DROP TABLE kept", database="main")
+
+
+@pytest.mark.parametrize("new_name", [None, "kept"])
+def test_claim(spec: Spec, inside: Inside, new_name: str | None) -> None:
+    made = temporary.create(spec, ttl=HOUR, name="made")
+    for _ in every_kill(inside, lambda: temporary.claim(spec, "made", new_name)):
+        [found] = temporary.every(spec)
+        assert (found.name, found.state) in (("made", "ready"), (new_name or "made", "claimed"))
+        assert found.direct.password == made.direct.password
+        assert login(found.direct) == login(found.pooled) == "in"
+        if found.state == "claimed":
+            temporary.drop(spec, [found.name], claimed=True)
+            made = temporary.create(spec, ttl=HOUR, name="made")
+
+
+def test_drop(spec: Spec, inside: Inside) -> None:
+    made = temporary.create(spec, ttl=HOUR, name="made")
+    for _ in every_kill(inside, lambda: temporary.drop(spec, ["made"])):
+        if inside.entries():
+            assert login(made.direct) == login(made.pooled) == "in"
+        else:
+            made = temporary.create(spec, ttl=HOUR, name="made")
+            assert login(made.direct) == login(made.pooled) == "in"
+
+
+def test_reap(spec: Spec, inside: Inside) -> None:
+    def action() -> None:
+        temporary.reap(spec)
+
+    names = ("one", "two")
+    for name in names:
+        temporary.create(spec, ttl=HOUR, name=name)
+    inside.expire(*names)
+    for _ in every_kill(inside, action):
+        assert inside.entries() == {}
+        for name in names:
+            temporary.create(spec, ttl=HOUR, name=name)
+        inside.expire(*names)
+
+
+def test_a_half_made_one_lets_nobody_in(spec: Spec, inside: Inside) -> None:
+    """Also before anybody mends it, and although its password is known by then."""
+    seen = set()
+    for step in count():
+        killed = killed_before(step, lambda: temporary.create(spec, ttl=HOUR, name="made"))
+        until(lambda: not inside.sql(BUSY), seconds=30)
+        if not killed:
+            break
+        seen |= set(inside.entries().values())
+        for made in temporary.every(spec):
+            assert made.state == "making"
+            assert login(made.direct) != "in"
+            assert login(made.pooled) != "in"
+        temporary.reap(spec)
+    assert seen == {"making"}
+
+
+def test_what_is_being_made_is_not_mended(spec: Spec, inside: Inside) -> None:
+    """Its maker holds the lock of its name."""
+    with postgres.connect(spec.direct, database="postgres") as maker:
+        maker.execute("SELECT devdb.enter('made', '1 hour')")
+        assert temporary.reap(spec) == []
+        assert inside.entries() == {"made": "making"}
+    until(lambda: temporary.reap(spec) is not None and inside.entries() == {})

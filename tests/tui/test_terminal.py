@@ -1,0 +1,205 @@
+"""The dashboard on a terminal: as a user starts it, leaves it, and loses it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import available
+import psutil
+import pytest
+import world
+from driving import NAME
+from terminal import Terminal
+from tmux import Tmux
+
+from devdb import marker, urls, workspace
+from devdb.model import Spec
+from devdb.workspace import State
+
+UP = [sys.executable, "-m", "devdb", "up"]
+SLOW = "0.4"
+
+
+@pytest.fixture
+def environment(home: Path, free_port: Callable[[], int]) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SSH_")}
+    return {
+        **kept,
+        "DEVDB_DATA_DIR": str(home),
+        "DEVDB_ENGINE": "fake",
+        "DEVDB_PORT": str(free_port()),
+        "DEVDB_POOL_PORT": str(free_port()),
+        "DEVDB_FAKE_PACE": "0",
+        "TERM": "xterm-256color",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+@pytest.fixture
+def tmux(project: Path, environment: dict[str, str]) -> Iterator[Callable[..., Tmux]]:
+    """Opens the dashboard in a tmux."""
+    if shutil.which("tmux") is None:
+        pytest.skip("needs tmux")
+    opened: list[Tmux] = []
+
+    def open_one(**changes: str) -> Tmux:
+        opened.append(Tmux(project, UP, env={**environment, **changes}))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.kill()
+
+
+@pytest.fixture
+def terminal(project: Path, environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Opens the dashboard on a pseudo-terminal."""
+    opened: list[Terminal] = []
+
+    def open_one(**changes: str) -> Terminal:
+        opened.append(Terminal(UP, cwd=project, env={**environment, **changes}, columns=80))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+def spec() -> Spec:
+    found = marker.load(NAME)
+    assert found is not None
+    return found
+
+
+def state() -> State:
+    return workspace.find(spec()).state
+
+
+def test_up_dashboard_url_quit(tmux: Callable[..., Tmux]) -> None:
+    screen = tmux()
+    screen.sees("● ready")
+    assert spec().password not in screen.screen()
+    screen.press("t")
+    screen.sees(urls.url(spec().direct))
+    screen.press("q")
+    left = screen.sees("exit-code-0")
+    assert f"'{NAME}' is stopped" in left
+    assert "● ready" not in left, "the shell's own screen is back"
+    assert state() == State.STOPPED
+
+
+def test_detach_and_come_back(tmux: Callable[..., Tmux]) -> None:
+    screen = tmux()
+    screen.sees("q Quit & stop")
+    screen.press("d")
+    screen.sees("exit-code-0")
+    assert state() == State.RUNNING
+    screen.kill()
+    again = tmux()
+    again.sees("q Quit (leaves it running)")
+    again.press("C-c")
+    again.sees("exit-code-0")
+    assert state() == State.RUNNING
+
+
+def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
+    tmux: Callable[..., Tmux],
+) -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    screen = tmux(DEVDB_ENGINE="native")
+    try:
+        screen.sees("● ready")
+        screen.press("s")
+        screen.sees("main=#")
+        screen.press(r"select 40 + 2 \g", "Enter")
+        screen.sees("42")
+        screen.press(r"select pg_sleep(600) \g", "Enter")
+        screen.press("C-c")
+        screen.sees("canceling statement due to user request")
+        screen.press(r"\q", "Enter")
+        screen.sees("● ready")
+        screen.press("q")
+        screen.sees("exit-code-0")
+        assert state() == State.STOPPED
+    finally:
+        screen.kill()
+        workspace.remove(spec())
+
+
+def test_a_killed_terminal_leaves_the_instance_and_no_process(tmux: Callable[..., Tmux]) -> None:
+    screen = tmux()
+    screen.sees("● ready")
+    devdb = psutil.Process(screen.shell()).children(recursive=True)
+    assert devdb
+    screen.kill()
+    world.eventually(lambda: not any(p.is_running() for p in devdb), "the end of the process")
+    assert state() == State.RUNNING
+
+
+@pytest.mark.parametrize("step", ["prepare", "postgres", "pgbouncer", "login"])
+def test_a_hang_up_while_starting_ends_with_a_whole_instance(
+    terminal: Callable[..., Terminal], step: str
+) -> None:
+    screen = terminal(DEVDB_FAKE_PACE=SLOW)
+    screen.wait_for(step)
+    screen.hang_up()
+    assert screen.process.wait(timeout=20) == 128 + signal.SIGHUP
+    assert state() == State.RUNNING
+
+
+def test_a_hang_up_while_it_stops_lets_go_of_the_instance(
+    terminal: Callable[..., Terminal],
+) -> None:
+    screen = terminal()
+    screen.wait_for("ready")
+    screen.type("q")
+    screen.hang_up()
+    screen.process.wait(timeout=20)
+    with marker.locked(NAME, timeout=0):
+        assert state() in (State.STOPPED, State.RUNNING)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["prepare", "login"])
+def test_a_signal_while_starting_undoes_it(
+    terminal: Callable[..., Terminal], home: Path, number: signal.Signals, step: str
+) -> None:
+    screen = terminal(DEVDB_FAKE_PACE=SLOW)
+    screen.wait_for(step)
+    screen.process.send_signal(number)
+    assert screen.end() == 130
+    assert list((home / "instances").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "then"), [(signal.SIGINT, State.STOPPED), (signal.SIGTERM, State.RUNNING)]
+)
+def test_a_signal_when_ready(
+    terminal: Callable[..., Terminal], number: signal.Signals, then: State
+) -> None:
+    screen = terminal()
+    screen.wait_for("ready")
+    screen.process.send_signal(number)
+    assert screen.end() == 0
+    assert state() == then
+
+
+def test_a_start_that_fails_ends_with_its_exit_code_and_its_words(
+    terminal: Callable[..., Terminal], environment: dict[str, str]
+) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", int(environment["DEVDB_PORT"])))
+        server.listen()
+        screen = terminal()
+        screen.wait_for("Retry")
+        screen.type("q")
+        assert screen.end() == 5
+    left = screen.text.rsplit("\x1b[?1049l", 1)[1]
+    assert f"Port {environment['DEVDB_PORT']} is in use" in left
