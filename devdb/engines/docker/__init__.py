@@ -80,8 +80,11 @@ class DockerEngine:
         connection = self._connect()
         with speaking(connection.host):
             found = survey.look(connection.client, name)
-            if destroy:
+            while destroy and found:
                 making.destroy(connection.client, found)
+                # Again: the engine may still have carried out a request of a devdb that is dead.
+                found = survey.look(connection.client, name)
+            if destroy:
                 certificates.remove(name)
                 return
             self._keep_if_usable(found)

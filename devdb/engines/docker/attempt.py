@@ -51,6 +51,7 @@ class Attempt:
         self._major = major
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
+        self._network = ""
         self._given_up = Event()
         self._work: list[Future[Any]] = []
 
@@ -72,9 +73,9 @@ class Attempt:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
         self._tls = self._begin(self._certify)
-        network = yield from attend(self._begin(self._prepare), beat)
+        self._network = yield from attend(self._begin(self._prepare), beat)
         plans = yield from attend(self._begin(self._plans), beat)
-        remake = [plan for plan in plans if self._is_outdated(plan, network)]
+        remake = [plan for plan in plans if self._is_outdated(plan)]
         todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
@@ -89,8 +90,7 @@ class Attempt:
         yield from self._attend_parts(work, plans)
         version = yield from self._until_logged_in(logging_in)
         images.remember(self._postgres.id, labels.POSTGRES, version)
-        look = begin(partial(survey.look, self._client, self._spec.name))
-        found = yield from attend(look, _LOGIN)
+        found = yield from attend(begin(self._look_again), _LOGIN)
         yield Progress(step=Step.READY, server=survey.server(found))
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -100,15 +100,17 @@ class Attempt:
 
     def _prepare(self) -> str:
         """Network and volumes, where they are not there; the network's id."""
-        network = begin(self._network)
+        network = begin(self._find_network)
         if self._is_new:
             making.make_volumes(self._client, self._spec, self._postgres, self._major)
         return network.result()
 
-    def _network(self) -> str:
-        if self._found.network is not None:
-            return str(self._found.network["Id"])
-        return making.make_network(self._client, self._spec)
+    def _find_network(self) -> str:
+        there = self._found.networks
+        used = [network for network in there if network in self._found.attached()]
+        if not there:
+            return making.make_network(self._client, self._spec)
+        return [*used, *there][0]
 
     def _certify(self) -> tuple[Tls | None, Tls | None]:
         """What Postgres and PgBouncer show their clients; None for one built without TLS.
@@ -157,15 +159,14 @@ class Attempt:
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
-    def _is_outdated(self, plan: Blueprint, network: str) -> bool:
+    def _is_outdated(self, plan: Blueprint) -> bool:
         """Whether the container has to be made anew: it is missing, half-made or changed."""
         container = self._found.containers.get(plan.part)
         if container is None or container["State"]["Status"] == "created":
             return True
         if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
             return True
-        attached = container["NetworkSettings"]["Networks"].values()
-        if network not in {endpoint["NetworkID"] for endpoint in attached}:
+        if self._network not in self._found.attached(plan.part):
             return True  # its network was pruned; it would not start
         # A tag that moved on is no reason to restart what runs.
         image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
@@ -194,6 +195,14 @@ class Attempt:
             *(partial(making.remove_container, self._client, self._found, p) for p in unwanted),
         )
 
+    def _look_again(self) -> Found:
+        """The instance as it is now, without what requests of a killed devdb made meanwhile."""
+        now = survey.look(self._client, self._spec.name)
+        for network in now.networks:
+            if network != self._network:
+                making.remove_network(self._client, network)
+        return now
+
     def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
         """Make and start the containers side by side.
 
@@ -208,7 +217,7 @@ class Attempt:
 
     def _start(self, plan: Blueprint, make: bool, after: Future[None] | None) -> None:
         if make:
-            making.make_container(self._client, self._spec, plan)
+            making.make_container(self._client, self._spec, plan, self._network)
         if after is not None:
             after.result()
         making.start_container(self._client, self._spec, plan.part)
