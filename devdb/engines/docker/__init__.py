@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from devdb import marker
+from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -82,6 +82,7 @@ class DockerEngine:
             found = survey.look(connection.client, name)
             if destroy:
                 making.destroy(connection.client, found)
+                certificates.remove(name)
                 return
             self._keep_if_usable(found)
             making.stop(connection.client, found)
