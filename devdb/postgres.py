@@ -218,12 +218,12 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             version = _version(session)
             if not _is_installed(session):
                 session.query(_UNLOGGED)
-                session.query(_roles(spec) + _OWN + _LOOKUP)
+                session.query(_roles(spec) + _OWN + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
             with wire.Session(spec.direct, database=database) as session:
                 if not _is_installed(session):
-                    session.query(_LOOKUP)
+                    session.query(LOOKUP)
     except (wire.Refused, OSError):
         return None
     return version
@@ -286,8 +286,7 @@ CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
 """
 
-# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
-_LOOKUP = f"""
+LOOKUP = f"""
 CREATE SCHEMA IF NOT EXISTS {LOOKUP_SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
@@ -300,4 +299,8 @@ $$;
 REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};
 COMMENT ON SCHEMA {LOOKUP_SCHEMA} IS 'devdb {_SETUP_VERSION}';
+"""
+"""SQL that makes what PgBouncer's auth_query asks.
+
+It lets nobody in past VALID UNTIL, because the verifier it gets then is null.
 """
