@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from devdb import marker
+from devdb import certificates, marker
+from devdb.certificates import Certificates
 from devdb.engines import ports
 from devdb.engines.native import (
     binaries,
@@ -25,7 +27,14 @@ from devdb.engines.native import (
     stopping,
     template,
 )
-from devdb.engines.native.commands import BEAT, Beats, CommandFailed, beside, copy_tree
+from devdb.engines.native.commands import (
+    BEAT,
+    Beats,
+    CommandFailed,
+    beside,
+    copy_tree,
+    meanwhile,
+)
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.servers import Launch
@@ -108,14 +117,33 @@ class _Attempt:
                 "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
             )
         yield from self._clear_away()
-        found = binaries.postgres(self.spec.major, data=finding.data_major(layout))
-        postgres = yield from copies.postgres(found, self.owner)
-        pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-        self.config = Config(self.spec, layout, postgres, pooler)
+        self.config = yield from self._find_programs()
+        if not layout.initialised.exists():
+            self._refuse_taken_ports()
+            # Making them is mostly an import, copying is mostly the disk's: together they take
+            # no longer than the copy alone.
+            with meanwhile(self._certify) as certifying:
+                self.template_password = yield from self._make_data()
+                self.config = replace(self.config, certificates=(yield from certifying))
+            return
+        certified = yield from beside(self._certify)
+        self.config = replace(self.config, certificates=certified)
         yield from beside(lambda: servers.stop_what_differs(self.config))
         self._refuse_taken_ports()
-        if not layout.initialised.exists():
-            self.template_password = yield from self._make_data()
+
+    def _find_programs(self) -> Beats[Config]:
+        """What would be started, its certificates not yet looked at."""
+        found = binaries.postgres(self.spec.major, data=finding.data_major(self.layout))
+        postgres = yield from copies.postgres(found, self.owner)
+        with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
+            pooler = yield from copies.pooler(binaries.pooler(), self.owner)
+            return Config(self.spec, self.layout, postgres, pooler, (yield from asking))
+
+    def _certify(self) -> Certificates | None:
+        if self.config.wants_certificates:
+            return certificates.ensure(self.spec.name)
+        certificates.remove(self.spec.name)  # a build with TLS ran here before
+        return None
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""
@@ -146,7 +174,7 @@ class _Attempt:
         try:
             yield from copy_tree(prepared.data, layout.data)
         except CommandFailed as error:
-            raise failure.of_copy(str(error), layout) from error
+            raise failure.of_copy(error, layout) from error
         layout.run.mkdir(mode=0o700)
         self.owner.give(layout.run)
         layout.etc.mkdir(mode=0o711)
