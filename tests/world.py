@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from devdb.engines import Engine
 from devdb.model import Spec
 
 NewSpec = Callable[..., Spec]
@@ -90,6 +92,20 @@ def container(name: str, part: str) -> str:
     ]
     assert len(found) == 1, f"{len(found)} containers are the {part} of {name}"
     return str(found[0])
+
+
+def kill(engine: Engine, spec: Spec, part: str) -> None:
+    """SIGKILL one server of the instance, from outside."""
+    if engine.name == "docker":
+        command = ["docker", "kill", container(spec.name, part)]
+        subprocess.run(command, check=True, capture_output=True)
+        return
+    server = engine.find(spec.name)
+    assert server is not None
+    detail = server.part(part).detail
+    assert detail.startswith("pid "), detail
+    process = psutil.Process(int(detail.split()[1]))
+    process.send_signal(signal.SIGKILL)
 
 
 def free_port(taken: set[int]) -> int:
