@@ -1,9 +1,9 @@
 """devdb: a real Postgres behind a real PgBouncer for every project on your machine.
 
-    import devdb
+import devdb
 
-    with devdb.temp(ttl="1h") as db:
-        connect(db.url)  # or db.pooled_url; dropped at the end of the block
+with devdb.temp(ttl="1h") as db:
+    connect(db.url)  # or db.pooled_url; dropped at the end of the block
 """
 
 from __future__ import annotations
