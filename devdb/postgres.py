@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from devdb import wire
 from devdb.model import (
     CLAIMED_GROUP,
-    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
     SCHEMA,
@@ -218,12 +217,12 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             version = _version(session)
             if not _is_installed(session):
                 session.query(_UNLOGGED)
-                session.query(_roles(spec) + _OWN + _LOOKUP)
+                session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
             with wire.Session(spec.direct, database=database) as session:
                 if not _is_installed(session):
-                    session.query(_LOOKUP)
+                    session.query(LOOKUP)
     except (wire.Refused, OSError):
         return None
     return version
@@ -276,28 +275,26 @@ ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
 # The user's settings may have every statement logged, and no verifier belongs in a log.
 _UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
 _INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
-_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
+_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{SCHEMA}'"
 _OTHERS = f"""
 SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
 """
 
-_OWN = f"""
+LOOKUP = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
-"""
-
-# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
-_LOOKUP = f"""
-CREATE SCHEMA IF NOT EXISTS {LOOKUP_SCHEMA} AUTHORIZATION {USER};
-REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
-GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
-CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
+GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
+CREATE OR REPLACE FUNCTION {SCHEMA}.lookup(INOUT username text, OUT verifier text)
 RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
     FROM pg_authid WHERE rolname = username AND rolcanlogin
 $$;
-REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};
-COMMENT ON SCHEMA {LOOKUP_SCHEMA} IS 'devdb {_SETUP_VERSION}';
+REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
+COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}';
+"""
+"""SQL that makes what PgBouncer's auth_query asks.
+
+It lets nobody in past VALID UNTIL, because the verifier it gets then is null.
 """

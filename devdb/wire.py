@@ -35,7 +35,7 @@ class Refused(Exception):
         self.sqlstate = sqlstate
 
 
-def offers_tls(host: str, port: int, *, timeout: float = 2) -> bool | None:
+def offers_tls(host: str, port: int, *, timeout: float = 1) -> bool | None:
     """Whether the server there would speak TLS; None when nobody answers in time (seconds)."""
     try:
         with socket.create_connection((host, port), timeout=timeout) as asking:

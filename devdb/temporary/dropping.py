@@ -25,7 +25,7 @@ def drop(spec: Spec, names: Sequence[str], *, claimed: bool = False) -> list[str
     with registry.session(spec) as connection:
         states = dict(
             connection.execute(
-                "SELECT name, state FROM devdb.temporary WHERE name = ANY (%s)", [list(names)]
+                "SELECT name, state FROM _devdb.temporary WHERE name = ANY (%s)", [list(names)]
             ).fetchall()
         )
         for name in names:
@@ -59,11 +59,11 @@ def remove(
     """Drop the databases of these names, else all that are due, with role and entry."""
     from psycopg import sql
 
-    seized = _names(connection.execute("SELECT devdb.seize(%s, %s)", [_list(names), claimed]))
+    seized = _names(connection.execute("SELECT _devdb.seize(%s, %s)", [_list(names), claimed]))
     if seized:
         try:
             console.kill(spec, seized)
-            connection.execute("SELECT devdb.drain(%s)", [seized])
+            connection.execute("SELECT _devdb.drain(%s)", [seized])
             for name in seized:
                 connection.execute(
                     sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
@@ -71,15 +71,15 @@ def remove(
         finally:
             if not connection.closed:
                 reopen(connection, spec, seized)
-    connection.execute("SELECT devdb.forget()")
+    connection.execute("SELECT _devdb.forget()")
     return list(names) if names is not None else seized
 
 
 def reopen(connection: Connection, spec: Spec, names: Sequence[str] | None) -> list[str]:
     """Let people in again to the databases of these names, else to all left closed."""
-    closed = _names(connection.execute("SELECT devdb.reopen(%s)", [_list(names)]))
+    closed = _names(connection.execute("SELECT _devdb.reopen(%s)", [_list(names)]))
     if closed and console.resume(spec, closed):
-        connection.execute("SELECT devdb.resumed(%s)", [closed])
+        connection.execute("SELECT _devdb.resumed(%s)", [closed])
     return closed
 
 

@@ -37,6 +37,7 @@ OPTIONS = " ".join(
         "search_path=pg_catalog",
         "client_encoding=UTF8",
         "timezone=UTC",
+        "datestyle=ISO",
         "intervalstyle=postgres",
     )
 )
@@ -57,7 +58,7 @@ def listing(
     """Those of these names, or all."""
     rows = connection.execute(
         "SELECT id, name, state, created, expires, age, remaining, size, sessions"
-        " FROM devdb.listing WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)"
+        " FROM _devdb.listing WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)"
         " ORDER BY id",
         {"names": None if names is None else list(names)},
     ).fetchall()
@@ -140,6 +141,11 @@ def failure(spec: Spec, error: psycopg.Error) -> DevdbError:
         return DevdbError(
             f"The disk of '{spec.name}' is full: {_first_line(error)}",
             "Make room, or drop what is not needed (`devdb temp ls`); what was half-made is gone.",
+        )
+    if isinstance(error, errors.ObjectInUse):
+        return DevdbError(
+            f"Postgres of '{spec.name}' said: {_first_line(error)}",
+            "Disconnect what uses it (sessions, prepared transactions, slots), and try again.",
         )
     return DevdbError(
         f"Postgres of '{spec.name}' said: {_first_line(error)}",

@@ -112,7 +112,7 @@ def test_an_entry_whose_database_was_dropped_by_hand_goes(
 def test_what_has_no_entry_stays_but_lets_nobody_in(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
     inside.expire(made.name)
-    inside.sql("DELETE FROM devdb.temporary")
+    inside.sql("DELETE FROM _devdb.temporary")
     temporary.reap(spec)
     assert made.name in inside.databases()
     assert login(made.direct) != "in"

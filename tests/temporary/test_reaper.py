@@ -108,7 +108,7 @@ def test_what_a_killed_devdb_closed_is_opened_again(
 ) -> None:
     with postgres.connect(spec.direct, database="postgres") as connection:
         assert temporary.every(spec) == []
-        connection.execute("SELECT devdb.close('main')")
+        connection.execute("SELECT _devdb.close('main')")
     with pgbouncer.console(spec) as console:
         console.execute("KILL main")
     assert inside.closed() == ["main"]
@@ -124,8 +124,8 @@ def test_what_somebody_works_on_is_left_to_them(
     assert temporary.every(spec) == []
     marker = temporary.create(spec, ttl=HOUR)
     with postgres.connect(spec.direct, database="postgres") as connection:
-        connection.execute("SELECT devdb.close('main')")
-        connection.execute("SELECT devdb.enter('made', '1 hour')")
+        connection.execute("SELECT _devdb.close('main')")
+        connection.execute("SELECT _devdb.enter('made', '1 hour')")
         inside.expire(marker.name)
         start_reaper()
         until(lambda: marker.name not in inside.entries())
@@ -135,7 +135,7 @@ def test_what_somebody_works_on_is_left_to_them(
 
 
 @pytest.mark.parametrize(
-    "step", ["FROM devdb.seize", "set answer", "drain", "DROP DATABASE", "forget", "set status"]
+    "step", ["FROM _devdb.seize", "set answer", "drain", "DROP DATABASE", "forget", "set status"]
 )
 def test_killed_in_the_middle_it_is_mended_by_the_next(
     spec: Spec, inside: Inside, start_reaper: StartReaper, step: str
@@ -150,7 +150,7 @@ def test_killed_in_the_middle_it_is_mended_by_the_next(
     assert start_reaper(one_round).wait(timeout=20) == -signal.SIGKILL
     left = (inside.entries(), inside.closed())
     assert left == {
-        "FROM devdb.seize": ({"made": "ready"}, []),
+        "FROM _devdb.seize": ({"made": "ready"}, []),
         "set status": ({}, ["made"]),
     }.get(step, ({"made": "dropping"}, ["made"]))
     start_reaper()
@@ -200,7 +200,7 @@ def test_without_a_pooler_it_drops_all_the_same(
     start_reaper(DEVDB_POOLER_PORT="1")
     until(lambda: inside.entries() == {})
     # What it could not resume it leaves written down, for one that can.
-    assert inside.sql("SELECT name FROM devdb.closed") == [made.name]
+    assert inside.sql("SELECT name FROM _devdb.closed") == [made.name]
 
 
 def test_it_outlives_a_restart_of_the_servers(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -44,6 +45,28 @@ def test_sql_is_run_by_psql_as_the_new_role(
     assert rows(made) == [("Ada",), ("Bob",), ("seeded",)]
     assert login(made.pooled) == "in"
     assert made.left == HOUR
+
+
+def test_without_a_psql_here_the_containers_is_used(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = shutil.which("docker")
+    if docker is None:
+        pytest.skip("there is no docker command")
+    instance = Instance("docker")
+    request.addfinalizer(instance.destroy)
+    only_docker = tmp_path / "bin"
+    only_docker.mkdir()
+    (only_docker / "docker").symlink_to(docker)
+    monkeypatch.setenv("PATH", str(only_docker))
+    psql = instance.psql
+    assert psql[0] == str(only_docker / "docker")
+    for seed, content in (("a.sql", SQL.encode()), ("b.dump", pg_dump(instance, instance.spec))):
+        (tmp_path / seed).write_bytes(content)
+        made = temporary.create(instance.spec, ttl=HOUR, seed=tmp_path / seed, psql=psql)
+        assert login(made.direct) == "in"
+        assert instance.spec.password not in " ".join(psql)
+    assert rows(temporary.every(instance.spec)[0])[:2] == [("Ada",), ("Bob",)]
 
 
 def test_a_dump_is_restored_without_its_owners(

@@ -120,7 +120,9 @@ class DockerEngine:
         for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
                 terminal = "-it" if sys.stdin.isatty() else "-i"
-                there = ["-e", f"PGPASSFILE={blueprint.PGPASS}", container["Name"].lstrip("/")]
+                # The file has devdb's own password; another role's comes in the environment.
+                secret = ["-e", "PGPASSWORD", "-e", f"PGPASSFILE={blueprint.PGPASS}"]
+                there = [*secret, container["Name"].lstrip("/")]
                 argv = [path, host_option, self.host, "exec", terminal, *there]
                 return [*argv, *blueprint.psql_in_container()]
         raise NotFound(

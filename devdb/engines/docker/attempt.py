@@ -17,7 +17,7 @@ from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
-from devdb.errors import DevdbError, StartFailed, TimedOut
+from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 
@@ -184,7 +184,7 @@ class Attempt:
         for plan in todo:
             for port in plan.ports.values():
                 if port not in ours and holders.is_taken(port):
-                    raise holders.in_use(self._client, port, plan.part)
+                    raise holders.in_use(self._client, self._spec, port)
 
     def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
@@ -237,8 +237,6 @@ class Attempt:
                 yield from attend(work[plan.part], steps[plan.part])
 
     def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
-        import psycopg
-
         yield _LOGIN
         watching = begin(partial(watch, self._client, self._spec, self._given_up))
         both: list[Future[Any]] = [logging_in, watching]
@@ -246,13 +244,7 @@ class Attempt:
             yield _LOGIN
         if not logging_in.done():
             watching.result()
-        try:
-            return logging_in.result()
-        except psycopg.Error as error:
-            raise StartFailed(
-                f"Postgres refuses what devdb sets up in it: {str(error).strip()}.",
-                f"`devdb logs -n {self._spec.name}` shows more.",
-            ) from error
+        return logging_in.result()
 
     def _settled(self) -> None:
         making.finish(self._client, self._spec.name)

@@ -142,7 +142,7 @@ def start_container(client: APIClient, spec: Spec, part: str) -> None:
         said = explanation(error)
         if any(words in said.lower() for words in _TAKEN):
             port = spec.port if part == labels.POSTGRES else spec.pool_port
-            raise holders.in_use(client, port, part) from error
+            raise holders.in_use(client, spec, port) from error
         raise StartFailed(
             f"The engine cannot start {part}: {said}.",
             "`devdb doctor` looks at the engine and the images.",

@@ -54,11 +54,11 @@ def _postgres() -> list[Finding]:
             Finding(
                 level=Level.INFO,
                 subject="postgres",
-                message="the wheel's build has no TLS, no pgcrypto, no uuid-ossp and no ICU",
+                message="the wheel's build has no pgcrypto, no uuid-ossp and no ICU",
                 fix=missing.system_postgres(),
             )
         )
-    elif not binaries.has_tls(chosen):
+    if not binaries.has_tls(chosen):
         found.append(_without_tls("postgres", postgres.NO_TLS, missing.system_postgres()))
     return found
 
