@@ -20,6 +20,11 @@ SCHEMA = "devdb"
 """What devdb keeps in the maintenance database is in this schema."""
 POOLER_ROLE = "devdb_pooler"
 """PgBouncer's own role: looks up other roles' verifiers, and may use the admin console."""
+LOOKUP_SCHEMA = POOLER_ROLE
+"""What it looks them up with, in the maintenance database; for an old PgBouncer in every one.
+
+Not `SCHEMA`: that is the user's name, and a schema called so comes before public in its path.
+"""
 TEMPORARY_GROUP = "devdb_temporary"
 CLAIMED_GROUP = "devdb_claimed"
 """Members of the two groups reach the database that bears their name, and no other."""

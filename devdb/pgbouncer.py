@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.model import (
     HOST,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
-    SCHEMA,
     USER,
     PoolMode,
     Spec,
@@ -27,6 +27,8 @@ TRACKS_PREPARED = (1, 21)
 
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
+
+NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
@@ -92,7 +94,7 @@ def ini(
         "auth_type": "scram-sha-256",
         "auth_file": auth_file,
         "auth_user": POOLER_ROLE,
-        "auth_query": f"SELECT username, verifier FROM {SCHEMA}.lookup($1)",
+        "auth_query": f"SELECT username, verifier FROM {LOOKUP_SCHEMA}.lookup($1)",
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
         "default_pool_size": "20",

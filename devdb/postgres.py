@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from devdb import wire
 from devdb.model import (
     CLAIMED_GROUP,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
     SCHEMA,
@@ -43,11 +44,24 @@ def settings(spec: Spec) -> dict[str, str]:
     }
 
 
+ASK_TLS = ("-C", "ssl_library", "-c", "config_file=/dev/null", "-D")
+"""The arguments, with any directory after them, that make `postgres` print whether it can do TLS.
+
+It prints an empty line when it cannot. No server and no data, and root may ask too.
+"""
+NO_TLS = "This Postgres was built without TLS: the direct URL cannot ask for it."
+
+
+def has_tls(text: str) -> bool:
+    """Whether the build that printed this when it was asked with ASK_TLS can do TLS."""
+    return bool(text.strip())
+
+
 def tls_settings(certificate: str, key: str) -> dict[str, str]:
     """The settings that let clients ask for TLS; paths as the server sees them.
 
     The key has to belong to the server's user, 0600, or to root, at most 0640. A build without
-    TLS refuses to start with them: `postgres -C ssl_library` is empty there.
+    TLS refuses to start with them.
     """
     return {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
 
@@ -204,12 +218,12 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             version = _version(session)
             if not _is_installed(session):
                 session.query(_UNLOGGED)
-                session.query(_roles(spec) + _LOOKUP)
+                session.query(_roles(spec) + _OWN + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
             with wire.Session(spec.direct, database=database) as session:
                 if not _is_installed(session):
-                    session.query(_LOOKUP)
+                    session.query(LOOKUP)
     except (wire.Refused, OSError):
         return None
     return version
@@ -262,23 +276,31 @@ ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
 # The user's settings may have every statement logged, and no verifier belongs in a log.
 _UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
 _INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
-_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{SCHEMA}'"
+_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
 _OTHERS = f"""
 SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
 """
 
-# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
-_LOOKUP = f"""
+_OWN = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
-GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
-CREATE OR REPLACE FUNCTION {SCHEMA}.lookup(INOUT username text, OUT verifier text)
+"""
+
+LOOKUP = f"""
+CREATE SCHEMA IF NOT EXISTS {LOOKUP_SCHEMA} AUTHORIZATION {USER};
+REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
+GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
+CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
 RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
     FROM pg_authid WHERE rolname = username AND rolcanlogin
 $$;
-REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
-COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}';
+REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};
+COMMENT ON SCHEMA {LOOKUP_SCHEMA} IS 'devdb {_SETUP_VERSION}';
+"""
+"""SQL that makes what PgBouncer's auth_query asks.
+
+It lets nobody in past VALID UNTIL, because the verifier it gets then is null.
 """

@@ -80,7 +80,7 @@ def _enter(connection: Connection, spec: Spec, name: str | None, ttl: timedelta)
             continue
         assert row is not None
         return int(row[0]), wanted
-    raise DevdbError("No free name was found.", "Give it one of your own with `--name`.")
+    raise DevdbError("No free name was found.", "Give it one of your own with `--as`.")
 
 
 def _finish(

@@ -28,7 +28,7 @@ from devdb.tui.messages import Done, Failed, Refused, Seen, Stopped
 from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.temporaries import Temporaries
-from devdb.tui.urlcard import UrlCard
+from devdb.tui.urlcard import DIRECT, POOLED, UrlCard
 from devdb.tui.watch import Watch
 from devdb.workspace import Ready, State
 
@@ -86,8 +86,8 @@ class Dashboard(Screen[None]):
         """URLs first: they are what one comes for."""
         yield Banner(self._spec.name)
         with VerticalScroll(id="body"):
-            yield UrlCard("t", "Direct", "straight to Postgres", self._spec.direct)
-            yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
+            yield UrlCard("t", "Direct", DIRECT, self._spec.direct)
+            yield UrlCard("p", "Pooled", POOLED, self._spec.pooled)
             yield Servers()
             yield Temporaries(self._spec, self._unfinished)
             yield Facts()
@@ -128,7 +128,7 @@ class Dashboard(Screen[None]):
 
     def _say(self, words: str, style: str, up: str) -> None:
         if not self._leaving:
-            rest = ("  ·  up ", "$text-muted"), up
+            rest = ("  ·  up ", "$foreground-muted"), up
             self._said = ((words, style), *(rest if up else ()))
             self._repeat()
 

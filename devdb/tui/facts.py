@@ -21,5 +21,5 @@ class Facts(Static):
             rows.append(("project", words.path(spec.project)))
         notes = (*news, *(server.notes if server is not None else ()))
         rows += [("note", note) for note in notes]
-        lines = [Content.assemble((f"{name:<9}", "$text-muted"), text) for name, text in rows]
+        lines = [Content.assemble((f"{name:<9}", "$foreground-muted"), text) for name, text in rows]
         self.update(Content("\n").join(lines))

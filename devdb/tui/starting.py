@@ -27,7 +27,7 @@ from devdb.tui.timeline import Mark, Row, Timeline
 Start = Callable[[threading.Event], Iterator[Message]]
 """Begins a start that looks at the event to know whether it was cancelled."""
 
-_SIGNS = {Mark.DONE: ("✓", "$success"), Mark.FAILED: ("✕", "$error")}
+_SIGNS = {Mark.DONE: ("✓", "$text-success"), Mark.FAILED: ("✕", "$text-error")}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LAYERS = 6
 _BAR = 24
@@ -39,7 +39,7 @@ class Starting(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "Retry", tooltip="Try to start it again"),
         Binding("q", "leave", "Quit", tooltip="Leave with the error's exit code"),
-        Binding("ctrl+c", "app.interrupt", "Cancel", tooltip="Undo what was begun, and leave"),
+        Binding("ctrl+c", "cancel", "Cancel", priority=True, tooltip="Undo what was begun, leave"),
     ]
 
     def __init__(self, name: str, start: Start, unfinished: Unfinished) -> None:
@@ -75,6 +75,10 @@ class Starting(Screen[None]):
         self._draw()
         self._run()
 
+    def action_cancel(self) -> None:
+        """Ctrl-C, by the mouse or the command palette."""
+        self.interrupt()
+
     def interrupt(self) -> None:
         """Ctrl-C: end the start at its next step, which undoes what it made."""
         if self._error is not None:
@@ -93,7 +97,7 @@ class Starting(Screen[None]):
         """After an error one retries or quits; before, one can only cancel."""
         if action in ("retry", "leave"):
             return self._error is not None
-        if action == "interrupt":
+        if action == "cancel":
             return self._error is None
         return super().check_action(action, parameters)
 
@@ -147,25 +151,25 @@ class Starting(Screen[None]):
         elif self._cancelled.is_set():
             self.query_one(Banner).say(("undoing what was begun", "$text-warning"))
         else:
-            self.query_one(Banner).say(("starting  ", "$text-muted"), seconds)
+            self.query_one(Banner).say(("starting  ", "$foreground-muted"), seconds)
 
 
 def _line(row: Row, spinner: str) -> Content:
-    sign, style = _SIGNS.get(row.mark, (spinner, "$accent"))
+    sign, style = _SIGNS.get(row.mark, (spinner, "$text-accent"))
     return Content.assemble(
         (f"{sign} ", style),
         (f"{row.label:<11}", "b" if row.mark is Mark.ACTIVE else ""),
-        (f"{words.elapsed(row.seconds):>8}  ", "$text-muted"),
+        (f"{words.elapsed(row.seconds):>8}  ", "$foreground-muted"),
         row.detail,
     )
 
 
 def _pull_lines(timeline: Timeline) -> Iterator[Content]:
     if timeline.pull is not None:
-        yield _pull_line("all layers", *timeline.pull, "$accent")
+        yield _pull_line("all layers", *timeline.pull, "$text-accent")
     unfinished = [(name, *pair) for name, pair in timeline.layers.items() if pair[0] < pair[1]]
     for name, done, total in unfinished[:_LAYERS]:
-        yield _pull_line(name[:12], done, total, "$text-muted")
+        yield _pull_line(name[:12], done, total, "$foreground-muted")
 
 
 def _pull_line(label: str, done: int, total: int, style: str) -> Content:
@@ -173,6 +177,6 @@ def _pull_line(label: str, done: int, total: int, style: str) -> Content:
     return Content.assemble(
         f"  {label:<12} ",
         (filled, style),
-        (empty, "$text-disabled"),
+        (empty, "$foreground-disabled"),
         f"  {words.size(done)} of {words.size(total)}",
     )

@@ -74,7 +74,7 @@ class Temporaries(Vertical):
             return
         self._databases, self._seen_at = found, time.monotonic()
         heading: list[str | tuple[str, str]] = [("Temporary databases  ", "b")]
-        heading += [] if found else [(INVITATION, "$text-muted")]
+        heading += [] if found else [(INVITATION, "$foreground-muted")]
         self.query_one("#temporaries-heading", Static).update(Content.assemble(*heading))
         self._fill(self.query_one(Table))
 
@@ -174,7 +174,7 @@ class Temporaries(Vertical):
         if database.state == State.CLAIMED:
             return Content.styled("kept", "$text-success")
         if database.state != State.READY or database.left is None:
-            return Content.styled(database.state.value, "$text-muted")
+            return Content.styled(database.state.value, "$foreground-muted")
         seconds = database.left.total_seconds() - (time.monotonic() - self._seen_at)
         style = "b $text-warning" if seconds < LAST_HOUR else ""
         return Content.styled(words.countdown(seconds), style)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from inside import Inside, login, until
+from instances import Instance
 
 from devdb import postgres, temporary
 from devdb.model import Spec
@@ -148,10 +149,9 @@ def test_a_role_that_something_depends_on_waits_for_that(spec: Spec, inside: Ins
 
 
 def test_an_instance_that_never_had_one_has_nothing_to_reap(
-    new_instance: Callable[..., object],
+    new_instance: Callable[..., Instance],
 ) -> None:
-    instance = new_instance()
-    spec: Spec = instance.spec  # type: ignore[attr-defined]
+    spec = new_instance().spec
     assert temporary.every(spec) == []
     assert temporary.reap(spec) == []
     assert temporary.resume_orphans(spec) == []

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from inside import Inside, login
-from servers import Instance
+from instances import Instance
 
 from devdb import postgres, temporary
 from devdb.errors import DevdbError, EngineUnavailable, UsageError
@@ -61,7 +62,7 @@ def test_a_dump_is_restored_without_its_owners(
 
 
 def pg_dump(shared: Instance, spec: Spec) -> bytes:
-    argv = [word.replace("/psql", "/pg_dump") for word in shared.psql]
+    argv = [re.sub(r"psql$", "pg_dump", word) for word in shared.psql]
     return subprocess.run(
         [*argv, "-Fc"],
         env={**os.environ, "PGPASSWORD": spec.password},

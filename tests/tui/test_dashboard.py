@@ -64,7 +64,7 @@ def test_it_shows_what_there_is_to_know(drive: Drive, settings: Settings) -> Non
             "Postgres  18.0     running",
             "PgBouncer 1.25.2   running",
             "12 clients, transaction pooling",
-            "up 0 s",
+            "  ·  up ",
             str(Path.cwd().name),
         ):
             assert words in text

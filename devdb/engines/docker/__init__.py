@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from devdb import marker
+from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -80,8 +80,12 @@ class DockerEngine:
         connection = self._connect()
         with speaking(connection.host):
             found = survey.look(connection.client, name)
-            if destroy:
+            while destroy and found:
                 making.destroy(connection.client, found)
+                # Again: the engine may still have carried out a request of a devdb that is dead.
+                found = survey.look(connection.client, name)
+            if destroy:
+                certificates.remove(name)
                 return
             self._keep_if_usable(found)
             making.stop(connection.client, found)

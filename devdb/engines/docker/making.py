@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -19,17 +21,24 @@ from devdb.model import HOST, Spec
 if TYPE_CHECKING:
     from docker import APIClient
 
+_GHOST_PATIENCE = 10
+"""Seconds in which an engine has long carried out what it was asked for before."""
 _TAKEN = ("port is already allocated", "address already in use", "ports are not available")
 """What engines say when a port cannot be published; each version words it anew."""
 
 
 def make_network(client: APIClient, spec: Spec) -> str:
-    """The instance's network; its id."""
+    """The instance's network; its id.
+
+    A name of its own each time: engines let two networks have one, and then start no container in
+    either. A killed devdb's last request may still be making one.
+    """
     from docker.errors import APIError
 
+    name = f"{labels.object_name(spec.name, labels.NETWORK)}-{secrets.token_hex(2)}"
     try:
         network = client.create_network(
-            labels.object_name(spec.name, labels.NETWORK),
+            name,
             driver="bridge",
             labels=labels.of_spec(spec, labels.NETWORK),
         )
@@ -68,12 +77,27 @@ def finish(client: APIClient, name: str) -> None:
         client.remove_volume(labels.object_name(name, labels.UNFINISHED))
 
 
-def make_container(client: APIClient, spec: Spec, blueprint: Blueprint) -> None:
-    """Create the container and put its files in; it is not started."""
+def make_container(client: APIClient, spec: Spec, blueprint: Blueprint, network: str) -> None:
+    """Create the container in that network (an id) and put its files in; it is not started."""
+    from docker.errors import APIError
+
+    name = labels.object_name(spec.name, blueprint.part)
+    deadline = time.monotonic() + _GHOST_PATIENCE
+    while True:
+        try:
+            _create(client, spec, blueprint, name, network)
+            break
+        except APIError as error:
+            if error.status_code != 409 or time.monotonic() > deadline:
+                raise
+            # The engine still carries out the last request of a devdb that was killed.
+            _remove_now(client, name)
+    client.put_archive(name, "/", blueprint.archive())
+
+
+def _create(client: APIClient, spec: Spec, blueprint: Blueprint, name: str, network: str) -> None:
     from docker.types import LogConfig, Mount
 
-    network = labels.object_name(spec.name, labels.NETWORK)
-    name = labels.object_name(spec.name, blueprint.part)
     mounts = []
     if blueprint.volume:
         source = labels.object_name(spec.name, labels.DATA)
@@ -106,7 +130,6 @@ def make_container(client: APIClient, spec: Spec, blueprint: Blueprint) -> None:
         ),
         use_config_proxy=False,  # its proxy's password would be in the environment
     )
-    client.put_archive(name, "/", blueprint.archive())
 
 
 def start_container(client: APIClient, spec: Spec, part: str) -> None:
@@ -119,7 +142,7 @@ def start_container(client: APIClient, spec: Spec, part: str) -> None:
         said = explanation(error)
         if any(words in said.lower() for words in _TAKEN):
             port = spec.port if part == labels.POSTGRES else spec.pool_port
-            raise holders.in_use(client, port, part) from error
+            raise holders.in_use(client, spec, port) from error
         raise StartFailed(
             f"The engine cannot start {part}: {said}.",
             "`devdb doctor` looks at the engine and the images.",
@@ -160,7 +183,7 @@ def remove_questions(client: APIClient, found: Found) -> None:
             client.remove_container(container, v=True, force=True)
 
 
-def destroy(client: APIClient, found: Found, *, keep_network: bool = False) -> None:
+def destroy(client: APIClient, found: Found) -> None:
     """Remove all that there is of the instance, its data too.
 
     The sign of unfinished data goes last but for the network: killed in between, the next one
@@ -173,8 +196,8 @@ def destroy(client: APIClient, found: Found, *, keep_network: bool = False) -> N
     for part, is_there in ((labels.DATA, found.data), (labels.UNFINISHED, found.unfinished)):
         if is_there:
             _remove_volume(client, labels.object_name(found.name, part))
-    if found.network and not keep_network:
-        _remove_network(client, found.network["Id"])
+    for network in found.networks:
+        remove_network(client, network)
 
 
 def _remove_now(client: APIClient, container: str) -> None:
@@ -200,7 +223,8 @@ def _remove_volume(client: APIClient, volume: str) -> None:
         ) from error
 
 
-def _remove_network(client: APIClient, network: str) -> None:
+def remove_network(client: APIClient, network: str) -> None:
+    """Remove a network by its id, whoever is in it."""
     from docker.errors import APIError, NotFound
 
     remove: Callable[[], None] = partial(client.remove_network, network)

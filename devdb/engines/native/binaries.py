@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devdb import paths, pgbouncer
+from devdb import postgres as server
 from devdb.engines.native import missing
 from devdb.errors import DataMismatch, EngineUnavailable
 
@@ -61,6 +62,8 @@ class Pooler:
     path: Path
     version: tuple[int, int, int]
     origin: str
+    tls: bool
+    """Whether it was built with TLS."""
 
     @property
     def text(self) -> str:
@@ -164,6 +167,12 @@ def _version(directory: Path) -> str | None:
     return match[1] if match else None
 
 
+def has_tls(postgres: Postgres) -> bool:
+    """Whether it was built with TLS; takes 10 ms the first time."""
+    asked = (*server.ASK_TLS, str(postgres.directory))
+    return server.has_tls(_ask(postgres.program("postgres"), *asked) or "")
+
+
 def _major(version: str) -> int:
     match = re.match(r"\d+", version)
     return int(match[0]) if match else 0
@@ -189,9 +198,9 @@ def pooler() -> Pooler:
 
 
 def _asked(path: Path, origin: str) -> Pooler:
-    text = _ask(path, libraries(path))
+    text = _ask(path, environment=libraries(path)) or ""
     try:
-        return Pooler(path, pgbouncer.parse_version(text or ""), origin)
+        return Pooler(path, pgbouncer.parse_version(text), origin, pgbouncer.has_tls(text))
     except ValueError:
         raise EngineUnavailable(
             f"{path} ({origin}) does not run: `{path} --version` prints no version.",
@@ -207,25 +216,27 @@ def libraries(program: Path) -> dict[str, str]:
     return {"LD_LIBRARY_PATH": str(beside)}
 
 
-def _ask(program: Path, environment: dict[str, str] | None = None) -> str | None:
+def _ask(program: Path, *arguments: str, environment: dict[str, str] | None = None) -> str | None:
+    """What the program prints, asked for its version unless arguments ask for something else."""
     try:
         status = program.stat()
     except OSError:
         return None
     pairs = tuple(sorted((environment or {}).items()))
-    return _ask_once(program, status.st_mtime_ns, status.st_size, pairs)
+    argv = (str(program), *(arguments or ("--version",)))
+    return _ask_once(argv, status.st_mtime_ns, status.st_size, pairs)
 
 
 @functools.lru_cache
 def _ask_once(
-    program: Path,
+    argv: tuple[str, ...],
     modified: int,  # noqa: ARG001 - a program that was replaced is asked again
     size: int,  # noqa: ARG001
     environment: tuple[tuple[str, str], ...],
 ) -> str | None:
     try:
         result = subprocess.run(
-            [program, "--version"],
+            argv,
             capture_output=True,
             text=True,
             timeout=10,

@@ -10,9 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from devdb import marker
+from devdb import certificates, marker
+from devdb.certificates import Certificates
 from devdb.engines import ports
 from devdb.engines.native import (
     binaries,
@@ -27,7 +29,14 @@ from devdb.engines.native import (
     stopping,
     template,
 )
-from devdb.engines.native.commands import BEAT, Beats, CommandFailed, beside, copy_tree
+from devdb.engines.native.commands import (
+    BEAT,
+    Beats,
+    CommandFailed,
+    beside,
+    copy_tree,
+    meanwhile,
+)
 from devdb.engines.native.config import Config
 from devdb.engines.native.finding import Seen
 from devdb.engines.native.layout import Layout
@@ -112,16 +121,35 @@ class _Attempt:
                 "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
             )
         yield from self._clear_away()
-        found = binaries.postgres(self.spec.major, data=finding.data_major(layout))
-        postgres = yield from copies.postgres(found, self.owner)
-        pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-        self.config = Config(self.spec, layout, postgres, pooler)
+        self.config = yield from self._find_programs()
         # Before anything is stopped: moved to a taken port, it goes on where it is.
         wanted = {self.spec.port, self.spec.pool_port}
         ports.require_free(self.spec, *sorted(wanted - finding.held_ports(layout)))
-        yield from beside(lambda: servers.stop_what_differs(self.config))
         if not layout.initialised.exists():
-            self.template_password = yield from self._make_data()
+            self.fresh = True
+            # Making them is mostly an import, copying is mostly the disk's: together they take
+            # no longer than the copy alone.
+            with meanwhile(self._certify) as certifying:
+                self.template_password = yield from self._make_data()
+                self.config = replace(self.config, certificates=(yield from certifying))
+            return
+        certified = yield from beside(self._certify)
+        self.config = replace(self.config, certificates=certified)
+        yield from beside(lambda: servers.stop_what_differs(self.config))
+
+    def _find_programs(self) -> Beats[Config]:
+        """What would be started, its certificates not yet looked at."""
+        found = binaries.postgres(self.spec.major, data=finding.data_major(self.layout))
+        postgres = yield from copies.postgres(found, self.owner)
+        with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
+            pooler = yield from copies.pooler(binaries.pooler(), self.owner)
+            return Config(self.spec, self.layout, postgres, pooler, (yield from asking))
+
+    def _certify(self) -> Certificates | None:
+        if self.config.wants_certificates:
+            return certificates.ensure(self.spec.name)
+        certificates.remove(self.spec.name)  # a build with TLS ran here before
+        return None
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""
@@ -140,7 +168,6 @@ class _Attempt:
         """Copy a prepared data directory; returns the password its superuser has."""
         layout = self.layout
         prepared = yield from template.prepared(self.config.postgres, self.owner)
-        self.fresh = True
         marker.make_private_directory(layout.root)
         layout.starting.touch()
         try:
