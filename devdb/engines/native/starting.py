@@ -126,6 +126,7 @@ class _Attempt:
         wanted = {self.spec.port, self.spec.pool_port}
         ports.require_free(self.spec, *sorted(wanted - finding.held_ports(layout)))
         if not layout.initialised.exists():
+            self.fresh = True
             # Making them is mostly an import, copying is mostly the disk's: together they take
             # no longer than the copy alone.
             with meanwhile(self._certify) as certifying:
@@ -167,7 +168,6 @@ class _Attempt:
         """Copy a prepared data directory; returns the password its superuser has."""
         layout = self.layout
         prepared = yield from template.prepared(self.config.postgres, self.owner)
-        self.fresh = True
         marker.make_private_directory(layout.root)
         layout.starting.touch()
         try:
