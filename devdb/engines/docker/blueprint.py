@@ -110,7 +110,7 @@ def for_postgres(
     owner: int,
     pooler_everywhere: bool,
     makes_database: bool,
-    tls: Tls | None,
+    tls: Tls | None = None,
 ) -> Blueprint:
     """The Postgres container; `layout` is where in the volume the data is.
 
@@ -156,7 +156,7 @@ def for_postgres(
 
 
 def for_pgbouncer(
-    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None
+    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None = None
 ) -> Blueprint:
     """The PgBouncer container, for the version that is in the image."""
     mode, note = pgbouncer.pool_mode(spec, version)
