@@ -1,4 +1,4 @@
-"""The Python API: `import devdb`, then `with devdb.temp() as db:`."""
+"""The Python API: `with devdb.temp(ttl="1h") as db: connect(db.url)`."""
 
 from __future__ import annotations
 
@@ -15,78 +15,81 @@ from devdb.model import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Temporary:
-    """A temporary database, for as long as the `with` block lasts."""
+class Temp:
+    """A temporary database and how to reach it."""
 
     name: str
-    """Of the database and of the role that owns it."""
+    """Of the database, and of the role that owns it."""
     url: str = field(repr=False)
     """Straight to Postgres."""
     pooled_url: str = field(repr=False)
     """Through PgBouncer."""
     expires: datetime
-    """When the servers drop it even if this process never comes to the end of the block."""
+    """By the server's clock; from then on it lets nobody in."""
+    instance: str
 
 
 @contextmanager
 def temp(
-    ttl: str = "24h",
     *,
+    ttl: str | timedelta = "24h",
     source: str | None = None,
     seed: str | Path | None = None,
+    name: str | None = None,
     instance: str | None = None,
-) -> Iterator[Temporary]:
-    """A database of your own, with a role of its own, dropped at the end of the block.
+) -> Iterator[Temp]:
+    """A temporary database of the project's instance, dropped at the end of the `with` block.
 
-    `ttl` is as in `devdb temp --ttl` (`90s`, `30m`, `36h`, `7d`); `source` is a database of the
-    instance to copy; `seed` a `.sql`, `.sql.gz` or `.dump` file. `instance` is a name; else
-    DEVDB_NAME, else the instance of the project the process is in, which is started, or made,
-    when it is not running. One that is claimed inside the block is kept.
+    The project is the one around the current directory, as for the command line; `instance`
+    names another one. The instance is made or started when it does not run. `ttl` is what a
+    process that dies in the block leaves it, e.g. `"90s"` or a timedelta, 1 s to 30 d. `source`
+    is a database of the instance to copy, `seed` a `.sql`, `.sql.gz` or `.dump` file to fill it
+    from, `name` the database's own name. One that was claimed in the block is kept.
 
-    Raises devdb.errors.DevdbError.
+    Raises DevdbError.
     """
-    lifetime = temporary.parse_ttl(ttl)
+    lifetime = temporary.parse_ttl(ttl) if isinstance(ttl, str) else temporary.check_ttl(ttl)
     file = Path(seed) if seed is not None else None
-    project = config.project_root(Path.cwd())
-    settings = config.load(project, {"name": instance}, os.environ)
-    spec = marker.load(workspace.resolve(settings.name, project))
-    made = None
-    if spec is not None:
-        with suppress(EngineUnavailable):  # trying is cheaper than asking whether it runs
-            made = _create(spec, lifetime, source, file)
-    if made is None:
-        spec = _start(spec, settings, project)
-        made = _create(spec, lifetime, source, file)
-    assert spec is not None
+    spec, made = _make(instance, lifetime, source=source, seed=file, name=name)
     assert made.expires is not None
     try:
-        yield Temporary(
+        yield Temp(
             name=made.name,
             url=urls.url(made.direct),
             pooled_url=urls.url(made.pooled),
             expires=made.expires,
+            instance=spec.name,
         )
     finally:
-        _drop(spec, made.name)
+        # NotFound: it expired, or was dropped in the block. UsageError: it was claimed there.
+        with suppress(NotFound, UsageError):
+            temporary.drop(spec, [made.name])
 
 
-def _create(
-    spec: Spec, lifetime: timedelta, source: str | None, seed: Path | None
-) -> temporary.TemporaryDatabase:
-    psql = workspace.psql_argv(spec) if seed is not None else ()
-    return temporary.create(spec, ttl=lifetime, source=source, seed=seed, psql=psql)
+def _make(
+    instance: str | None,
+    ttl: timedelta,
+    *,
+    source: str | None,
+    seed: Path | None,
+    name: str | None,
+) -> tuple[Spec, temporary.TemporaryDatabase]:
+    def make(spec: Spec) -> temporary.TemporaryDatabase:
+        psql = workspace.psql_argv(spec) if seed is not None else ()
+        return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, psql=psql)
 
-
-def _start(spec: Spec | None, settings: config.Settings, project: Path) -> Spec:
-    if spec is not None:  # as it is: the settings here may speak of another instance
+    project = config.project_root(Path.cwd())
+    settings = config.load(project, {"name": instance}, os.environ)
+    wanted = workspace.resolve(settings.name, project)
+    spec = marker.load(wanted)
+    if spec is not None:
+        # An instance mostly runs: trying is cheaper than asking.
+        with suppress(EngineUnavailable):
+            return spec, make(spec)
+        # As it is: the settings of this directory may speak of another instance.
         settings, project = config.Settings(), spec.project or project
-    name = spec.name if spec is not None else workspace.resolve(settings.name, project)
-    *_, last = workspace.up(settings, project, name)
-    assert isinstance(last, workspace.Ready)
-    return last.instance.spec
-
-
-def _drop(spec: Spec, name: str) -> None:
-    """Drop it, unless it has expired already, or was claimed or dropped inside the block."""
-    with suppress(NotFound, UsageError):
-        temporary.drop(spec, [name])
+    for item in workspace.up(settings, project, wanted):
+        if isinstance(item, workspace.Ready):
+            spec = item.instance.spec
+    assert spec is not None, "the last item of up is a Ready"
+    return spec, make(spec)

@@ -28,6 +28,8 @@ TRACKS_PREPARED = (1, 21)
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
 
+NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
+
 
 def parse_version(text: str) -> tuple[int, int, int]:
     """The version in what `pgbouncer --version` prints, e.g. (1, 24, 1).

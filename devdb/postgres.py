@@ -43,11 +43,24 @@ def settings(spec: Spec) -> dict[str, str]:
     }
 
 
+ASK_TLS = ("-C", "ssl_library", "-c", "config_file=/dev/null", "-D")
+"""The arguments, with any directory after them, that make `postgres` print whether it can do TLS.
+
+It prints an empty line when it cannot. No server and no data, and root may ask too.
+"""
+NO_TLS = "This Postgres was built without TLS: the direct URL cannot ask for it."
+
+
+def has_tls(text: str) -> bool:
+    """Whether the build that printed this when it was asked with ASK_TLS can do TLS."""
+    return bool(text.strip())
+
+
 def tls_settings(certificate: str, key: str) -> dict[str, str]:
     """The settings that let clients ask for TLS; paths as the server sees them.
 
     The key has to belong to the server's user, 0600, or to root, at most 0640. A build without
-    TLS refuses to start with them: `postgres -C ssl_library` is empty there.
+    TLS refuses to start with them.
     """
     return {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
 

@@ -32,7 +32,7 @@ class Inside:
         return set(self.sql("SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|devdb)'"))
 
     def entries(self) -> dict[str, str]:
-        return dict(self.sql("SELECT name, state FROM devdb.temporary"))
+        return dict(self.sql("SELECT name, state FROM _devdb.temporary"))
 
     def closed(self) -> list[str]:
         """Databases that let nobody in, and names that PgBouncer has paused."""
@@ -43,7 +43,7 @@ class Inside:
             keys = [column.name for column in cursor.description]
             shown = [dict(zip(keys, row, strict=True)) for row in cursor]
         paused = [row["name"] for row in shown if int(row["paused"])]
-        listed = self.sql("SELECT name FROM devdb.closed")
+        listed = self.sql("SELECT name FROM _devdb.closed")
         return sorted(set(shut) - {"template0"} | set(paused) | set(listed))
 
     def expire(self, *names: str) -> None:
@@ -51,7 +51,7 @@ class Inside:
         with postgres.connect(self.spec.direct, database="postgres") as connection:
             for name in names:
                 connection.execute(
-                    "UPDATE devdb.temporary SET expires = created WHERE name = %s", [name]
+                    "UPDATE _devdb.temporary SET expires = created WHERE name = %s", [name]
                 )
                 role = sql.Identifier(name)
                 connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL 'yesterday'").format(role))

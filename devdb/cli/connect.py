@@ -59,7 +59,7 @@ def url(
         from devdb.urls.spelling import spelling
         from devdb.workspace.environment import tls_of
 
-        how = tls_of(spec, tls)
+        how = tls_of(spec, tls, endpoint)
         spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
         text, notes = spelled.text, spelled.notes
     if not json:

@@ -48,7 +48,8 @@ def env(
     """Write the URLs to .env; every other byte of the file stays as it is."""
     here = look_around(name, preset=preset)
     spec = here.instance()
-    chosen = variables(spec.direct, spec.pooled, here.settings, here.project, tls=tls_of(spec, tls))
+    how = tls_of(spec, tls, spec.direct, spec.pooled)
+    chosen = variables(spec.direct, spec.pooled, here.settings, here.project, tls=how)
     _say(chosen)
     if chosen.preset.needs_shadow and not (only_print or dry_run):
         _shadow(spec)

@@ -26,7 +26,7 @@ def claim(spec: Spec, name: str, new_name: str | None = None) -> TemporaryDataba
     wanted = names.check(new_name) if new_name and new_name != name else name
     with registry.session(spec) as connection:
         if wanted == name:
-            _call(connection, spec, name, "SELECT devdb.claim(%s, %s)", [name, name])
+            _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, name])
         else:
             _rename(connection, spec, name, wanted)
         return registry.one(connection, spec, wanted)
@@ -40,7 +40,7 @@ def extend(spec: Spec, name: str, ttl: timedelta) -> TemporaryDatabase:
     """
     check_ttl(ttl)
     with registry.session(spec) as connection:
-        _call(connection, spec, name, "SELECT devdb.extend(%s, %s)", [name, ttl])
+        _call(connection, spec, name, "SELECT _devdb.extend(%s, %s)", [name, ttl])
         return registry.one(connection, spec, name)
 
 
@@ -48,12 +48,12 @@ def _rename(connection: Connection, spec: Spec, name: str, wanted: str) -> None:
     from psycopg import errors
 
     # Asked before the sessions on it are ended for nothing; claim() asks again.
-    _call(connection, spec, name, "SELECT devdb.living(%s)", [name])
-    _call(connection, spec, name, "SELECT devdb.close(%s)", [name])
+    _call(connection, spec, name, "SELECT _devdb.living(%s)", [name])
+    _call(connection, spec, name, "SELECT _devdb.close(%s)", [name])
     try:
         console.kill(spec, [name])
-        connection.execute("SELECT devdb.drain(%s)", [[name]])
-        _call(connection, spec, name, "SELECT devdb.claim(%s, %s)", [name, wanted])
+        connection.execute("SELECT _devdb.drain(%s)", [[name]])
+        _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, wanted])
     except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
         raise UsageError(
             f"There is a database or a role '{wanted}' already.", "Choose another name."
@@ -69,13 +69,13 @@ def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: 
     try:
         connection.execute(query.encode(), arguments)
     except psycopg.Error as error:
-        if error.sqlstate == "DD001":
+        if error.sqlstate == registry.MISSING:
             raise registry.unknown(spec, name) from None
-        if error.sqlstate == "DD002":
+        if error.sqlstate == registry.CLAIMED:
             raise DevdbError(
                 f"'{name}' is claimed already: it is permanent.", "Nothing is left to do."
             ) from None
-        if error.sqlstate == "DD003":
+        if error.sqlstate == registry.EXPIRED:
             raise DevdbError(
                 f"'{name}' has expired.",
                 "It lets nobody in any more; make a new one with `devdb temp`.",

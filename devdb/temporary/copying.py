@@ -62,10 +62,10 @@ def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
     """
     from psycopg import sql
 
-    connection.execute("SELECT devdb.close(%s)", [origin.name])
+    connection.execute("SELECT _devdb.close(%s)", [origin.name])
     try:
         console.kill(spec, [origin.name])
-        connection.execute("SELECT devdb.drain(%s)", [[origin.name]])
+        connection.execute("SELECT _devdb.drain(%s)", [[origin.name]])
         connection.execute(
             sql.SQL("CREATE DATABASE {0} OWNER {0} TEMPLATE {1} {2}").format(
                 sql.Identifier(name),

@@ -53,7 +53,7 @@ def create(
             _make(connection, spec, name, origin)
             verifier = postgres.verifier(registry.password(spec, entry))
             if seed is not None:
-                connection.execute("SELECT devdb.admit(%s, %s)", [entry, verifier])
+                connection.execute("SELECT _devdb.admit(%s, %s)", [entry, verifier])
                 seeding.run(registry.endpoint(spec.direct, spec, entry, name), seed, psql)
             return _finish(connection, spec, entry, name, verifier, ttl)
         except BaseException:
@@ -71,7 +71,7 @@ def _enter(connection: Connection, spec: Spec, name: str | None, ttl: timedelta)
     for attempt in range(_ATTEMPTS):
         wanted = name or names.invent(crowded=attempt > _ATTEMPTS // 2)
         try:
-            row = connection.execute("SELECT devdb.enter(%s, %s)", [wanted, ttl]).fetchone()
+            row = connection.execute("SELECT _devdb.enter(%s, %s)", [wanted, ttl]).fetchone()
         except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
             if name is not None:
                 raise UsageError(
@@ -80,14 +80,14 @@ def _enter(connection: Connection, spec: Spec, name: str | None, ttl: timedelta)
             continue
         assert row is not None
         return int(row[0]), wanted
-    raise DevdbError("No free name was found.", "Give it one of your own with `--name`.")
+    raise DevdbError("No free name was found.", "Give it one of your own with `--as`.")
 
 
 def _finish(
     connection: Connection, spec: Spec, entry: int, name: str, verifier: str, ttl: timedelta
 ) -> TemporaryDatabase:
     row = connection.execute(
-        "SELECT * FROM devdb.finish(%s, %s, %s)", [entry, verifier, ttl]
+        "SELECT * FROM _devdb.finish(%s, %s, %s)", [entry, verifier, ttl]
     ).fetchone()
     assert row is not None
     created, expires, size = row

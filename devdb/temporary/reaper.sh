@@ -2,7 +2,7 @@
 # a killed devdb left half-done. It needs sh and psql, and in the environment:
 #   PGHOST PGPORT PGUSER PGDATABASE PGPASSFILE               Postgres, as a superuser
 #   DEVDB_POOLER_HOST DEVDB_POOLER_PORT DEVDB_POOLER_USER    PgBouncer's admin console
-# What it calls in the schema devdb is in devdb/temporary/schema.sql; without it, it does nothing.
+# What it calls in the schema _devdb is in devdb/temporary/schema.sql; without it, it does nothing.
 
 console="psql -Xqw -h $DEVDB_POOLER_HOST -p $DEVDB_POOLER_PORT -U $DEVDB_POOLER_USER -d pgbouncer"
 export console PGCONNECT_TIMEOUT=5 PGAPPNAME=devdb-reaper PGOPTIONS=
@@ -17,23 +17,23 @@ round() {
 SET statement_timeout = 0;
 SET search_path = pg_catalog;
 SET client_min_messages = error;
-SELECT to_regproc('devdb.seize') IS NOT NULL AS installed \gset
+SELECT to_regproc('_devdb.seize') IS NOT NULL AS installed \gset
 \if :installed
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
        string_agg(format('KILL %I;', name), ' ') AS kills
-FROM devdb.seize() AS name \gset
+FROM _devdb.seize() AS name \gset
 \if :found
 \set answer `printf %s :'kills' | $console 2>&1`
-SELECT devdb.drain(:'names') \g /dev/null
+SELECT _devdb.drain(:'names') \g /dev/null
 SELECT format('DROP DATABASE IF EXISTS %I', name) FROM unnest(:'names'::text[]) AS name \gexec
 \endif
-SELECT devdb.forget() \g /dev/null
+SELECT _devdb.forget() \g /dev/null
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
        string_agg(format('RESUME %I;', name), ' ') AS resumes
-FROM devdb.reopen() AS name \gset
+FROM _devdb.reopen() AS name \gset
 \if :found
 \set status `printf %s :'resumes' | $console >/dev/null 2>&1; echo $?`
-SELECT devdb.resumed(:'names') WHERE :'status' = '0' \g /dev/null
+SELECT _devdb.resumed(:'names') WHERE :'status' = '0' \g /dev/null
 \endif
 \endif
 SQL

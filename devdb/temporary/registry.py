@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION = 1
+VERSION = 2
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
+
+MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"
+"""What its functions raise (SQLSTATE); the message is the name."""
 
 # The user's own settings of the server must not cut a copy short or change how times are read.
 OPTIONS = " ".join(
@@ -37,6 +40,7 @@ OPTIONS = " ".join(
         "search_path=pg_catalog",
         "client_encoding=UTF8",
         "timezone=UTC",
+        "datestyle=ISO",
         "intervalstyle=postgres",
     )
 )
@@ -57,7 +61,7 @@ def listing(
     """Those of these names, or all."""
     rows = connection.execute(
         "SELECT id, name, state, created, expires, age, remaining, size, sessions"
-        " FROM devdb.listing WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)"
+        " FROM _devdb.listing WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)"
         " ORDER BY id",
         {"names": None if names is None else list(names)},
     ).fetchall()
@@ -140,6 +144,11 @@ def failure(spec: Spec, error: psycopg.Error) -> DevdbError:
         return DevdbError(
             f"The disk of '{spec.name}' is full: {_first_line(error)}",
             "Make room, or drop what is not needed (`devdb temp ls`); what was half-made is gone.",
+        )
+    if isinstance(error, errors.ObjectInUse):
+        return DevdbError(
+            f"Postgres of '{spec.name}' said: {_first_line(error)}",
+            "Disconnect what uses it (sessions, prepared transactions, slots), and try again.",
         )
     return DevdbError(
         f"Postgres of '{spec.name}' said: {_first_line(error)}",

@@ -1,10 +1,23 @@
 -- What devdb keeps of temporary databases, in the instance's maintenance database.
 --
--- Who works on a database of that name holds the advisory lock devdb.key(name) in its session,
+-- Who works on a database of that name holds the advisory lock _devdb.key(name) in its session,
 -- taken before the first row is written. A killed process lets go of it, and what it left behind
--- (a row that is `making` or `dropping`, a name in devdb.closed) is everybody's to mend.
+-- (a row that is `making` or `dropping`, a name in _devdb.closed) is everybody's to mend.
 
-CREATE TABLE IF NOT EXISTS devdb.temporary (
+-- What an older devdb put there may differ in more than CREATE OR REPLACE can change.
+DO $$
+DECLARE
+    old regprocedure;
+BEGIN
+    FOR old IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = '_devdb'::regnamespace AND proname <> 'lookup'
+    LOOP
+        EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', old);
+    END LOOP;
+END $$;
+
+CREATE TABLE IF NOT EXISTS _devdb.temporary (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
     role oid NOT NULL,
@@ -15,29 +28,29 @@ CREATE TABLE IF NOT EXISTS devdb.temporary (
 );
 
 -- Databases that devdb closed for a moment, and whose name may be paused in PgBouncer.
-CREATE TABLE IF NOT EXISTS devdb.closed (
+CREATE TABLE IF NOT EXISTS _devdb.closed (
     name text PRIMARY KEY,
     reopen boolean NOT NULL
 );
 
-CREATE OR REPLACE FUNCTION devdb.key(name text) RETURNS bigint
+CREATE FUNCTION _devdb.key(name text) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$ SELECT hashtextextended('devdb ' || name, 0) $$;
 
 -- The database of a row: of that name and owned by the row's role. One that somebody made under
 -- the name later has another owner, and so has one that somebody took over by hand.
-CREATE OR REPLACE FUNCTION devdb.database_of(t devdb.temporary) RETURNS oid
+CREATE FUNCTION _devdb.database_of(t _devdb.temporary) RETURNS oid
 LANGUAGE sql STABLE AS $$
     SELECT oid FROM pg_database WHERE datname = t.name AND datdba = t.role
 $$;
 
 -- A claimed one never is: who drops it by hand may be about to make it anew, for the same role.
-CREATE OR REPLACE FUNCTION devdb.is_due(t devdb.temporary) RETURNS boolean
+CREATE FUNCTION _devdb.is_due(t _devdb.temporary) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT t.state IN ('making', 'dropping')
-        OR t.state = 'ready' AND (t.expires <= clock_timestamp() OR devdb.database_of(t) IS NULL)
+        OR t.state = 'ready' AND (t.expires <= clock_timestamp() OR _devdb.database_of(t) IS NULL)
 $$;
 
-CREATE OR REPLACE VIEW devdb.listing AS
+CREATE VIEW _devdb.listing AS
 SELECT t.id, t.name,
        CASE WHEN t.state = 'ready' AND t.expires <= clock_timestamp() THEN 'expired'
             ELSE t.state END AS state,
@@ -48,22 +61,22 @@ SELECT t.id, t.name,
        coalesce(pg_database_size(d.oid), 0) AS size,
        (SELECT count(*) FROM pg_stat_activity a
         WHERE a.datid = d.oid AND a.backend_type = 'client backend') AS sessions
-FROM devdb.temporary t JOIN pg_database d ON d.oid = devdb.database_of(t);
+FROM _devdb.temporary t JOIN pg_database d ON d.oid = _devdb.database_of(t);
 
 -- Making -----------------------------------------------------------------------------------
 
 -- The row and the role, committed together before there is a database. The role cannot log in
 -- yet, so that a half-made database lets nobody in. Returns the id; the lock is held from here on.
-CREATE OR REPLACE FUNCTION devdb.enter(wanted text, ttl interval) RETURNS bigint
+CREATE FUNCTION _devdb.enter(wanted text, ttl interval) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     entered bigint;
 BEGIN
-    PERFORM pg_advisory_lock(devdb.key(wanted));
-    UPDATE devdb.temporary x SET state = 'dropping'
-    WHERE name = wanted AND state = 'claimed' AND devdb.database_of(x) IS NULL;
+    PERFORM pg_advisory_lock(_devdb.key(wanted));
+    UPDATE _devdb.temporary x SET state = 'dropping'
+    WHERE name = wanted AND state = 'claimed' AND _devdb.database_of(x) IS NULL;
     IF FOUND THEN
-        PERFORM devdb.forget();
+        PERFORM _devdb.forget();
     END IF;
     IF EXISTS (SELECT FROM pg_database WHERE datname = wanted) THEN
         RAISE EXCEPTION 'database "%" already exists', wanted USING ERRCODE = 'duplicate_database';
@@ -71,77 +84,76 @@ BEGIN
     EXECUTE format(
         'CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS'
         ' IN ROLE devdb_temporary', wanted);
-    INSERT INTO devdb.temporary (name, role, expires)
+    INSERT INTO _devdb.temporary (name, role, expires)
     SELECT wanted, oid, clock_timestamp() + ttl FROM pg_roles WHERE rolname = wanted
     RETURNING id INTO entered;
     RETURN entered;
 END $$;
 
 -- Let its role in while it is still being made, to seed it; for no longer than a day.
-CREATE OR REPLACE FUNCTION devdb.admit(made bigint, verifier text) RETURNS void
+CREATE FUNCTION _devdb.admit(made bigint, verifier text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L',
-        (SELECT name FROM devdb.temporary WHERE id = made), verifier,
+        (SELECT name FROM _devdb.temporary WHERE id = made), verifier,
         clock_timestamp() + interval '1 day');
 END $$;
 
 -- From now on it is what its caller wanted, for `ttl`.
-CREATE OR REPLACE FUNCTION devdb.finish(
+CREATE FUNCTION _devdb.finish(
     made bigint, verifier text, ttl interval,
     OUT created timestamptz, OUT expires timestamptz, OUT size bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary;
+    t _devdb.temporary;
 BEGIN
-    UPDATE devdb.temporary
-    SET state = 'ready', created = clock_timestamp(), expires = clock_timestamp() + ttl
+    created := clock_timestamp();
+    expires := created + ttl;
+    UPDATE _devdb.temporary x
+    SET state = 'ready', created = finish.created, expires = finish.expires
     WHERE id = made RETURNING * INTO STRICT t;
-    EXECUTE format(
-        'ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', t.name, verifier, t.expires);
-    created := t.created;
-    expires := t.expires;
-    size := pg_database_size(devdb.database_of(t));
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', t.name, verifier, expires);
+    size := pg_database_size(_devdb.database_of(t));
 END $$;
 
 -- Keeping ----------------------------------------------------------------------------------
 
--- Raises when it is not there, expired or not ready; the messages are read by devdb.
-CREATE OR REPLACE FUNCTION devdb.living(wanted text) RETURNS devdb.temporary
+-- Raises when it is not there (DD001), claimed (DD002), or expired or not ready (DD003).
+CREATE FUNCTION _devdb.living(wanted text) RETURNS _devdb.temporary
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary;
+    t _devdb.temporary;
 BEGIN
-    SELECT * INTO t FROM devdb.temporary WHERE name = wanted FOR UPDATE;
-    IF NOT FOUND OR devdb.database_of(t) IS NULL THEN
-        RAISE EXCEPTION 'missing' USING ERRCODE = 'DD001';
+    SELECT * INTO t FROM _devdb.temporary WHERE name = wanted FOR UPDATE;
+    IF NOT FOUND OR _devdb.database_of(t) IS NULL THEN
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD001';
     ELSIF t.state = 'claimed' THEN
-        RAISE EXCEPTION 'claimed' USING ERRCODE = 'DD002';
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD002';
     ELSIF t.state <> 'ready' OR t.expires <= clock_timestamp() THEN
-        RAISE EXCEPTION 'expired' USING ERRCODE = 'DD003';
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD003';
     END IF;
     RETURN t;
 END $$;
 
-CREATE OR REPLACE FUNCTION devdb.extend(wanted text, ttl interval) RETURNS void
+CREATE FUNCTION _devdb.extend(wanted text, ttl interval) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary := devdb.living(wanted);
+    t _devdb.temporary := _devdb.living(wanted);
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    UPDATE devdb.temporary SET expires = clock_timestamp() + ttl
+    UPDATE _devdb.temporary SET expires = clock_timestamp() + ttl
     WHERE id = t.id RETURNING * INTO t;
     EXECUTE format('ALTER ROLE %I VALID UNTIL %L', t.name, t.expires);
 END $$;
 
 -- Permanent from now on, under `new_name`; with another name the database must be closed.
-CREATE OR REPLACE FUNCTION devdb.claim(wanted text, new_name text) RETURNS void
+CREATE FUNCTION _devdb.claim(wanted text, new_name text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary := devdb.living(wanted);
+    t _devdb.temporary := _devdb.living(wanted);
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    UPDATE devdb.temporary SET state = 'claimed', expires = NULL, name = new_name WHERE id = t.id;
+    UPDATE _devdb.temporary SET state = 'claimed', expires = NULL, name = new_name WHERE id = t.id;
     EXECUTE format('ALTER ROLE %I VALID UNTIL ''infinity''', wanted);
     EXECUTE format('REVOKE devdb_temporary FROM %I', wanted);
     EXECUTE format('GRANT devdb_claimed TO %I', wanted);
@@ -155,18 +167,18 @@ END $$;
 -- Closing and opening ----------------------------------------------------------------------
 
 -- Nobody gets in any more; who is in stays until drain(). Waits for the name's lock.
-CREATE OR REPLACE FUNCTION devdb.close(wanted text) RETURNS void
+CREATE FUNCTION _devdb.close(wanted text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_lock(devdb.key(wanted));
-    INSERT INTO devdb.closed SELECT datname, datallowconn FROM pg_database WHERE datname = wanted
+    PERFORM pg_advisory_lock(_devdb.key(wanted));
+    INSERT INTO _devdb.closed SELECT datname, datallowconn FROM pg_database WHERE datname = wanted
     ON CONFLICT DO NOTHING;
     EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS false', wanted);
 END $$;
 
 -- End the sessions on closed databases; false when some are still there after `seconds`.
 -- DROP DATABASE and CREATE DATABASE wait in steps of 100 ms for sessions to go: this, of 1 ms.
-CREATE OR REPLACE FUNCTION devdb.drain(names text[], seconds double precision DEFAULT 5)
+CREATE FUNCTION _devdb.drain(names text[], seconds double precision DEFAULT 5)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     deadline timestamptz := clock_timestamp() + make_interval(secs => seconds);
@@ -186,13 +198,13 @@ END $$;
 
 -- Let people in again: to `chosen`, else to all that nobody is working on. Returns the names to
 -- resume in PgBouncer; after that they are to be given to resumed().
-CREATE OR REPLACE FUNCTION devdb.reopen(chosen text[] DEFAULT NULL) RETURNS SETOF text
+CREATE FUNCTION _devdb.reopen(chosen text[] DEFAULT NULL) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
-    c devdb.closed;
+    c _devdb.closed;
 BEGIN
-    FOR c IN SELECT * FROM devdb.closed WHERE chosen IS NULL OR name = ANY (chosen) LOOP
-        CONTINUE WHEN NOT pg_try_advisory_lock(devdb.key(c.name));
+    FOR c IN SELECT * FROM _devdb.closed WHERE chosen IS NULL OR name = ANY (chosen) LOOP
+        CONTINUE WHEN NOT pg_try_advisory_lock(_devdb.key(c.name));
         IF c.reopen AND EXISTS (SELECT FROM pg_database WHERE datname = c.name) THEN
             EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', c.name);
         END IF;
@@ -200,63 +212,72 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE OR REPLACE FUNCTION devdb.resumed(names text[]) RETURNS void
-LANGUAGE sql AS $$ DELETE FROM devdb.closed WHERE name = ANY (names) $$;
+CREATE FUNCTION _devdb.resumed(names text[]) RETURNS void
+LANGUAGE sql AS $$ DELETE FROM _devdb.closed WHERE name = ANY (names) $$;
 
 -- Dropping ---------------------------------------------------------------------------------
 
 -- Take `chosen`, else whatever is due and nobody works on, and close the databases of those.
--- Returns the names of the databases that are to be drained and dropped now.
-CREATE OR REPLACE FUNCTION devdb.seize(chosen text[] DEFAULT NULL, claimed boolean DEFAULT false)
+-- Returns the names of the databases that are to be drained and dropped now. Of `chosen` all must
+-- be there, and none claimed unless `claimed`.
+CREATE FUNCTION _devdb.seize(chosen text[] DEFAULT NULL, claimed boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary;
-    named boolean := chosen IS NOT NULL;
+    t _devdb.temporary;
+    wanted text;
 BEGIN
-    FOR t IN
-        SELECT * FROM devdb.temporary x
-        WHERE CASE WHEN named THEN name = ANY (chosen) ELSE devdb.is_due(x) END
-        ORDER BY name LIMIT 1000
-    LOOP
-        IF named THEN
-            PERFORM pg_advisory_lock(devdb.key(t.name));
-        ELSIF NOT pg_try_advisory_lock(devdb.key(t.name)) THEN
-            CONTINUE;
-        END IF;
-        BEGIN
-            -- It may have been claimed, extended or dropped while the lock was somebody else's.
-            UPDATE devdb.temporary x SET state = 'dropping'
-            WHERE id = t.id
-              AND CASE WHEN named THEN claimed OR state <> 'claimed' ELSE devdb.is_due(x) END;
-            IF NOT FOUND THEN
-                PERFORM pg_advisory_unlock(devdb.key(t.name));
-            ELSIF devdb.shut(t) THEN
+    IF chosen IS NULL THEN
+        FOR t IN
+            SELECT * FROM _devdb.temporary x WHERE _devdb.is_due(x) ORDER BY name LIMIT 1000
+        LOOP
+            IF pg_try_advisory_lock(_devdb.key(t.name)) AND _devdb.shut_due(t.id) THEN
                 RETURN NEXT t.name;
             END IF;
-        EXCEPTION WHEN OTHERS THEN
-            -- One that resists must not keep the others alive.
-            PERFORM pg_advisory_unlock(devdb.key(t.name));
-            IF named THEN
-                RAISE;
-            END IF;
-            RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
-        END;
+        END LOOP;
+        RETURN;
+    END IF;
+    FOR wanted IN SELECT DISTINCT name FROM unnest(chosen) AS name ORDER BY name LOOP
+        PERFORM pg_advisory_lock(_devdb.key(wanted));
+        UPDATE _devdb.temporary SET state = 'dropping'
+        WHERE name = wanted AND (claimed OR state <> 'claimed') RETURNING * INTO t;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION '%', wanted USING ERRCODE = CASE
+                WHEN EXISTS (SELECT FROM _devdb.temporary WHERE name = wanted)
+                THEN 'DD002' ELSE 'DD001' END;
+        ELSIF _devdb.shut(t) THEN
+            RETURN NEXT wanted;
+        END IF;
     END LOOP;
 END $$;
 
+-- Whether there is a database to drop, if the entry is still due: it may have been claimed or
+-- extended while the lock was somebody else's. One that resists must not keep the others alive.
+CREATE FUNCTION _devdb.shut_due(entry bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    t _devdb.temporary;
+BEGIN
+    UPDATE _devdb.temporary x SET state = 'dropping'
+    WHERE id = entry AND _devdb.is_due(x) RETURNING * INTO t;
+    RETURN FOUND AND _devdb.shut(t);
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
+    RETURN false;
+END $$;
+
 -- Keep everybody out of a database that is about to be dropped; false when it is gone already.
-CREATE OR REPLACE FUNCTION devdb.shut(t devdb.temporary) RETURNS boolean
+CREATE FUNCTION _devdb.shut(t _devdb.temporary) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     d pg_database;
 BEGIN
-    SELECT * INTO d FROM pg_database WHERE oid = devdb.database_of(t);
+    SELECT * INTO d FROM pg_database WHERE oid = _devdb.database_of(t);
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     EXECUTE format('ALTER ROLE %I NOLOGIN', (SELECT rolname FROM pg_roles WHERE oid = t.role));
-    INSERT INTO devdb.closed VALUES (t.name, false)
+    INSERT INTO _devdb.closed VALUES (t.name, false)
     ON CONFLICT (name) DO UPDATE SET reopen = false;
     -- -2 marks what an interrupted DROP DATABASE left: it can only be dropped, not altered.
     IF d.datconnlimit <> -2 THEN
@@ -268,22 +289,22 @@ END $$;
 
 -- Remove role and row of what has no database any more. A role that something else depends on
 -- (a database or a table given to it by hand) stays, and so does its row, for the next round.
-CREATE OR REPLACE FUNCTION devdb.forget() RETURNS void
+CREATE FUNCTION _devdb.forget() RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    t devdb.temporary;
+    t _devdb.temporary;
     r name;
 BEGIN
-    FOR t IN SELECT * FROM devdb.temporary x
-        WHERE state = 'dropping' AND devdb.database_of(x) IS NULL
+    FOR t IN SELECT * FROM _devdb.temporary x
+        WHERE state = 'dropping' AND _devdb.database_of(x) IS NULL
     LOOP
-        CONTINUE WHEN NOT pg_try_advisory_lock(devdb.key(t.name));
+        CONTINUE WHEN NOT pg_try_advisory_lock(_devdb.key(t.name));
         SELECT rolname INTO r FROM pg_roles WHERE oid = t.role;
         BEGIN
             IF FOUND THEN
                 EXECUTE format('DROP ROLE %I', r);
             END IF;
-            DELETE FROM devdb.temporary WHERE id = t.id;
+            DELETE FROM _devdb.temporary WHERE id = t.id;
         EXCEPTION WHEN dependent_objects_still_exist THEN
             RAISE NOTICE 'devdb keeps the role "%": %', r, SQLERRM;
         END;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import certificates, postgres
+from devdb import certificates, pgbouncer, postgres, wire
 from devdb.config import Settings
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
@@ -14,6 +14,7 @@ from devdb.urls.clients import Tls
 from devdb.urls.detection import detect
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
+from devdb.workspace.instances import find
 
 TLS_MODES = ("require", "verify-full")
 
@@ -39,22 +40,40 @@ class Variables:
         return tuple(dict.fromkeys([*found, *([self.preset.note] if self.preset.note else [])]))
 
 
-def tls_of(spec: Spec, mode: str | None) -> Tls | None:
+def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
     """What a URL has to say for TLS: nothing, `require`, or `verify-full` with the instance's CA.
 
-    Raises UsageError for another mode; DevdbError for an instance whose servers have no TLS.
+    Raises UsageError for another mode; DevdbError when the instance, or the server at one of
+    the endpoints, has no TLS.
     """
     if mode is None:
         return None
     if mode not in TLS_MODES:
         raise UsageError(f"--tls: {mode!r} is unknown.", f"Known: {', '.join(TLS_MODES)}.")
     ca = certificates.ca_path(spec.name)
-    if not ca.is_file():
+    refusing = [end for end in endpoints if wire.offers_tls(end.host, end.port) is False]
+    if refusing or not ca.is_file():
         raise DevdbError(
-            f"'{spec.name}' has no TLS: it was never started, or its servers were built without.",
-            "devdb doctor says which; without --tls every client connects.",
+            f"'{spec.name}' has no TLS{_where(spec, refusing)}. {_why_no_tls(spec)}",
+            "devdb doctor looks for builds that have it; without --tls every client connects.",
         )
     return Tls(ca=ca if mode == "verify-full" else None)
+
+
+def _where(spec: Spec, refusing: list[Endpoint]) -> str:
+    if len(refusing) != 1:
+        return ""
+    return f" on its {'direct' if refusing[0].port == spec.port else 'pooled'} URL"
+
+
+def _why_no_tls(spec: Spec) -> str:
+    server = find(spec).server
+    if server is None:
+        return "It was never started."
+    told = [note for note in server.notes if note in (postgres.NO_TLS, pgbouncer.NO_TLS)]
+    return (
+        " ".join(told) or "Its own settings turn it off, or it was not started since devdb has it."
+    )
 
 
 def ensure_shadow(spec: Spec) -> bool | None:

@@ -75,6 +75,8 @@ def known(client: APIClient) -> None:
     assert pooler is not None
     images.has_init_files(client, postgres, "test-nobody")
     images.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
+    images.server_user_id(client, postgres, "test-nobody")
+    images.postgres_has_tls(client, postgres, "test-nobody")
 
 
 @pytest.mark.parametrize("after", range(1, CHANGES + 1))

@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from inside import Inside
-from servers import Instance
+from instances import Instance
 
 from devdb.model import Spec
 
+ENGINES = ("native", "docker")
 
-@pytest.fixture(scope="session")
-def shared() -> Iterator[Instance]:
-    instance = Instance()
+
+@pytest.fixture(scope="session", params=ENGINES)
+def shared(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """An instance of each engine in turn, running, and without a reaper."""
+    instance = Instance(request.param)
     yield instance
     instance.destroy()
 
 
 @pytest.fixture
 def spec(shared: Instance) -> Iterator[Spec]:
-    """A running instance without a reaper; nothing temporary may be left in it afterwards."""
+    """The Spec of the shared instance; nothing temporary may be left in it afterwards."""
     yield shared.spec
     Inside(shared.spec).tidy()
 
 
 @pytest.fixture
 def inside(spec: Spec) -> Inside:
+    """What is in the shared instance."""
     return Inside(spec)
 
 
 @pytest.fixture
-def new_instance() -> Iterator[Callable[..., Instance]]:
+def new_instance(engine_name: str) -> Iterator[Callable[..., Instance]]:
     """Makes instances of the test's own, to be stopped, started and broken."""
     made: list[Instance] = []
 
-    def make(**options: object) -> Instance:
-        made.append(Instance(**options))  # type: ignore[arg-type]
+    def make(**options: Any) -> Instance:
+        made.append(Instance(engine_name, **options))
         return made[-1]
 
     yield make
     for instance in made:
         instance.destroy()
+
+
+@pytest.fixture(params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Each engine that runs real servers."""
+    return str(request.param)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from inside import Inside, login, until
 
 from devdb import marker, temporary
@@ -24,6 +25,7 @@ for _ in range({EACH}):
 """
 
 
+@pytest.mark.timeout(600)
 def test_twenty_callers_make_two_hundred_and_all_expire(spec: Spec, inside: Inside) -> None:
     marker.save(spec)
     callers = [

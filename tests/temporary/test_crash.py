@@ -156,7 +156,7 @@ def test_a_half_made_one_lets_nobody_in(spec: Spec, inside: Inside) -> None:
 def test_what_is_being_made_is_not_mended(spec: Spec, inside: Inside) -> None:
     """Its maker holds the lock of its name."""
     with postgres.connect(spec.direct, database="postgres") as maker:
-        maker.execute("SELECT devdb.enter('made', '1 hour')")
+        maker.execute("SELECT _devdb.enter('made', '1 hour')")
         assert temporary.reap(spec) == []
         assert inside.entries() == {"made": "making"}
     until(lambda: temporary.reap(spec) is not None and inside.entries() == {})

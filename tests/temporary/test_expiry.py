@@ -9,8 +9,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 from inside import Inside, login, until
+from instances import Instance
 
 from devdb import postgres, temporary
+from devdb.errors import DevdbError
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -111,7 +113,7 @@ def test_an_entry_whose_database_was_dropped_by_hand_goes(
 def test_what_has_no_entry_stays_but_lets_nobody_in(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
     inside.expire(made.name)
-    inside.sql("DELETE FROM devdb.temporary")
+    inside.sql("DELETE FROM _devdb.temporary")
     temporary.reap(spec)
     assert made.name in inside.databases()
     assert login(made.direct) != "in"
@@ -147,11 +149,29 @@ def test_a_role_that_something_depends_on_waits_for_that(spec: Spec, inside: Ins
     inside.assert_tidy()
 
 
+def test_one_that_resists_does_not_keep_the_others(spec: Spec, inside: Inside) -> None:
+    """A subscription keeps its database from being dropped."""
+    one, two = (temporary.create(spec, ttl=HOUR, name=name) for name in ("one", "two"))
+    subscribe = (
+        "CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE)"
+    )
+    inside.sql(subscribe, database="one")
+    with pytest.raises(DevdbError, match="subscription"):
+        temporary.drop(spec, ["one"])
+    inside.expire(two.name)
+    assert temporary.reap(spec) == ["two"]
+    assert login(one.direct) != "in"
+    assert inside.entries() == {"one": "dropping"}
+    inside.sql("ALTER DATABASE one ALLOW_CONNECTIONS true")
+    inside.sql("DROP SUBSCRIPTION sub", database="one")
+    assert temporary.reap(spec) == ["one"]
+
+
 def test_an_instance_that_never_had_one_has_nothing_to_reap(
-    new_instance: Callable[..., object],
+    new_instance: Callable[..., Instance],
 ) -> None:
-    instance = new_instance()
-    spec: Spec = instance.spec  # type: ignore[attr-defined]
+    spec = new_instance().spec
     assert temporary.every(spec) == []
     assert temporary.reap(spec) == []
     assert temporary.resume_orphans(spec) == []

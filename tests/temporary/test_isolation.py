@@ -107,7 +107,7 @@ def test_it_sees_nothing_of_the_registry_and_of_other_passwords(
     ours: TemporaryDatabase, theirs: TemporaryDatabase
 ) -> None:
     with postgres.connect(ours.direct) as connection:
-        assert connection.execute("SELECT to_regclass('devdb.temporary')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regclass('_devdb.temporary')").fetchone() == (None,)
         rows = connection.execute("SELECT rolpassword FROM pg_roles").fetchall()
         assert {row[0] for row in rows} == {"********"}
 
@@ -119,11 +119,11 @@ def test_the_poolers_role_reads_and_drops_nothing(spec: Spec, ours: TemporaryDat
         spec.direct, user="devdb_pooler", password=spec.pooler_password, database="postgres"
     )
     with postgres.connect(endpoint) as connection:
-        for statement in ("TABLE devdb.temporary", "SELECT devdb.seize()", "TABLE pg_authid"):
+        for statement in ("TABLE _devdb.temporary", "SELECT _devdb.seize()", "TABLE pg_authid"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("INSERT INTO devdb.closed VALUES ('main', false)")
+            connection.execute("INSERT INTO _devdb.closed VALUES ('main', false)")
 
 
 def test_hba_was_written_by_devdb_and_trusts_nobody(inside: Inside) -> None:

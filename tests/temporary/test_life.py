@@ -66,7 +66,7 @@ def test_its_role_is_nobody_special_but_owns_the_database(spec: Spec, inside: In
 
 def test_the_registry_keeps_no_password(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
-    rows = inside.sql("SELECT t::text FROM devdb.temporary t")
+    rows = inside.sql("SELECT t::text FROM _devdb.temporary t")
     assert made.direct.password not in "".join(rows)
     [stored] = inside.sql("SELECT rolpassword FROM pg_authid WHERE rolname = %s", made.name)
     assert stored.startswith("SCRAM-SHA-256$")

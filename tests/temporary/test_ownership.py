@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from inside import Inside
-from servers import Instance
+from instances import Instance
 
 from devdb import postgres, temporary
 from devdb.model import Spec

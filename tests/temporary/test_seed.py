@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from inside import Inside, login
-from servers import Instance
+from instances import Instance
 
 from devdb import postgres, temporary
 from devdb.errors import DevdbError, EngineUnavailable, UsageError
@@ -45,6 +47,28 @@ def test_sql_is_run_by_psql_as_the_new_role(
     assert made.left == HOUR
 
 
+def test_without_a_psql_here_the_containers_is_used(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = shutil.which("docker")
+    if docker is None:
+        pytest.skip("there is no docker command")
+    instance = Instance("docker")
+    request.addfinalizer(instance.destroy)
+    only_docker = tmp_path / "bin"
+    only_docker.mkdir()
+    (only_docker / "docker").symlink_to(docker)
+    monkeypatch.setenv("PATH", str(only_docker))
+    psql = instance.psql
+    assert psql[0] == str(only_docker / "docker")
+    for seed, content in (("a.sql", SQL.encode()), ("b.dump", pg_dump(instance, instance.spec))):
+        (tmp_path / seed).write_bytes(content)
+        made = temporary.create(instance.spec, ttl=HOUR, seed=tmp_path / seed, psql=psql)
+        assert login(made.direct) == "in"
+        assert instance.spec.password not in " ".join(psql)
+    assert rows(temporary.every(instance.spec)[0])[:2] == [("Ada",), ("Bob",)]
+
+
 def test_a_dump_is_restored_without_its_owners(
     spec: Spec, shared: Instance, inside: Inside, tmp_path: Path
 ) -> None:
@@ -61,7 +85,7 @@ def test_a_dump_is_restored_without_its_owners(
 
 
 def pg_dump(shared: Instance, spec: Spec) -> bytes:
-    argv = [word.replace("/psql", "/pg_dump") for word in shared.psql]
+    argv = [re.sub(r"psql$", "pg_dump", word) for word in shared.psql]
     return subprocess.run(
         [*argv, "-Fc"],
         env={**os.environ, "PGPASSWORD": spec.password},

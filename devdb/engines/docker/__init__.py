@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from devdb import marker
+from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -84,6 +84,9 @@ class DockerEngine:
                 making.destroy(connection.client, found)
                 # Again: the engine may still have carried out a request of a devdb that is dead.
                 found = survey.look(connection.client, name)
+            if destroy:
+                certificates.remove(name)
+                return
             self._keep_if_usable(found)
             making.stop(connection.client, found)
 
@@ -117,7 +120,9 @@ class DockerEngine:
         for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
                 terminal = "-it" if sys.stdin.isatty() else "-i"
-                there = ["-e", f"PGPASSFILE={blueprint.PGPASS}", container["Name"].lstrip("/")]
+                # The file has devdb's own password; another role's comes in the environment.
+                secret = ["-e", "PGPASSWORD", "-e", f"PGPASSFILE={blueprint.PGPASS}"]
+                there = [*secret, container["Name"].lstrip("/")]
                 argv = [path, host_option, self.host, "exec", terminal, *there]
                 return [*argv, *blueprint.psql_in_container()]
         raise NotFound(

@@ -10,15 +10,16 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from devdb import certificates
 from devdb.engines.docker import blueprint, holders, images, labels, login, making, survey
 from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
-from devdb.engines.docker.blueprint import Blueprint
+from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
-from devdb.pgbouncer import AUTH_DBNAME, parse_version
+from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -71,6 +72,7 @@ class Attempt:
     def _run(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
+        self._tls = self._begin(self._certify)
         self._network = yield from attend(self._begin(self._prepare), beat)
         plans = yield from attend(self._begin(self._plans), beat)
         remake = [plan for plan in plans if self._is_outdated(plan)]
@@ -110,10 +112,31 @@ class Attempt:
             return making.make_network(self._client, self._spec)
         return [*used, *there][0]
 
+    def _certify(self) -> tuple[Tls | None, Tls | None]:
+        """What Postgres and PgBouncer show their clients; None for one built without TLS.
+
+        Begun before all else: making certificates takes as long as making a network.
+        """
+        name = self._spec.name
+        owner = begin(partial(images.server_user_id, self._client, self._postgres, name))
+        asked = begin(partial(images.postgres_has_tls, self._client, self._postgres, name))
+        text = images.banner(self._client, self._pooler, labels.PGBOUNCER, name)
+        runs_as = owner.result() if asked.result() else None
+        owners = (runs_as, NOBODY if has_tls(text) else None)
+        if owners == (None, None):
+            certificates.remove(name)
+            return None, None
+        made = certificates.ensure(name)
+        postgres, pooler = (
+            Tls(certificates=made, owner=owner) if owner is not None else None for owner in owners
+        )
+        return postgres, pooler
+
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
-        owner = begin(partial(images.user_id, self._client, self._postgres, name))
         seeds = begin(partial(images.has_init_files, self._client, self._postgres, name))
+        postgres_tls, pooler_tls = self._tls.result()
+        owner = images.user_id(self._client, self._postgres, name)
         text = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
@@ -127,11 +150,12 @@ class Attempt:
                 spec,
                 self._postgres,
                 layout=layout or blueprint.layout(self._postgres),
-                owner=owner.result(),
+                owner=owner,
                 pooler_everywhere=everywhere,
                 makes_database=seeds.result(),
+                tls=postgres_tls,
             ),
-            blueprint.for_pgbouncer(spec, self._pooler, version),
+            blueprint.for_pgbouncer(spec, self._pooler, version, tls=pooler_tls),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
@@ -235,6 +259,7 @@ class Attempt:
         with suppress(DevdbError, DockerException, requests.RequestException):
             now = survey.look(self._client, self._spec.name)
             if self._is_new:
+                certificates.remove(self._spec.name)
                 making.destroy(self._client, now)
             elif stop:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]

@@ -119,9 +119,16 @@ def server(found: Found) -> Server:
         engine="docker",
         parts=tuple(_part(name, found.containers.get(name), running=running) for name in names),
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
-        notes=(pooler[labels.NOTE],) if pooler.get(labels.NOTE) else (),
+        notes=_notes(found),
         location=f"volume {labels.object_name(found.name, labels.DATA)}",
     )
+
+
+def _notes(found: Found) -> tuple[str, ...]:
+    """What the containers were labelled with when they were made, a line each."""
+    made = [found.containers.get(part, {}).get("Config", {}) for part in labels.PARTS]
+    texts = [config.get("Labels", {}).get(labels.NOTE, "") for config in made]
+    return tuple(line for text in reversed(texts) for line in text.splitlines())
 
 
 def _part(name: str, container: Inspection | None, *, running: bool) -> Part:

@@ -1,0 +1,85 @@
+"""Instances that outlive a test: started by an engine, in a data directory of their own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import available
+import pytest
+import world
+
+from devdb import engines, marker
+from devdb.model import Spec
+
+_ports: set[int] = set()
+
+
+class Instance:
+    """An instance that runs; `destroy` looks that nothing is left of it."""
+
+    def __init__(
+        self, engine: str, *, reaper: str | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        if reason := available.why_not(engine):
+            if engine in available.required():
+                pytest.fail(f"the {engine} engine is required here, but: {reason}")
+            pytest.skip(f"{engine} engine: {reason}")
+        self.engine = engines.get(engine)
+        self.home = Path(tempfile.mkdtemp(prefix="devdb-test-"))
+        self.home.chmod(0o755)
+        self.spec = Spec(
+            name=f"test-{secrets.token_hex(4)}",
+            project=None,
+            engine=engine,
+            port=world.free_port(_ports),
+            pool_port=world.free_port(_ports),
+            password=secrets.token_urlsafe(24),
+            created=datetime.now(UTC),
+            settings=tuple((settings or {}).items()),
+            reaper=reaper,
+        )
+        with self._at_home():
+            marker.save(self.spec)
+        self.start()
+
+    def start(self) -> None:
+        with self._at_home():
+            for _ in self.engine.start(self.spec):
+                pass
+
+    def stop(self) -> None:
+        with self._at_home():
+            self.engine.stop(self.spec.name)
+
+    def destroy(self) -> None:
+        with self._at_home():
+            self.engine.stop(self.spec.name, destroy=True)
+            marker.delete(self.spec.name)
+        left = world.traces(self.spec.name, self.home)
+        shutil.rmtree(self.home)
+        assert left == []
+
+    @property
+    def psql(self) -> Sequence[str]:
+        """The command that opens psql on it."""
+        with self._at_home():
+            return self.engine.psql_argv(self.spec.name)
+
+    @contextmanager
+    def _at_home(self) -> Iterator[None]:
+        before = os.environ.get("DEVDB_DATA_DIR")
+        os.environ["DEVDB_DATA_DIR"] = str(self.home)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["DEVDB_DATA_DIR"]
+            else:
+                os.environ["DEVDB_DATA_DIR"] = before

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from inside import Inside, login
+
+from devdb import postgres, temporary
+from devdb.model import Spec
+from devdb.temporary import registry
+
+HOUR = timedelta(hours=1)
+FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = '_devdb'::regnamespace"
+
+
+def test_an_older_registry_is_brought_up_to_date_with_its_entries(
+    spec: Spec, inside: Inside
+) -> None:
+    made = temporary.create(spec, ttl=HOUR)
+    functions = set(inside.sql(FUNCTIONS))
+    inside.sql("COMMENT ON TABLE _devdb.temporary IS 'devdb 0'")
+    inside.sql("DROP FUNCTION _devdb.drain, _devdb.reopen(text[])")
+    inside.sql("CREATE FUNCTION _devdb.reopen(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    [found] = temporary.every(spec)
+    assert (found.name, found.direct) == (made.name, made.direct)
+    assert set(inside.sql(FUNCTIONS)) == functions
+    assert login(spec.pooled) == login(found.pooled) == "in"
+
+
+def test_a_newer_registry_is_left_alone(spec: Spec, inside: Inside) -> None:
+    made = temporary.create(spec, ttl=HOUR)
+    inside.sql("COMMENT ON TABLE _devdb.temporary IS 'devdb 999'")
+    inside.sql("CREATE FUNCTION _devdb.later() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    try:
+        assert [one.name for one in temporary.every(spec)] == [made.name]
+        assert "later" in inside.sql(FUNCTIONS)
+    finally:
+        inside.sql("DROP FUNCTION _devdb.later")
+        inside.sql(f"COMMENT ON TABLE _devdb.temporary IS 'devdb {registry.VERSION}'")
+
+
+def test_many_at_once_install_it(spec: Spec, inside: Inside) -> None:
+    assert temporary.every(spec) == []
+    inside.sql("DROP TABLE _devdb.temporary, _devdb.closed CASCADE")
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: temporary.every(spec), range(8))) == [[]] * 8
+    temporary.create(spec, ttl=HOUR)
+
+
+def test_settings_of_the_users_do_not_reach_it(spec: Spec) -> None:
+    """A server that cuts everything short, speaks other dates and is read-only by default."""
+    settings = {
+        "statement_timeout": "1ms",
+        "default_transaction_read_only": "on",
+        "default_transaction_isolation": "serializable",
+        "datestyle": "SQL, DMY",
+        "intervalstyle": "iso_8601",
+        "timezone": "Asia/Kathmandu",
+        "search_path": "nowhere",
+    }
+    with postgres.connect(spec.direct, database="postgres", options=registry.OPTIONS) as connection:
+        for key, value in settings.items():
+            connection.execute(f"ALTER ROLE devdb SET {key} = '{value}'".encode())
+        try:
+            made = temporary.create(spec, ttl=HOUR)
+            assert made.expires is not None
+            assert made.created + HOUR == made.expires
+            extended = temporary.extend(spec, made.name, 2 * HOUR)
+            assert extended.left is not None
+            assert HOUR < extended.left <= 2 * HOUR
+            assert login(made.direct) == "in"
+            temporary.drop(spec, [made.name])
+        finally:
+            connection.execute("ALTER ROLE devdb RESET ALL")
