@@ -16,12 +16,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import bench_cli
 import bench_docker
 import bench_memory
 import bench_native
+import bench_temporary
 from measure import Row
 
 from devdb import engines
@@ -41,6 +43,10 @@ GROUPS = {
     "native": Group("native", bench_native.rows, bench_native.title),
     "docker": Group("docker", bench_docker.rows, bench_docker.title),
     "cli": Group("native", bench_cli.rows, bench_cli.title),
+    "temp-native": Group("native", partial(bench_temporary.rows, "native"), bench_native.title),
+    "temp-docker": Group("docker", partial(bench_temporary.rows, "docker"), bench_docker.title),
+    "copy-native": Group("native", partial(bench_temporary.copies, "native"), bench_native.title),
+    "copy-docker": Group("docker", partial(bench_temporary.copies, "docker"), bench_docker.title),
 }
 MEMORY = "memory"
 
@@ -67,12 +73,12 @@ def table(group: Group, runs: int) -> Iterator[str]:
         yield f"not measured: {group.engine} engine: {reason}"
         return
     yield f"{group.title()}; {runs} runs, {os.cpu_count()} cores"
-    yield f"  {'seconds':<38} {'median':>8} {'min':>8} {'max':>8}"
+    yield f"  {'seconds':<44} {'median':>8} {'min':>8} {'max':>8}"
     with ExitStack() as stack:
         rows = group.rows(stack)
         measured = measure(rows, runs)
     for row in rows:
-        yield f"  {row.title:<38} {figures(measured[row.title])}{ratio(row, measured)}"
+        yield f"  {row.title:<44} {figures(measured[row.title])}{ratio(row, measured)}"
     yield ""
 
 
@@ -92,13 +98,20 @@ def figures(values: list[float]) -> str:
 
 
 def ratio(row: Row, measured: dict[str, list[float]]) -> str:
-    if row.against is None:
-        return ""
-    value = statistics.median(measured[row.title]) / statistics.median(measured[row.against])
-    text = f"   {value:5.2f} x {row.against}"
-    if row.limit is None:
-        return text
-    return f"{text} (limit {row.limit:g}: {'met' if value <= row.limit else 'MISSED'})"
+    median = statistics.median(measured[row.title])
+    text = ""
+    if row.at_most is not None:
+        text += f"   {held(median, row.at_most)}"
+    if row.against is not None:
+        value = median / statistics.median(measured[row.against])
+        text += f"   {value:5.2f} x {row.against}"
+        if row.limit is not None:
+            text += f" {held(value, row.limit)}"
+    return text
+
+
+def held(value: float, limit: float) -> str:
+    return f"(limit {limit:g}: {'met' if value <= limit else 'MISSED'})"
 
 
 def memory() -> Iterator[str]:

@@ -35,6 +35,8 @@ class Row:
     """The title of the row it is divided by."""
     limit: float | None = None
     """What the median's ratio must not exceed."""
+    at_most: float | None = None
+    """What the median itself must not exceed, in seconds."""
 
 
 class Clock:

@@ -69,13 +69,13 @@ def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: 
     try:
         connection.execute(query.encode(), arguments)
     except psycopg.Error as error:
-        if error.sqlstate == "DD001":
+        if error.sqlstate == registry.MISSING:
             raise registry.unknown(spec, name) from None
-        if error.sqlstate == "DD002":
+        if error.sqlstate == registry.CLAIMED:
             raise DevdbError(
                 f"'{name}' is claimed already: it is permanent.", "Nothing is left to do."
             ) from None
-        if error.sqlstate == "DD003":
+        if error.sqlstate == registry.EXPIRED:
             raise DevdbError(
                 f"'{name}' has expired.",
                 "It lets nobody in any more; make a new one with `devdb temp`.",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from devdb.errors import UsageError
 from devdb.model import Spec
 from devdb.temporary import console, registry
-from devdb.temporary.database import State
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,21 +21,21 @@ def drop(spec: Spec, names: Sequence[str], *, claimed: bool = False) -> list[str
     Sessions on them are ended. Raises NotFound, before any is dropped, when one is unknown;
     UsageError when one is claimed, unless `claimed`.
     """
+    import psycopg
+
     with registry.session(spec) as connection:
-        states = dict(
-            connection.execute(
-                "SELECT name, state FROM _devdb.temporary WHERE name = ANY (%s)", [list(names)]
-            ).fetchall()
-        )
-        for name in names:
-            if name not in states:
-                raise registry.unknown(spec, name)
-            if states[name] == State.CLAIMED and not claimed:
+        try:
+            return remove(connection, spec, names, claimed=claimed)
+        except psycopg.DatabaseError as error:
+            name = error.diag.message_primary or ""
+            if error.sqlstate == registry.MISSING:
+                raise registry.unknown(spec, name) from None
+            if error.sqlstate == registry.CLAIMED:
                 raise UsageError(
                     f"'{name}' is claimed: it is permanent.",
                     f"Drop it all the same with `devdb temp drop --claimed {name}`.",
-                )
-        return remove(connection, spec, list(states), claimed=claimed)
+                ) from None
+            raise
 
 
 def reap(spec: Spec) -> list[str]:
@@ -56,23 +55,32 @@ def resume_orphans(spec: Spec) -> list[str]:
 def remove(
     connection: Connection, spec: Spec, names: Sequence[str] | None, *, claimed: bool = False
 ) -> list[str]:
-    """Drop the databases of these names, else all that are due, with role and entry."""
+    """Drop the databases of these names, else all that are due, with role and entry.
+
+    Of those that are due, one that resists is left to the next round; returns the others.
+    """
+    import psycopg
     from psycopg import sql
 
     seized = _names(connection.execute("SELECT _devdb.seize(%s, %s)", [_list(names), claimed]))
-    if seized:
-        try:
+    resisting: dict[str, psycopg.Error] = {}
+    try:
+        if seized:
             console.kill(spec, seized)
             connection.execute("SELECT _devdb.drain(%s)", [seized])
-            for name in seized:
-                connection.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-                )
-        finally:
-            if not connection.closed:
-                reopen(connection, spec, seized)
-    connection.execute("SELECT _devdb.forget()")
-    return list(names) if names is not None else seized
+        for name in seized:
+            try:
+                statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+                connection.execute(statement)
+            except psycopg.Error as error:
+                resisting[name] = error
+    finally:
+        if not connection.closed:
+            done = seized if console.resume(spec, seized) else []
+            connection.execute("SELECT _devdb.forget(), _devdb.resumed(%s)", [done])
+    if resisting and (names is not None or connection.closed):
+        raise next(iter(resisting.values()))
+    return [name for name in dict.fromkeys(names or seized) if name not in resisting]
 
 
 def reopen(connection: Connection, spec: Spec, names: Sequence[str] | None) -> list[str]:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION = 1
+VERSION = 2
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
+
+MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"
+"""What its functions raise (SQLSTATE); the message is the name."""
 
 # The user's own settings of the server must not cut a copy short or change how times are read.
 OPTIONS = " ".join(

@@ -107,19 +107,18 @@ LANGUAGE plpgsql AS $$
 DECLARE
     t _devdb.temporary;
 BEGIN
-    UPDATE _devdb.temporary
-    SET state = 'ready', created = clock_timestamp(), expires = clock_timestamp() + ttl
+    created := clock_timestamp();
+    expires := created + ttl;
+    UPDATE _devdb.temporary x
+    SET state = 'ready', created = finish.created, expires = finish.expires
     WHERE id = made RETURNING * INTO STRICT t;
-    EXECUTE format(
-        'ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', t.name, verifier, t.expires);
-    created := t.created;
-    expires := t.expires;
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', t.name, verifier, expires);
     size := pg_database_size(_devdb.database_of(t));
 END $$;
 
 -- Keeping ----------------------------------------------------------------------------------
 
--- Raises when it is not there, expired or not ready; the messages are read by devdb.
+-- Raises when it is not there (DD001), claimed (DD002), or expired or not ready (DD003).
 CREATE FUNCTION _devdb.living(wanted text) RETURNS _devdb.temporary
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -127,11 +126,11 @@ DECLARE
 BEGIN
     SELECT * INTO t FROM _devdb.temporary WHERE name = wanted FOR UPDATE;
     IF NOT FOUND OR _devdb.database_of(t) IS NULL THEN
-        RAISE EXCEPTION 'missing' USING ERRCODE = 'DD001';
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD001';
     ELSIF t.state = 'claimed' THEN
-        RAISE EXCEPTION 'claimed' USING ERRCODE = 'DD002';
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD002';
     ELSIF t.state <> 'ready' OR t.expires <= clock_timestamp() THEN
-        RAISE EXCEPTION 'expired' USING ERRCODE = 'DD003';
+        RAISE EXCEPTION '%', wanted USING ERRCODE = 'DD003';
     END IF;
     RETURN t;
 END $$;
@@ -219,43 +218,52 @@ LANGUAGE sql AS $$ DELETE FROM _devdb.closed WHERE name = ANY (names) $$;
 -- Dropping ---------------------------------------------------------------------------------
 
 -- Take `chosen`, else whatever is due and nobody works on, and close the databases of those.
--- Returns the names of the databases that are to be drained and dropped now.
+-- Returns the names of the databases that are to be drained and dropped now. Of `chosen` all must
+-- be there, and none claimed unless `claimed`.
 CREATE FUNCTION _devdb.seize(chosen text[] DEFAULT NULL, claimed boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
     t _devdb.temporary;
-    named boolean := chosen IS NOT NULL;
+    wanted text;
 BEGIN
-    FOR t IN
-        SELECT * FROM _devdb.temporary x
-        WHERE CASE WHEN named THEN name = ANY (chosen) ELSE _devdb.is_due(x) END
-        ORDER BY name LIMIT 1000
-    LOOP
-        IF named THEN
-            PERFORM pg_advisory_lock(_devdb.key(t.name));
-        ELSIF NOT pg_try_advisory_lock(_devdb.key(t.name)) THEN
-            CONTINUE;
-        END IF;
-        BEGIN
-            -- It may have been claimed, extended or dropped while the lock was somebody else's.
-            UPDATE _devdb.temporary x SET state = 'dropping'
-            WHERE id = t.id
-              AND CASE WHEN named THEN claimed OR state <> 'claimed' ELSE _devdb.is_due(x) END;
-            IF NOT FOUND THEN
-                PERFORM pg_advisory_unlock(_devdb.key(t.name));
-            ELSIF _devdb.shut(t) THEN
+    IF chosen IS NULL THEN
+        FOR t IN
+            SELECT * FROM _devdb.temporary x WHERE _devdb.is_due(x) ORDER BY name LIMIT 1000
+        LOOP
+            IF pg_try_advisory_lock(_devdb.key(t.name)) AND _devdb.shut_due(t.id) THEN
                 RETURN NEXT t.name;
             END IF;
-        EXCEPTION WHEN OTHERS THEN
-            -- One that resists must not keep the others alive.
-            PERFORM pg_advisory_unlock(_devdb.key(t.name));
-            IF named THEN
-                RAISE;
-            END IF;
-            RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
-        END;
+        END LOOP;
+        RETURN;
+    END IF;
+    FOR wanted IN SELECT DISTINCT name FROM unnest(chosen) AS name ORDER BY name LOOP
+        PERFORM pg_advisory_lock(_devdb.key(wanted));
+        UPDATE _devdb.temporary SET state = 'dropping'
+        WHERE name = wanted AND (claimed OR state <> 'claimed') RETURNING * INTO t;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION '%', wanted USING ERRCODE = CASE
+                WHEN EXISTS (SELECT FROM _devdb.temporary WHERE name = wanted)
+                THEN 'DD002' ELSE 'DD001' END;
+        ELSIF _devdb.shut(t) THEN
+            RETURN NEXT wanted;
+        END IF;
     END LOOP;
+END $$;
+
+-- Whether there is a database to drop, if the entry is still due: it may have been claimed or
+-- extended while the lock was somebody else's. One that resists must not keep the others alive.
+CREATE FUNCTION _devdb.shut_due(entry bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    t _devdb.temporary;
+BEGIN
+    UPDATE _devdb.temporary x SET state = 'dropping'
+    WHERE id = entry AND _devdb.is_due(x) RETURNING * INTO t;
+    RETURN FOUND AND _devdb.shut(t);
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
+    RETURN false;
 END $$;
 
 -- Keep everybody out of a database that is about to be dropped; false when it is gone already.

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from devdb.errors import DevdbError, ExitCode
 from devdb.tui import words
 from devdb.tui.banner import Banner
-from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
 from devdb.tui.timeline import Mark, Row, Timeline
@@ -39,7 +39,9 @@ class Starting(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "Retry", tooltip="Try to start it again"),
         Binding("q", "leave", "Quit", tooltip="Leave with the error's exit code"),
+        Binding("d", "detach", "Detach when ready", tooltip="Leave it running once it is ready"),
         Binding("ctrl+c", "cancel", "Cancel", priority=True, tooltip="Undo what was begun, leave"),
+        Binding("q", "cancel", "Cancel", show=False),
     ]
 
     def __init__(self, name: str, start: Start, unfinished: Unfinished) -> None:
@@ -48,6 +50,7 @@ class Starting(Screen[None]):
         self._start = start
         self._unfinished = unfinished
         self._cancelled = threading.Event()
+        self._detaching = False
         self._timeline = Timeline(time.monotonic())
         self._error: DevdbError | None = None
 
@@ -89,6 +92,11 @@ class Starting(Screen[None]):
         """SIGTERM is the same."""
         self.interrupt()
 
+    def action_detach(self) -> None:
+        """What a hang-up does too: go on to the end, and leave it running."""
+        self._detaching = True
+        self.refresh_bindings()
+
     def action_leave(self) -> None:
         """End with the error."""
         self.app.exit(Ending(error=self._error))
@@ -99,6 +107,8 @@ class Starting(Screen[None]):
             return self._error is not None
         if action == "cancel":
             return self._error is None
+        if action == "detach":
+            return self._error is None and not self._detaching
         return super().check_action(action, parameters)
 
     @work(thread=True, exclusive=True)
@@ -116,8 +126,11 @@ class Starting(Screen[None]):
         self._timeline.add(message.progress, time.monotonic())
 
     @on(Started)
-    def _note_the_end(self) -> None:
+    def _leave_if_told_to(self, message: Started) -> None:
         self._timeline.end(time.monotonic())
+        if self._detaching:
+            message.stop()
+            self.app.exit(detached(self._instance))
 
     @on(Cancelled)
     def _end_cancelled(self) -> None:
@@ -151,7 +164,8 @@ class Starting(Screen[None]):
         elif self._cancelled.is_set():
             self.query_one(Banner).say(("undoing what was begun", "$text-warning"))
         else:
-            self.query_one(Banner).say(("starting  ", "$foreground-muted"), seconds)
+            then = ", then detaching  " if self._detaching else "  "
+            self.query_one(Banner).say((f"starting{then}", "$foreground-muted"), seconds)
 
 
 def _line(row: Row, spinner: str) -> Content:

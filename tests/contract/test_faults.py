@@ -91,6 +91,28 @@ def test_a_port_taken_while_it_was_stopped_costs_no_data(
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
+@pytest.mark.parametrize("which", ["port", "pool_port"])
+def test_moved_to_a_taken_port_it_goes_on_where_it_is(
+    real_engine: Engine, real_spec: Spec, free_port: Callable[[], int], which: str
+) -> None:
+    started = start(real_engine, real_spec)
+    taken = free_port()
+    with _listening(taken), pytest.raises(PortInUse):
+        start(real_engine, replace(real_spec, **{which: taken}))
+    again = start(real_engine, real_spec)
+    for part in ("postgres", "pgbouncer"):
+        assert again.part(part).started == started.part(part).started
+
+
+def test_the_two_ports_can_be_swapped(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    swapped = replace(real_spec, port=real_spec.pool_port, pool_port=real_spec.port)
+    start(real_engine, swapped)
+    for endpoint in (swapped.direct, swapped.pooled):
+        with connect(endpoint) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_port_of_another_instance_is_in_use(
     real_engine: Engine, real_spec: Spec, new_spec: Callable[..., Spec]
 ) -> None:

@@ -12,6 +12,7 @@ from inside import Inside, login, until
 from instances import Instance
 
 from devdb import postgres, temporary
+from devdb.errors import DevdbError
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -146,6 +147,25 @@ def test_a_role_that_something_depends_on_waits_for_that(spec: Spec, inside: Ins
     inside.sql("DROP TABLE given", database="main")
     temporary.reap(spec)
     inside.assert_tidy()
+
+
+def test_one_that_resists_does_not_keep_the_others(spec: Spec, inside: Inside) -> None:
+    """A subscription keeps its database from being dropped."""
+    one, two = (temporary.create(spec, ttl=HOUR, name=name) for name in ("one", "two"))
+    subscribe = (
+        "CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE)"
+    )
+    inside.sql(subscribe, database="one")
+    with pytest.raises(DevdbError, match="subscription"):
+        temporary.drop(spec, ["one"])
+    inside.expire(two.name)
+    assert temporary.reap(spec) == ["two"]
+    assert login(one.direct) != "in"
+    assert inside.entries() == {"one": "dropping"}
+    inside.sql("ALTER DATABASE one ALLOW_CONNECTIONS true")
+    inside.sql("DROP SUBSCRIPTION sub", database="one")
+    assert temporary.reap(spec) == ["one"]
 
 
 def test_an_instance_that_never_had_one_has_nothing_to_reap(

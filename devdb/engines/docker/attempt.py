@@ -162,7 +162,7 @@ class Attempt:
     def _is_outdated(self, plan: Blueprint) -> bool:
         """Whether the container has to be made anew: it is missing, half-made or changed."""
         container = self._found.containers.get(plan.part)
-        if container is None or container["State"]["Status"] == "created":
+        if container is None or self._found.is_half_there(plan.part):
             return True
         if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
             return True

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from devdb import marker, pgbouncer, postgres
@@ -69,6 +70,18 @@ def _seen(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> S
     if pid is None or not is_it(pid, layout):
         return Seen(stale=written)
     return Seen(pid, written, ready=True)
+
+
+def held_ports(layout: Layout) -> set[int]:
+    """The ports that servers of the instance listen on now."""
+    held: set[int] = set()
+    if pid := postmaster(layout).pid:
+        argv = processes.words(pid)
+        held |= {int(port) for word, port in pairwise(argv) if word == "-p" and port.isdigit()}
+    if pooler(layout).pid:
+        found = re.search(r"^listen_port = (\d+)$", layout.ini.read_text(), re.MULTILINE)
+        held |= {int(found[1])} if found else set()
+    return held
 
 
 def look(layout: Layout) -> Server | None:

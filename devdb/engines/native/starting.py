@@ -6,10 +6,12 @@ work (or was killed) by the file `starting`: nothing is remembered anywhere else
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from devdb import certificates, marker
 from devdb.certificates import Certificates
@@ -36,7 +38,9 @@ from devdb.engines.native.commands import (
     meanwhile,
 )
 from devdb.engines.native.config import Config
+from devdb.engines.native.finding import Seen
 from devdb.engines.native.layout import Layout
+from devdb.engines.native.owner import Owner
 from devdb.engines.native.servers import Launch
 from devdb.errors import DevdbError
 from devdb.model import Progress, Spec, Step
@@ -101,7 +105,7 @@ class _Attempt:
         self.cancelled.set()
         if not self.ready:
             for launch in reversed(self.started):
-                stopping.take_back(launch.part, launch.pid)
+                stopping.take_back(launch.part, launch.pid, gently=not self.fresh)
             if self.fresh:
                 stopping.destroy(self.layout)
         if self.started:
@@ -118,8 +122,11 @@ class _Attempt:
             )
         yield from self._clear_away()
         self.config = yield from self._find_programs()
+        # Before anything is stopped: moved to a taken port, it goes on where it is.
+        wanted = {self.spec.port, self.spec.pool_port}
+        ports.require_free(self.spec, *sorted(wanted - finding.held_ports(layout)))
         if not layout.initialised.exists():
-            self._refuse_taken_ports()
+            self.fresh = True
             # Making them is mostly an import, copying is mostly the disk's: together they take
             # no longer than the copy alone.
             with meanwhile(self._certify) as certifying:
@@ -129,7 +136,6 @@ class _Attempt:
         certified = yield from beside(self._certify)
         self.config = replace(self.config, certificates=certified)
         yield from beside(lambda: servers.stop_what_differs(self.config))
-        self._refuse_taken_ports()
 
     def _find_programs(self) -> Beats[Config]:
         """What would be started, its certificates not yet looked at."""
@@ -158,17 +164,10 @@ class _Attempt:
             # Backends of a killed postmaster notice soon; until then the data is not free.
             yield from beside(lambda: stopping.end_backends(layout))
 
-    def _refuse_taken_ports(self) -> None:
-        if not finding.postmaster(self.layout).pid:
-            ports.require_free(self.spec, self.spec.port)
-        if not finding.pooler(self.layout).pid:
-            ports.require_free(self.spec, self.spec.pool_port)
-
     def _make_data(self) -> Beats[str]:
         """Copy a prepared data directory; returns the password its superuser has."""
         layout = self.layout
         prepared = yield from template.prepared(self.config.postgres, self.owner)
-        self.fresh = True
         marker.make_private_directory(layout.root)
         layout.starting.touch()
         try:
@@ -183,28 +182,26 @@ class _Attempt:
 
     def start_postgres(self) -> Beats[None]:
         """Start Postgres if it does not run, and wait until it lets clients in."""
-        pid = finding.postmaster(self.layout).pid
-        if pid is None:
-            self.layout.starting.touch()
-            self.started.append(servers.start_postgres(self.config, self.owner))
-            self.watch.append(self.started[-1])
-        else:
-            self.watch.append(servers.already(self.layout, "postgres", pid))
-        patience = _Patience(self.watch[-1], self.layout)
+        launch = self._ensure("postgres", finding.postmaster(self.layout), servers.start_postgres)
+        patience = _Patience(launch, self.layout)
         while not finding.postmaster(self.layout).ready:
             self._require_alive()
             yield from patience.wait()
 
     def start_pooler(self) -> Beats[None]:
         """Start PgBouncer if it does not run; the first login need not wait for it."""
-        pid = finding.pooler(self.layout).pid
-        if pid is None:
-            self.layout.starting.touch()
-            self.started.append(servers.start_pooler(self.config, self.owner))
-            self.watch.append(self.started[-1])
-        else:
-            self.watch.append(servers.already(self.layout, "pgbouncer", pid))
+        self._ensure("pgbouncer", finding.pooler(self.layout), servers.start_pooler)
         yield
+
+    def _ensure(self, part: str, seen: Seen, start_it: Callable[[Config, Owner], Launch]) -> Launch:
+        if seen.pid is not None:
+            launch = servers.already(self.layout, part, seen.pid)
+        else:
+            self.layout.starting.touch()
+            launch = start_it(self.config, self.owner)
+            self.started.append(launch)
+        self.watch.append(launch)
+        return launch
 
     def wait_for_logins(self) -> Beats[None]:
         """Wait until both URLs work."""
@@ -230,7 +227,7 @@ class _Attempt:
     def finish(self) -> None:
         """Everything works: make it last."""
         if self.fresh:
-            self.layout.initialised.touch()
+            _touch_for_good(self.layout.initialised)
             template.write_out(self.layout.data, self.config.postgres, self.owner)
         stopping.stop_reaper(self.layout)
         if self.spec.reaper is not None:
@@ -245,8 +242,8 @@ class _Patience:
         self._launch = launch
         self._layout = layout
         self._size = launch.offset
-        self._deadline = self._beat = time.monotonic() + PATIENCE
-        self._beat -= PATIENCE
+        self._beat = time.monotonic()
+        self._deadline = self._beat + PATIENCE
 
     def wait(self) -> Beats[None]:
         """Sleep until it is worth to look again; raises TimedOut."""
@@ -262,6 +259,16 @@ class _Patience:
             part, offset = self._launch.part, self._launch.offset
             raise failure.timed_out(self._layout, part, PATIENCE, offset)
         yield
+
+
+def _touch_for_good(path: Path) -> None:
+    """Make the file so that a power cut does not take it back: data without it is discarded."""
+    for place, flags in ((path, os.O_WRONLY | os.O_CREAT), (path.parent, os.O_RDONLY)):
+        descriptor = os.open(place, flags, 0o600)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _told(step: Step, detail: str, beats: Beats[None]) -> Iterator[Progress]:

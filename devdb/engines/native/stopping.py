@@ -64,9 +64,13 @@ def destroy(layout: Layout) -> None:
         ) from error
 
 
-def take_back(part: str, pid: int) -> None:
-    """End a server that was started a moment ago, and may have no pid file yet."""
-    signals = {"postgres": FAST, "pgbouncer": POOLER, "reaper": REAPER}[part]
+def take_back(part: str, pid: int, *, gently: bool) -> None:
+    """End a server that was started a moment ago, and may have no pid file yet.
+
+    `gently`: its data is to be kept.
+    """
+    postgres = FAST if gently else IMMEDIATE
+    signals = {"postgres": postgres, "pgbouncer": POOLER, "reaper": REAPER}[part]
     _end(pid, signals, processes.is_running, part, group=part == "reaper")
 
 

@@ -1,0 +1,157 @@
+"""Temporary databases beside CREATE and DROP DATABASE by hand, and beside `createdb`, `dropdb`.
+
+Time in the server is that of the statements, from sending each to having its answer: without the
+logins, which a call cannot do without either, but which say nothing about how it works.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from measure import DEVDB, Clock, Row, new_spec, remove, seconds, start
+
+from devdb import engines, pgbouncer, postgres, temporary
+from devdb.model import Spec
+
+HOUR = timedelta(hours=1)
+CREATE = "CREATE DATABASE by hand"
+DROP = "DROP DATABASE by hand"
+IMPORTS = 'python -c "import typer, psycopg"'
+FILES = "CREATE DATABASE ... TEMPLATE, 500 MB"
+
+
+def rows(engine_name: str, stack: ExitStack) -> list[Row]:
+    """What one costs; while it is measured an instance of that engine runs."""
+    spec = running(engine_name, stack)
+    return [
+        Row(CREATE, partial(create_by_hand, spec, "CREATE DATABASE by_hand")),
+        Row("create(), in the server", partial(create, spec), against=CREATE, at_most=0.060),
+        Row(DROP, partial(drop_by_hand, spec)),
+        Row("drop(), in the server", partial(drop, spec), against=DROP, at_most=0.025),
+        *programs(engine_name, spec),
+    ]
+
+
+def programs(engine_name: str, spec: Spec) -> list[Row]:
+    """Whole processes, where the tools of the same Postgres are at hand."""
+    if engine_name != "native":
+        return []
+    psql = Path(engines.get(engine_name).psql_argv(spec.name)[0])
+    return [
+        Row("createdb", partial(run_tool, spec, psql.with_name("createdb"), make=True)),
+        Row("dropdb", partial(run_tool, spec, psql.with_name("dropdb"), make=False)),
+        Row(IMPORTS, partial(seconds, sys.executable, "-c", "import typer, psycopg")),
+        Row("devdb temp -q, less its time in the server", partial(temp, spec), IMPORTS, 1.5),
+    ]
+
+
+def copies(engine_name: str, stack: ExitStack) -> list[Row]:
+    """Copies of a database of 500 MB."""
+    spec = running(engine_name, stack)
+    with postgres.connect(spec.direct) as connection:
+        connection.execute(
+            "CREATE TABLE filling AS SELECT repeat('x', 1000) FROM generate_series(1, 440000)"
+        )
+        connection.execute("CHECKPOINT")
+        strategies = connection.info.server_version >= 150000
+    by_hand = "CREATE DATABASE by_hand TEMPLATE main"
+    files = f"{by_hand} STRATEGY file_copy" if strategies else by_hand
+    wal = [Row(f"{FILES}, wal_log", partial(create_by_hand, spec, f"{by_hand} STRATEGY wal_log"))]
+    return [
+        Row(FILES, partial(create_by_hand, spec, files)),
+        *(wal if strategies else []),
+        Row("create(source=...), in the server", partial(create, spec, "main"), FILES, 1.3),
+    ]
+
+
+def running(engine_name: str, stack: ExitStack) -> Spec:
+    engine = engines.get(engine_name)
+    spec = new_spec(engine)
+    stack.callback(remove, engine, spec.name)
+    start(engine, spec)
+    temporary.every(spec)  # installs the registry, once in an instance's life
+    return spec
+
+
+def create_by_hand(spec: Spec, statement: str) -> float:
+    with maintenance(spec) as connection:
+        with Clock() as clock:
+            connection.execute(statement.encode())
+        connection.execute("DROP DATABASE by_hand")
+    return clock.seconds
+
+
+def drop_by_hand(spec: Spec) -> float:
+    with maintenance(spec) as connection:
+        connection.execute("CREATE DATABASE by_hand")
+        with Clock() as clock:
+            connection.execute("DROP DATABASE by_hand")
+    return clock.seconds
+
+
+def create(spec: Spec, source: str | None = None) -> float:
+    with in_the_server() as spent:
+        made = temporary.create(spec, ttl=HOUR, source=source)
+    temporary.drop(spec, [made.name])
+    return sum(spent)
+
+
+def drop(spec: Spec) -> float:
+    made = temporary.create(spec, ttl=HOUR)
+    with in_the_server() as spent:
+        temporary.drop(spec, [made.name])
+    return sum(spent)
+
+
+def run_tool(spec: Spec, tool: Path, *, make: bool) -> float:
+    """createdb or dropdb, as a process; what the other one does is done by hand."""
+    options = {"env": {"PGPASSWORD": spec.password}}
+    where = ("-h", spec.direct.host, "-p", str(spec.port), "-U", spec.direct.user, "-w")
+    with maintenance(spec) as connection:
+        if not make:
+            connection.execute("CREATE DATABASE by_hand")
+        spent = seconds(tool, *where, "--maintenance-db=postgres", "by_hand", **options)
+        if make:
+            connection.execute("DROP DATABASE by_hand")
+    return spent
+
+
+def temp(spec: Spec) -> float:
+    server = create(spec)
+    before = {one.name for one in temporary.every(spec)}
+    spent = seconds(DEVDB, "temp", "-q", "--name", spec.name)
+    temporary.drop(spec, [one.name for one in temporary.every(spec) if one.name not in before])
+    return spent - server
+
+
+def maintenance(spec: Spec) -> psycopg.Connection[tuple[Any, ...]]:
+    return postgres.connect(spec.direct, database="postgres")
+
+
+@contextmanager
+def in_the_server() -> Iterator[list[float]]:
+    """Collects the seconds of each statement that Postgres is given."""
+    spent: list[float] = []
+    execute: Callable[..., Any] = psycopg.Connection.execute
+
+    def timed(connection: psycopg.Connection[Any], *arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return execute(connection, *arguments, **options)
+        finally:
+            if connection.info.dbname != pgbouncer.ADMIN_DATABASE:
+                spent.append(time.perf_counter() - start)
+
+    psycopg.Connection.execute = timed  # type: ignore[method-assign]
+    try:
+        yield spent
+    finally:
+        psycopg.Connection.execute = execute  # type: ignore[method-assign]
