@@ -117,7 +117,7 @@ def free_port(taken: set[int]) -> int:
 
     `DEVDB_TEST_PORTS=21000-21999` says where to look.
     """
-    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    first, last = _port_range()
     offset = os.getpid() * 37 % (last - first)
     for step in range(last - first):
         port = first + (offset + step) % (last - first)
@@ -125,6 +125,14 @@ def free_port(taken: set[int]) -> int:
             taken.add(port)
             return port
     raise AssertionError(f"no free port between {first} and {last}")
+
+
+def _port_range() -> tuple[int, int]:
+    """The range to look in; where the suite runs in several processes, this one's share of it."""
+    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (last - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return first + worker * share, first + (worker + 1) * share - 1
 
 
 def _is_free(port: int) -> bool:
