@@ -79,14 +79,11 @@ class DockerEngine:
         """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
         connection = self._connect()
         with speaking(connection.host):
-            found = survey.look(connection.client, name)
-            while destroy and found:
-                making.destroy(connection.client, found)
-                # Again: the engine may still have carried out a request of a devdb that is dead.
-                found = survey.look(connection.client, name)
             if destroy:
+                making.destroy(connection.client, name)
                 certificates.remove(name)
                 return
+            found = survey.look(connection.client, name)
             self._keep_if_usable(found)
             making.stop(connection.client, found)
 

@@ -257,11 +257,11 @@ class Attempt:
         self._given_up.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
-            now = survey.look(self._client, self._spec.name)
             if self._is_new:
-                making.destroy(self._client, now)
+                making.destroy(self._client, self._spec.name)
                 # Last: a server that lives on, should this be killed, goes on to be as wanted.
                 certificates.remove(self._spec.name)
             elif stop:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
+                now = survey.look(self._client, self._spec.name)
                 making.stop(self._client, now, started)

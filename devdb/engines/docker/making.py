@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import holders, labels
+from devdb.engines.docker import holders, labels, survey
 from devdb.engines.docker.background import begin, together
 from devdb.engines.docker.blueprint import Blueprint, layout
 from devdb.engines.docker.endpoint import explanation
@@ -188,21 +188,23 @@ def remove_questions(client: APIClient, found: Found) -> None:
         _remove_now(client, container)
 
 
-def destroy(client: APIClient, found: Found) -> None:
+def destroy(client: APIClient, name: str) -> None:
     """Remove all that there is of the instance, its data too.
 
-    The sign of unfinished data goes last but for the network: killed in between, the next one
+    Looks again until nothing is left: the engine may still carry out the last request of a devdb
+    that is dead. The sign of unfinished data goes after the data: killed in between, the next one
     still knows what it may discard.
     """
-    together(
-        partial(remove_questions, client, found),
-        *(partial(_remove_now, client, container["Id"]) for container in found.containers.values()),
-    )
-    for part, is_there in ((labels.DATA, found.data), (labels.UNFINISHED, found.unfinished)):
-        if is_there:
-            _remove_volume(client, labels.object_name(found.name, part))
-    for network in found.networks:
-        remove_network(client, network)
+    while found := survey.look(client, name):
+        together(
+            partial(remove_questions, client, found),
+            *(partial(_remove_now, client, item["Id"]) for item in found.containers.values()),
+        )
+        is_gone = not found.data or _remove_volume(client, labels.object_name(name, labels.DATA))
+        if is_gone and found.unfinished:
+            _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
+        for network in found.networks:
+            remove_network(client, network)
 
 
 def _remove_now(client: APIClient, container: str) -> None:
@@ -222,22 +224,24 @@ def _remove_now(client: APIClient, container: str) -> None:
                 return
 
 
-def _remove_volume(client: APIClient, volume: str) -> None:
+def _remove_volume(client: APIClient, volume: str) -> bool:
+    """Whether it is gone; not yet, where a container of ours came meanwhile."""
     from docker.errors import APIError, NotFound
 
     try:
         client.remove_volume(volume)
     except NotFound:
-        return
+        return True
     except APIError as error:
         users = client.containers(all=True, filters={"volume": volume})
         if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
-            return  # made by a dead devdb's last request after we looked; the next look finds it
+            return False
         names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
         raise DevdbError(
             f"The volume {volume} cannot be removed; it is in use: {names}.",
             f"Remove that container first: `docker rm -f {names}`.",
         ) from error
+    return True
 
 
 def remove_network(client: APIClient, network: str) -> None:

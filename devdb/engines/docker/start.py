@@ -43,7 +43,7 @@ def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
-        removal = begin(partial(making.destroy, client, found))
+        removal = begin(partial(making.destroy, client, spec.name))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
         found = Found(spec.name)
     yield from Attempt(client, spec, found, postgres, pooler, major).run()
