@@ -67,9 +67,10 @@ def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if (docker := shutil.which("docker")) is None:
         return
     for kind in ("container", "volume", "network"):
-        listing = [docker, kind, "ls", "--no-trunc", "--format", "{{json .}}"]
+        listing = [docker, kind, "ls", "--format", "{{json .}}"]
         listing += ["-a"] if kind == "container" else []
-        lines = subprocess.run(listing, capture_output=True, text=True).stdout.splitlines()
+        listed_as_text = subprocess.run(listing, stdout=subprocess.PIPE, text=True, check=True)
+        lines = listed_as_text.stdout.splitlines()
         listed = [json.loads(line) for line in lines if name in line]
         ids = [item.get("ID") or item["Name"] for item in listed]
         for item in _inspect(docker, kind, ids):
