@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
+_HEAD_START = 0.1
+"""Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 
 
@@ -89,9 +91,10 @@ class Attempt:
         )
         logging_in: Future[str] = Future()
         work = self._bring_up(todo, remake, logging_in)
-        started = work.get(labels.POSTGRES) or begin(lambda: None)
+        done = begin(lambda: None)
+        starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
-        log_in = partial(self._login.until_ready, started, self._given_up, settled)
+        log_in = partial(self._login.until_ready, starts, self._given_up, settled)
         begin(log_in, logging_in)
         yield from self._attend_parts(work)
         looking = begin(self._look_again)
@@ -214,23 +217,26 @@ class Attempt:
     def _bring_up(
         self, todo: list[Blueprint], remake: list[Blueprint], logging_in: Future[str]
     ) -> dict[str, Future[None]]:
-        """Make and start the containers side by side.
+        """Make and start the containers side by side, those that can wait a little later.
 
-        New data takes Postgres a second of work: what the others need of the machine waits until
-        it is at it. The reaper, for whom nobody waits, comes last: with old data after the login.
+        Engines set up one network at a time, and Postgres has the most to do once it has its own.
+        The reaper, for whom nobody waits, comes after the login.
         """
         work: dict[str, Future[None]] = {}
         for plan in todo:
-            first: list[Future[Any]] = []
-            if self._is_new:
-                first = list(work.values())
-            elif plan.part == labels.REAPER:
-                first = [logging_in]
-            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, first))
+            after: Future[Any] | None = None
+            if plan.part == labels.REAPER:
+                after = logging_in
+            elif plan.part == labels.PGBOUNCER:
+                after = work.get(labels.POSTGRES)
+            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
         return work
 
-    def _start(self, plan: Blueprint, make: bool, after: list[Future[Any]]) -> None:
-        wait(after)
+    def _start(self, plan: Blueprint, make: bool, after: Future[Any] | None) -> None:
+        if after is not None:
+            # New data takes Postgres a second of work; restarted, it is up as soon as PgBouncer.
+            is_brief = plan.part == labels.PGBOUNCER and not self._is_new
+            wait([after], timeout=_HEAD_START if is_brief else None)
         if self._given_up.is_set() and not self._is_ready:
             return
         if make:

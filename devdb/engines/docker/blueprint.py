@@ -137,6 +137,7 @@ def for_postgres(
             "POSTGRES_DB": DATABASE if makes_database else MAINTENANCE_DATABASE,
             "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
+            "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
             "PGDATA": str(image.mount / layout),
         },
         files=(
