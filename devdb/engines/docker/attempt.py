@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
-_HEAD_START = 0.1
+_HEAD_START = 0.08
 """Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 
