@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -15,6 +17,8 @@ from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.errors import DataMismatch
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+"""Any server answers it with one byte: S or N."""
 _PAUSE = 0.005
 _LONG_PAUSE = 0.02
 """Seconds between attempts; new data takes a second of work that many attempts would take from."""
@@ -44,7 +48,7 @@ class Login:
         once, as soon as the data has all it needs.
         """
         wait(starts[:1])
-        while (version := self.settle()) is None:
+        while not _answers(self.spec.direct) or (version := self.settle()) is None:
             if given_up.wait(_LONG_PAUSE if self.is_unsettled else _PAUSE):
                 return ""
         settling = begin(settled)
@@ -84,6 +88,19 @@ class Login:
     def _is_another_s(self, made_with: Endpoint) -> bool:
         known = postgres.knows_password(self.spec.direct)
         return not known and not (self.is_unsettled and postgres.knows_password(made_with))
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    """Whether a Postgres is behind that port: an engine's proxy accepts before there is one.
+
+    One small question instead of several logins, because it is asked while initdb works.
+    """
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=1) as connection:
+            connection.sendall(_SSL_REQUEST)
+            return connection.recv(1) != b""
+    except OSError:
+        return False
 
 
 def _begin_database(endpoint: Endpoint) -> Future[None] | None:
