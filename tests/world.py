@@ -80,9 +80,10 @@ def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if (docker := shutil.which("docker")) is None:
         return
     for kind in ("container", "volume", "network"):
-        listing = [docker, kind, "ls", "--no-trunc", "--format", "{{json .}}"]
+        listing = [docker, kind, "ls", "--format", "{{json .}}"]
         listing += ["-a"] if kind == "container" else []
-        lines = subprocess.run(listing, capture_output=True, text=True).stdout.splitlines()
+        listed_as_text = subprocess.run(listing, stdout=subprocess.PIPE, text=True, check=True)
+        lines = listed_as_text.stdout.splitlines()
         listed = [json.loads(line) for line in lines if name in line]
         ids = [item.get("ID") or item["Name"] for item in listed]
         for item in _inspect(docker, kind, ids):
@@ -130,7 +131,7 @@ def free_port(taken: set[int]) -> int:
 
     `DEVDB_TEST_PORTS=21000-21999` says where to look.
     """
-    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    first, last = _port_range()
     offset = os.getpid() * 37 % (last - first)
     for step in range(last - first):
         port = first + (offset + step) % (last - first)
@@ -138,6 +139,14 @@ def free_port(taken: set[int]) -> int:
             taken.add(port)
             return port
     raise AssertionError(f"no free port between {first} and {last}")
+
+
+def _port_range() -> tuple[int, int]:
+    """The range to look in; where the suite runs in several processes, this one's share of it."""
+    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (last - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return first + worker * share, first + (worker + 1) * share - 1
 
 
 def _is_free(port: int) -> bool:

@@ -50,8 +50,8 @@ def test_what_is_not_named_comes_from_the_environment_then_from_the_major(
     monkeypatch.setenv("DEVDB_POSTGRES_IMAGE", "mine:17")
     assert images.wanted(None, "pooler:1", 16) == ("mine:17", "pooler:1")
     assert images.wanted("named:1", "pooler:1", 16)[0] == "named:1"
-    monkeypatch.delenv("DEVDB_POSTGRES_IMAGE")
-    monkeypatch.delenv("DEVDB_PGBOUNCER_IMAGE")
+    monkeypatch.delenv("DEVDB_POSTGRES_IMAGE", raising=False)
+    monkeypatch.delenv("DEVDB_PGBOUNCER_IMAGE", raising=False)
     assert images.wanted(None, None, 16) == ("postgres:16", DEFAULT_POOLER)
     assert images.wanted(None, None, None)[0] == f"postgres:{NEWEST_MAJOR}"
 

@@ -162,7 +162,7 @@ class Attempt:
     def _is_outdated(self, plan: Blueprint) -> bool:
         """Whether the container has to be made anew: it is missing, half-made or changed."""
         container = self._found.containers.get(plan.part)
-        if container is None or container["State"]["Status"] == "created":
+        if container is None or self._found.is_half_there(plan.part):
             return True
         if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
             return True
@@ -259,8 +259,9 @@ class Attempt:
         with suppress(DevdbError, DockerException, requests.RequestException):
             now = survey.look(self._client, self._spec.name)
             if self._is_new:
-                certificates.remove(self._spec.name)
                 making.destroy(self._client, now)
+                # Last: a server that lives on, should this be killed, goes on to be as wanted.
+                certificates.remove(self._spec.name)
             elif stop:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
                 making.stop(self._client, now, started)

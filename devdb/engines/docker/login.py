@@ -11,6 +11,7 @@ from threading import Event
 from devdb import postgres, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
+from devdb.errors import DataMismatch
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 
 _PAUSE = 0.02
@@ -36,9 +37,9 @@ class Login:
         as soon as the data has all it needs.
         """
         wait([started])
-        version = None
-        while not given_up.is_set() and (version := self.settle()) is None:
-            given_up.wait(_PAUSE)
+        while (version := self.settle()) is None:
+            if given_up.wait(_PAUSE):
+                return ""
         settling = begin(settled)
         while not given_up.is_set():
             direct = begin(partial(postgres.probe, self.spec.direct))
@@ -47,17 +48,29 @@ class Login:
                 _make_database(self.spec.direct)
             elif pooled is not None:
                 settling.result()
-                return version or ""
+                return version
             given_up.wait(_PAUSE)
         return ""
 
     def settle(self) -> str | None:
-        """Put what is devdb's into the data; the server's version, None: nobody gets in yet."""
-        if self.is_unsettled:
-            made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
-            if _make_database(made_with):
-                postgres.set_password(made_with, self.spec.password)
-        return postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        """Put what is devdb's into the data; the server's version, None: nobody gets in yet.
+
+        Raises DataMismatch when the data has a password that is none of the instance's.
+        """
+        made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
+        if self.is_unsettled and _make_database(made_with):
+            postgres.set_password(made_with, self.spec.password)
+        version = postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        if version is None and self._is_another_s(made_with):
+            raise DataMismatch(
+                f"The data of '{self.spec.name}' has another password than its marker.",
+                f"The marker was lost or replaced: put it back, or devdb rm {self.spec.name}",
+            )
+        return version
+
+    def _is_another_s(self, made_with: Endpoint) -> bool:
+        known = postgres.knows_password(self.spec.direct)
+        return not known and not (self.is_unsettled and postgres.knows_password(made_with))
 
 
 def _make_database(endpoint: Endpoint) -> bool:

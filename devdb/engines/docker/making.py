@@ -5,16 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker import holders, labels
-from devdb.engines.docker.background import together
+from devdb.engines.docker.background import begin, together
 from devdb.engines.docker.blueprint import Blueprint, layout
 from devdb.engines.docker.endpoint import explanation
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
+from devdb.engines.docker.watch import Vanished
 from devdb.errors import DevdbError, StartFailed
 from devdb.model import HOST, Spec
 
@@ -133,11 +135,15 @@ def _create(client: APIClient, spec: Spec, blueprint: Blueprint, name: str, netw
 
 
 def start_container(client: APIClient, spec: Spec, part: str) -> None:
-    """Start it; raises PortInUse when its port is somebody else's."""
-    from docker.errors import APIError
+    """Start it; raises PortInUse when its port is somebody else's, Vanished when it is gone."""
+    from docker.errors import APIError, NotFound
 
     try:
         client.start(labels.object_name(spec.name, part))
+    except NotFound as error:
+        raise Vanished(
+            f"The {part} container was removed before it started.", "Try again: `devdb up`."
+        ) from error
     except APIError as error:
         said = explanation(error)
         if any(words in said.lower() for words in _TAKEN):
@@ -155,32 +161,31 @@ def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -
 
 
 def _stop(client: APIClient, found: Found, part: str) -> None:
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
     state = found.containers[part]["State"]
     if not (state["Running"] or state.get("Restarting")):
         return
+    name, config = labels.object_name(found.name, part), found.containers[part]["Config"]
+    stopping = begin(partial(client.stop, name, timeout=config.get("StopTimeout") or 300))
+    while not wait([stopping], timeout=1).done:
+        # Again: an entry point's shell that waits for its initdb swallows an interrupt.
+        with suppress(APIError):
+            client.kill(name, signal=config["StopSignal"])
     with suppress(NotFound):
-        timeout = found.containers[part]["Config"].get("StopTimeout") or 300
-        client.stop(labels.object_name(found.name, part), timeout=timeout)
+        stopping.result()
 
 
 def remove_container(client: APIClient, found: Found, part: str) -> None:
     """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
-    from docker.errors import NotFound
-
     _stop(client, found, part)
-    with suppress(NotFound):
-        client.remove_container(labels.object_name(found.name, part), v=True, force=True)
+    _remove_now(client, labels.object_name(found.name, part))
 
 
 def remove_questions(client: APIClient, found: Found) -> None:
     """Remove what a killed devdb left of asking an image for its version."""
-    from docker.errors import NotFound
-
     for container in found.questions:
-        with suppress(NotFound):
-            client.remove_container(container, v=True, force=True)
+        _remove_now(client, container)
 
 
 def destroy(client: APIClient, found: Found) -> None:
@@ -201,10 +206,20 @@ def destroy(client: APIClient, found: Found) -> None:
 
 
 def _remove_now(client: APIClient, container: str) -> None:
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
+    deadline = time.monotonic() + _GHOST_PATIENCE
     with suppress(NotFound):
-        client.remove_container(container, v=True, force=True)
+        while True:
+            try:
+                client.remove_container(container, v=True, force=True)
+            except APIError as error:
+                # 409: it is being removed already; until it has gone its name is taken.
+                if error.status_code != 409 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 def _remove_volume(client: APIClient, volume: str) -> None:
@@ -216,6 +231,8 @@ def _remove_volume(client: APIClient, volume: str) -> None:
         return
     except APIError as error:
         users = client.containers(all=True, filters={"volume": volume})
+        if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
+            return  # made by a dead devdb's last request after we looked; the next look finds it
         names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
         raise DevdbError(
             f"The volume {volume} cannot be removed; it is in use: {names}.",

@@ -48,6 +48,11 @@ class Found:
             for endpoint in self.containers[part]["NetworkSettings"]["Networks"].values()
         }
 
+    def is_half_there(self, part: str) -> bool:
+        """Whether that container was never started, or is being removed at this moment."""
+        status = self.containers[part]["State"]["Status"] if part in self.containers else ""
+        return status in ("created", "removing", "dead")
+
     def is_running(self, part: str) -> bool:
         """Whether that part's container runs."""
         return part in self.containers and bool(self.containers[part]["State"]["Running"])
