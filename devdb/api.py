@@ -86,6 +86,8 @@ def _make(
         # An instance mostly runs: trying is cheaper than asking.
         with suppress(EngineUnavailable):
             return spec, make(spec)
+        # As it is: the settings of this directory may speak of another instance.
+        settings, project = config.Settings(), spec.project or project
     for item in workspace.up(settings, project, wanted):
         if isinstance(item, workspace.Ready):
             spec = item.instance.spec

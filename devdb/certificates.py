@@ -67,14 +67,20 @@ def ensure(name: str) -> Certificates:
 
 
 def remove(name: str) -> None:
-    """Delete the instance's certificates; no error when there are none."""
+    """Delete the instance's certificates; nothing to do when there are none. Raises DevdbError."""
     directory = _directory(name)
-    for file in ("ca.crt", "server.crt", "server.key"):
-        (directory / file).unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        for leftover in directory.glob(".*"):
-            leftover.unlink()
-        directory.rmdir()
+    try:
+        for file in ("ca.crt", "server.crt", "server.key"):
+            (directory / file).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            for leftover in directory.glob(".*"):
+                leftover.unlink()
+            directory.rmdir()
+    except OSError as error:
+        raise DevdbError(
+            f"Cannot delete {error.filename or directory}: {error.strerror or error}.",
+            f"Fix its owner or mode, then: devdb rm {name}",
+        ) from error
 
 
 def make(name: str) -> Certificates:

@@ -28,6 +28,8 @@ TRACKS_PREPARED = (1, 21)
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
 
+NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
+
 
 def parse_version(text: str) -> tuple[int, int, int]:
     """The version in what `pgbouncer --version` prints, e.g. (1, 24, 1).
@@ -45,7 +47,7 @@ def has_tls(text: str) -> bool:
     return re.search(r"^tls: ", text, re.MULTILINE) is not None
 
 
-def tls_settings(certificate: str, key: str) -> dict[str, str]:
+def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
     """What goes into the ini (`extra`) so that clients can ask for TLS; those that do not get in.
 
     A build without TLS refuses to start with them.
@@ -54,6 +56,9 @@ def tls_settings(certificate: str, key: str) -> dict[str, str]:
         "client_tls_sslmode": "allow",
         "client_tls_cert_file": certificate,
         "client_tls_key_file": key,
+        # Not to ask clients for certificates: without a file, and without the system's own CAs,
+        # some builds end with `failed to load CA: (null)`.
+        "client_tls_ca_file": ca,
         # `prefer` is the default: encrypted twice, to a server on the same machine.
         "server_tls_sslmode": "disable",
     }

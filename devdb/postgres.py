@@ -43,11 +43,24 @@ def settings(spec: Spec) -> dict[str, str]:
     }
 
 
+ASK_TLS = ("-C", "ssl_library", "-c", "config_file=/dev/null", "-D")
+"""The arguments, with any directory after them, that make `postgres` print whether it can do TLS.
+
+It prints an empty line when it cannot. No server and no data, and root may ask too.
+"""
+NO_TLS = "This Postgres was built without TLS: the direct URL cannot ask for it."
+
+
+def has_tls(text: str) -> bool:
+    """Whether the build that printed this when it was asked with ASK_TLS can do TLS."""
+    return bool(text.strip())
+
+
 def tls_settings(certificate: str, key: str) -> dict[str, str]:
     """The settings that let clients ask for TLS; paths as the server sees them.
 
     The key has to belong to the server's user, 0600, or to root, at most 0640. A build without
-    TLS refuses to start with them: `postgres -C ssl_library` is empty there.
+    TLS refuses to start with them.
     """
     return {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
 
@@ -174,6 +187,24 @@ def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     return tuple((str(name), int(size)) for name, size in rows)
 
 
+def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
+    """Make the database if it is not there; whether it was made, None when nobody lets us in."""
+    import psycopg
+    from psycopg import errors, sql
+
+    try:
+        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+            if found.fetchone() is not None:
+                return False
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except errors.DuplicateDatabase:
+        return False
+    except psycopg.OperationalError:
+        return None
+    return True
+
+
 def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     """Log in directly and put devdb's roles and functions there; idempotent.
 
@@ -186,12 +217,12 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             version = _version(session)
             if not _is_installed(session):
                 session.query(_UNLOGGED)
-                session.query(_roles(spec) + _LOOKUP)
+                session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
             with wire.Session(spec.direct, database=database) as session:
                 if not _is_installed(session):
-                    session.query(_LOOKUP)
+                    session.query(LOOKUP)
     except (wire.Refused, OSError):
         return None
     return version
@@ -249,8 +280,7 @@ _OTHERS = f"""
 SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
 """
 
-# PgBouncer's auth_query: it lets nobody in past VALID UNTIL, because the verifier it gets is null.
-_LOOKUP = f"""
+LOOKUP = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
@@ -263,4 +293,8 @@ $$;
 REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
 COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}';
+"""
+"""SQL that makes what PgBouncer's auth_query asks.
+
+It lets nobody in past VALID UNTIL, because the verifier it gets then is null.
 """

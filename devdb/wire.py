@@ -23,6 +23,7 @@ Row = tuple[str | None, ...]
 
 _PROTOCOL = 196608
 """3.0: what every Postgres and PgBouncer of this century speaks."""
+_SSL_REQUEST = 80877103
 _OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
 
 
@@ -32,6 +33,17 @@ class Refused(Exception):
     def __init__(self, message: str, sqlstate: str = "") -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+
+
+def offers_tls(host: str, port: int, *, timeout: float = 1) -> bool | None:
+    """Whether the server there would speak TLS; None when nobody answers in time (seconds)."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout) as asking:
+            asking.sendall(struct.pack("!II", 8, _SSL_REQUEST))
+            answer = asking.recv(1)
+    except OSError:
+        return None
+    return answer == b"S" if answer else None
 
 
 class Session:

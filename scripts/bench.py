@@ -1,7 +1,8 @@
 """The program behind scripts/bench: which groups of rows there are, and the tables.
 
 All rows of a group are measured in turn, run by run, so that whatever else the machine does hits
-all of them alike. The first run only warms caches and is not counted. Ratios are of medians.
+all of them alike. Before several runs there is one more, which only warms caches and is not
+counted. Ratios are of medians.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def table(group: Group, runs: int) -> Iterator[str]:
 
 def measure(rows: list[Row], runs: int) -> dict[str, list[float]]:
     measured: dict[str, list[float]] = {row.title: [] for row in rows}
-    for number in range(runs + 1):
+    for number in range(0 if runs > 1 else 1, runs + 1):
         for row in rows:
             print(f"run {number} of {runs}: {row.title}", file=sys.stderr)
             seconds = row.measure()

@@ -150,7 +150,7 @@ def in_the_server() -> Iterator[list[float]]:
             if connection.info.dbname != pgbouncer.ADMIN_DATABASE:
                 spent.append(time.perf_counter() - start)
 
-    psycopg.Connection.execute = timed  # type: ignore[method-assign]
+    psycopg.Connection.execute = timed  # type: ignore[method-assign, assignment]
     try:
         yield spent
     finally:

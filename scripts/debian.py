@@ -65,7 +65,7 @@ def offers(package: str) -> bool:
 
 def candidate(package: str, apt: list[str]) -> str:
     """The version apt would install, e.g. `1.18.0-1+deb12u1`; empty when it has none."""
-    for line in run("apt-cache", *apt, "policy", package).splitlines():
+    for line in run("apt-cache", *apt, "policy", package, env={"LC_ALL": "C"}).splitlines():
         if line.strip().startswith("Candidate:"):
             return line.split(":", 1)[1].strip().removeprefix("(none)")
     return ""
@@ -90,14 +90,15 @@ def lists(directory: Path) -> list[str]:
     say("Fetching apt's package lists")
     prefix = as_root()
     if prefix is not None:
-        run(*prefix, "apt-get", "update", "-qq")
+        # One source that fails must not keep the others from being used.
+        succeeds(*prefix, "apt-get", "update", "-qq")
         return []
     return fresh_lists(directory)
 
 
 def fresh_lists(directory: Path) -> list[str]:
     options = scratch(directory)
-    run("apt-get", *options, "update", "-qq")
+    succeeds("apt-get", *options, "update", "-qq")
     return options
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +27,16 @@ def fail(happened: str, to_do: str, *, code: int = 1) -> NoReturn:
     say(happened)
     say(to_do)
     raise SystemExit(code)
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run a script's main; what it did not foresee ends in two lines as well."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (CommandFailed, OSError) as error:
+        fail(f"{Path(sys.argv[0]).name}: {error}", "Mend that, and run this again.")
 
 
 def run(

@@ -56,6 +56,11 @@ class Cli:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
+    @property
+    def name(self) -> str:
+        """The instance that the project's directory gives."""
+        return self.project.name
+
     def begin(self, *args: str, **env: str | None) -> subprocess.Popen[str]:
         """Start it and go on; the caller waits for it."""
         return subprocess.Popen(

@@ -90,7 +90,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
             created=datetime.now(UTC),
         )
         spec = replace(spec, **changes)
-        assert world.traces(spec.name, home) == []
+        assert world.traces(spec.name, home, docker=engine.name == "docker") == []
         made.append((engine, spec))
         marker.save(spec)
         return spec
@@ -100,7 +100,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
     for engine, spec in made:
         engine.stop(spec.name, destroy=True)
         marker.delete(spec.name)
-        left += world.traces(spec.name, home)
+        left += world.traces(spec.name, home, docker=engine.name == "docker")
         if paths.instance_dir(spec.name).exists():
             left.append(f"directory {paths.instance_dir(spec.name)}")
     assert left == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +16,8 @@ from devdb.tui.app import DevdbApp
 from devdb.tui.dashboard import Dashboard
 from devdb.tui.ending import Ending
 
-NAME = "shop"
+NAME = f"shop-{secrets.token_hex(3)}"
+"""Other instances of this machine are not called so."""
 PATIENCE = 20.0
 _SVG_TEXT = re.compile(r'<text [^>]*x="([0-9.]+)" y="([0-9.]+)"[^>]*>([^<]*)</text>')
 _SVG_CELL = 12.2

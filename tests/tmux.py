@@ -17,13 +17,8 @@ class Tmux:
     """A tmux server of its own, with one window in which the command runs under a shell."""
 
     def __init__(self, directory: Path, argv: list[str], *, env: dict[str, str]) -> None:
-        self._command = [
-            "tmux",
-            "-S",
-            str(directory / f"tmux-{secrets.token_hex(2)}"),
-            "-f",
-            os.devnull,
-        ]
+        socket = directory / f"tmux-{secrets.token_hex(2)}"
+        self._command = ["tmux", "-S", str(socket), "-f", os.devnull]
         # A typed Ctrl-C goes to the shell too, which must live to tell the exit code.
         line = f"trap : INT; {shlex.join(argv)}; echo exit-code-$?; exec cat"
         size = ["-x", str(COLUMNS), "-y", str(LINES)]

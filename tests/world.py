@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from devdb.engines import Engine
 from devdb.model import Spec
 
 NewSpec = Callable[..., Spec]
 """The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
+Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
+"""The fixture `elsewhere`: an instance in that data directory while a block lasts."""
 
 
 def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) -> Any:
@@ -29,11 +34,14 @@ def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) 
     return value
 
 
-def traces(name: str, home: Path) -> list[str]:
-    """Everything that exists of the instance: processes, Docker objects, files."""
+def traces(name: str, home: Path, *, docker: bool = True) -> list[str]:
+    """Everything that exists of the instance: processes, Docker objects, files.
+
+    `docker=False` saves half a second where no Docker engine was ever asked.
+    """
     return [
         *(f"process {p.pid} {p.name()}" for p in processes(name, home)),
-        *(f"{kind} {item['Name']}" for kind, item in docker_objects(name)),
+        *(f"{kind} {item['Name']}" for kind, item in (docker_objects(name) if docker else ())),
         *(str(path) for path in (home / "instances").glob(f"{name}/**/*")),
     ]
 
@@ -57,17 +65,29 @@ def _belongs(process: psutil.Process, directory: str) -> bool:
     return any(directory in word for word in words)
 
 
+def mentioning(path: Path) -> list[psutil.Process]:
+    """The processes that were started with something below that path as an argument."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(path) in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
 def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kind and `docker inspect` of every Docker object with a label that has the name in it."""
+    """Kind and `docker inspect` of every Docker object whose name or labels have the name."""
     if (docker := shutil.which("docker")) is None:
         return
     for kind in ("container", "volume", "network"):
-        command = [docker, kind, "ls", "-q", *(["-a"] if kind == "container" else [])]
-        ids = subprocess.run(command, capture_output=True, text=True).stdout.split()
+        listing = [docker, kind, "ls", "--format", "{{json .}}"]
+        listing += ["-a"] if kind == "container" else []
+        listed_as_text = subprocess.run(listing, stdout=subprocess.PIPE, text=True, check=True)
+        lines = listed_as_text.stdout.splitlines()
+        listed = [json.loads(line) for line in lines if name in line]
+        ids = [item.get("ID") or item["Name"] for item in listed]
         for item in _inspect(docker, kind, ids):
-            labels = item.get("Labels") or item.get("Config", {}).get("Labels") or {}
-            if name in labels.values() or name in item["Name"]:
-                yield kind, item
+            yield kind, item
 
 
 def _inspect(docker: str, kind: str, ids: list[str]) -> list[dict[str, Any]]:
@@ -92,12 +112,26 @@ def container(name: str, part: str) -> str:
     return str(found[0])
 
 
+def kill(engine: Engine, spec: Spec, part: str) -> None:
+    """SIGKILL one server of the instance, from outside."""
+    if engine.name == "docker":
+        command = ["docker", "kill", container(spec.name, part)]
+        subprocess.run(command, check=True, capture_output=True)
+        return
+    server = engine.find(spec.name)
+    assert server is not None
+    detail = server.part(part).detail
+    assert detail.startswith("pid "), detail
+    process = psutil.Process(int(detail.split()[1]))
+    process.send_signal(signal.SIGKILL)
+
+
 def free_port(taken: set[int]) -> int:
     """A port nobody listens on, not handed out before in this session, off the ephemeral range.
 
     `DEVDB_TEST_PORTS=21000-21999` says where to look.
     """
-    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    first, last = _port_range()
     offset = os.getpid() * 37 % (last - first)
     for step in range(last - first):
         port = first + (offset + step) % (last - first)
@@ -105,6 +139,14 @@ def free_port(taken: set[int]) -> int:
             taken.add(port)
             return port
     raise AssertionError(f"no free port between {first} and {last}")
+
+
+def _port_range() -> tuple[int, int]:
+    """The range to look in; where the suite runs in several processes, this one's share of it."""
+    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (last - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return first + worker * share, first + (worker + 1) * share - 1
 
 
 def _is_free(port: int) -> bool:

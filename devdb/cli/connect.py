@@ -20,6 +20,7 @@ _URL_EXAMPLES = """\b
 Examples:
   psql "$(devdb url)"
   devdb url --for sqlalchemy-asyncpg --pooled
+  devdb url --for jdbc --tls verify-full
   DATABASE_URL="$(devdb url --pooled)" npm run dev
 """
 _PSQL_EXAMPLES = """\b
@@ -44,6 +45,7 @@ def url(
             show_default=False,
         ),
     ] = None,
+    tls: options.Tls = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
     json: options.Json = False,
 ) -> int:
@@ -53,10 +55,12 @@ def url(
     spec = existing(name)
     endpoint = spec.pooled if pooled else spec.direct
     text, notes = urls.url(endpoint), tuple[str, ...]()
-    if client is not None:
+    if client is not None or tls is not None:
         from devdb.urls.spelling import spelling
+        from devdb.workspace.environment import tls_of
 
-        spelled = spelling(client, endpoint, pooled=pooled)
+        how = tls_of(spec, tls, endpoint)
+        spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
         text, notes = spelled.text, spelled.notes
     if not json:
         streams.data(text)

@@ -13,9 +13,10 @@ from devdb.cli import options
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
-from devdb.model import Endpoint
+from devdb.model import Endpoint, Spec
 from devdb.output import envelope, streams
-from devdb.workspace.environment import Variables, variables
+from devdb.urls.presets import SHADOW_DATABASE
+from devdb.workspace.environment import Variables, ensure_shadow, tls_of, variables
 
 app = options.new_app()
 
@@ -36,16 +37,8 @@ def env(
         list[Path] | None,
         typer.Option("--file", metavar="FILE", help="Instead of .env.", show_default=False),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            "--preset",
-            metavar="NAME",
-            help="The variables of a framework or provider; auto looks at the project.  [plain]",
-            autocompletion=options.presets,
-            show_default=False,
-        ),
-    ] = None,
+    preset: options.Preset = None,
+    tls: options.Tls = None,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the lines; write nothing.")
     ] = False,
@@ -55,8 +48,11 @@ def env(
     """Write the URLs to .env; every other byte of the file stays as it is."""
     here = look_around(name, preset=preset)
     spec = here.instance()
-    chosen = variables(spec.direct, spec.pooled, here.settings, here.project)
+    how = tls_of(spec, tls, spec.direct, spec.pooled)
+    chosen = variables(spec.direct, spec.pooled, here.settings, here.project, tls=how)
     _say(chosen)
+    if chosen.preset.needs_shadow and not (only_print or dry_run):
+        _shadow(spec)
     written = []
     if not only_print:
         wanted = files or [Path(".env")]
@@ -93,6 +89,15 @@ def _say(chosen: Variables) -> None:
         streams.narrate(f"preset {chosen.preset.name}: {chosen.preset.used_by}")
     for note in chosen.notes:
         streams.narrate(f"note: {note}")
+
+
+def _shadow(spec: Spec) -> None:
+    made = ensure_shadow(spec)
+    if made:
+        streams.narrate(f"made the database '{SHADOW_DATABASE}' for migration tools")
+    elif made is None:
+        again = f"devdb up -d -n {spec.name}, then this again"
+        streams.narrate(f"note: '{SHADOW_DATABASE}' is made when the instance runs: {again}")
 
 
 def _write(

@@ -83,3 +83,23 @@ Names = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Do not ask.")]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        "--tls",
+        metavar="require|verify-full",
+        help="Ask for TLS in that client's way.",
+        autocompletion=lambda: ["require", "verify-full"],
+        show_default=False,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="The variables of a framework or provider; auto looks at the project.  [plain]",
+        autocompletion=presets,
+        show_default=False,
+    ),
+]

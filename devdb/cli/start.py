@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ Examples:
   devdb up -d                    print the direct and the pooled URL, and return
   devdb up -d --env .env         the same, and write both to .env
   devdb up -n pg16 --pg 16       a second instance, with Postgres 16
+  devdb up --preset digitalocean listen where it does: 25060 and 25061
 """
 
 
@@ -91,6 +93,7 @@ def up(
             "--env", metavar="FILE", help="Write the URLs there when ready.", show_default=False
         ),
     ] = None,
+    preset: options.Preset = None,
     json: options.Json = False,
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
@@ -107,7 +110,10 @@ def up(
         max_connections=max_connections,
         image=image,
         pooler_image=pooler_image,
+        preset=preset,
     )
+    if preset is not None:
+        here = replace(here, settings=_where_it_listens(here.settings))
     chosen = resolve(here)
     dashboard = streams.interactive() and not (detach or json)
     if dashboard and env is None:
@@ -160,6 +166,16 @@ def start(settings: Settings, project: Path, name: str, *, quiet: bool = False) 
     if not quiet:
         _say(ready)
     return ready
+
+
+def _where_it_listens(settings: Settings) -> Settings:
+    """The settings with the ports of the preset's provider, where no others are asked for."""
+    from devdb.urls import presets
+
+    ports = None if settings.preset == presets.AUTO else presets.preset(settings.preset or "").ports
+    if ports is None or settings.port is not None or settings.pool_port is not None:
+        return settings
+    return replace(settings, port=ports[0], pool_port=ports[1])
 
 
 def _dashboard(here: Here, name: str) -> int:

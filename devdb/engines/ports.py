@@ -52,11 +52,12 @@ def accepts(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def in_use(spec: Spec, port: int) -> PortInUse:
-    """The error for a port of the instance that somebody else holds."""
+def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
+    """The error for a port that somebody else holds: `holder`, where that is known already."""
+    who = holder or owner(port) or "somebody else"
     option = "--port" if port == spec.port else "--pool-port"
     return PortInUse(
-        f"Port {port} of instance '{spec.name}' is in use by {owner(port) or 'somebody else'}.",
+        f"Port {port} of instance '{spec.name}' is in use by {who}.",
         f"Stop that, or move the instance: devdb up -n {spec.name} {option} PORT",
     )
 

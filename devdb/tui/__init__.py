@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devdb.config import Settings
@@ -21,7 +23,7 @@ def run(settings: Settings, project: Path, name: str) -> int:
     """
     unfinished = Unfinished()
     app = DevdbApp(settings, project, name, unfinished)
-    with leaving_at_signals(app, unfinished):
+    with leaving_at_signals(app, unfinished), _on_the_terminal():
         ending = app.run()
     if ending is None:
         return app.return_code or ExitCode.FAILURE
@@ -30,3 +32,15 @@ def run(settings: Settings, project: Path, name: str) -> int:
     if ending.words:
         sys.stderr.write(f"{ending.words}\n")
     return ending.code
+
+
+@contextmanager
+def _on_the_terminal() -> Iterator[None]:
+    """Have it drawn where one sees it: Textual draws on stderr, and that may be a file."""
+    before = sys.__stderr__
+    if before is None or not before.isatty():
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        sys.__stderr__ = before  # type: ignore[misc]

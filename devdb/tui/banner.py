@@ -18,7 +18,7 @@ class Banner(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Two texts."""
-        title = Content.assemble(("devdb ", "$text-muted"), (self._instance, "b"))
+        title = Content.assemble(("devdb ", "$foreground-muted"), (self._instance, "b"))
         yield Static(title, classes="title")
         yield Static(classes="state")
 

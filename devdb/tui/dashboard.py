@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
@@ -19,16 +19,17 @@ from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.tui import dotenv, psql
 from devdb.tui.banner import Banner
-from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
 from devdb.tui.keybar import KeyBar, distinct
+from devdb.tui.keys import KEYS
 from devdb.tui.logview import LogView
 from devdb.tui.messages import Done, Failed, Refused, Seen, Stopped
 from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.temporaries import Temporaries
-from devdb.tui.urlcard import UrlCard
+from devdb.tui.urlcard import DIRECT, POOLED, UrlCard
 from devdb.tui.watch import Watch
 from devdb.workspace import Ready, State
 
@@ -48,27 +49,7 @@ class Restart(Message):
 class Dashboard(Screen[None]):
     """Shows the instance, and does what its keys say."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "show('t')", "TCP URL", tooltip="Show and copy the URL straight to Postgres"),
-        Binding("p", "show('p')", "Pooled URL", tooltip="Show and copy the URL through PgBouncer"),
-        Binding(
-            "e", "write_env", "Write .env", tooltip="Write both URLs to .env in this directory"
-        ),
-        Binding("s", "psql", "psql", tooltip="Open psql here; leaving it comes back"),
-        Binding("l", "logs", "Logs", tooltip="Follow what the servers write"),
-        Binding("r", "restart", "Restart", tooltip="Stop and start the instance"),
-        Binding("d", "detach", "Detach", tooltip="Leave, and leave the instance running"),
-        Binding(
-            "q", "stop", "Quit & stop", tooltip="Leave, and stop the instance: it was started here"
-        ),
-        Binding("q", "detach", "Quit (leaves it running)", tooltip="Leave: it was running before"),
-        Binding("n", "make", "New temporary", tooltip="Make a database that is gone in 24 h"),
-        Binding("c", "claim", "Claim", tooltip="Make the chosen temporary database permanent"),
-        Binding("x", "drop", "Drop", tooltip="Drop the chosen temporary database; asks"),
-        Binding("enter", "urls", "URLs", tooltip="Show both URLs of the chosen temporary database"),
-        Binding("question_mark", "help", "Help", tooltip="Show this"),
-        Binding("escape", "mask", "Hide the password", show=False, tooltip="Mask the URLs again"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self, ready: Ready, unfinished: Unfinished, *, owned: bool) -> None:
         super().__init__()
@@ -86,8 +67,8 @@ class Dashboard(Screen[None]):
         """URLs first: they are what one comes for."""
         yield Banner(self._spec.name)
         with VerticalScroll(id="body"):
-            yield UrlCard("t", "Direct", "straight to Postgres", self._spec.direct)
-            yield UrlCard("p", "Pooled", "through PgBouncer", self._spec.pooled)
+            yield UrlCard("t", "Direct", DIRECT, self._spec.direct)
+            yield UrlCard("p", "Pooled", POOLED, self._spec.pooled)
             yield Servers()
             yield Temporaries(self._spec, self._unfinished)
             yield Facts()
@@ -128,7 +109,7 @@ class Dashboard(Screen[None]):
 
     def _say(self, words: str, style: str, up: str) -> None:
         if not self._leaving:
-            rest = ("  ·  up ", "$text-muted"), up
+            rest = ("  ·  up ", "$foreground-muted"), up
             self._said = ((words, style), *(rest if up else ()))
             self._repeat()
 
@@ -234,9 +215,7 @@ class Dashboard(Screen[None]):
 
     def action_detach(self) -> None:
         """Leave it running."""
-        name = self._spec.name
-        words = f"'{name}' runs on. devdb up comes back to it, devdb down {name} stops it."
-        self.app.exit(Ending(words=words))
+        self.app.exit(detached(self._spec.name))
 
     def action_stop(self) -> None:
         """Stop it, then leave."""

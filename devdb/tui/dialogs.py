@@ -12,7 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from devdb.temporary import TemporaryDatabase
-from devdb.tui.urlcard import UrlCard
+from devdb.tui.keybar import KEY
+from devdb.tui.urlcard import DIRECT, POOLED, UrlCard
 
 
 class Confirm(ModalScreen[bool]):
@@ -32,7 +33,7 @@ class Confirm(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static(Content(self._question))
             yield Static(
-                Content.assemble(("y", "b $accent"), " yes   ", ("n", "b $accent"), " no"),
+                Content.assemble(("y", KEY), " yes   ", ("n", KEY), " no"),
                 classes="answers",
             )
 
@@ -55,8 +56,8 @@ class TemporaryUrls(ModalScreen[None]):
         with Vertical(classes="dialog") as box:
             box.border_title = Content.styled(self._database.name, "b")
             box.border_subtitle = "esc closes"
-            yield UrlCard("t", "Direct", "straight to Postgres", self._database.direct, whole=True)
-            yield UrlCard("p", "Pooled", "through PgBouncer", self._database.pooled, whole=True)
+            yield UrlCard("t", "Direct", DIRECT, self._database.direct, whole=True)
+            yield UrlCard("p", "Pooled", POOLED, self._database.pooled, whole=True)
 
     def action_copy(self, key: str) -> None:
         """Copy one."""

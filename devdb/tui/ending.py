@@ -24,6 +24,11 @@ class Ending:
     error: DevdbError | None = None
 
 
+def detached(name: str) -> Ending:
+    """The instance is left running."""
+    return Ending(words=f"'{name}' runs on. devdb up comes back to it, devdb down {name} stops it.")
+
+
 class Unfinished:
     """Counts the work that must be brought to its end before the process may go."""
 

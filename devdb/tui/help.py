@@ -12,6 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from devdb.tui.keybar import KEY
+
 
 class HelpScreen(ModalScreen[None]):
     """A page over the dashboard."""
@@ -28,12 +30,12 @@ class HelpScreen(ModalScreen[None]):
         """A key a line."""
         rows = [
             Content.assemble(
-                (f"{self.app.get_key_display(binding):>8}  ", "b $accent"),
+                (f"{self.app.get_key_display(binding):>8}  ", KEY),
                 binding.tooltip,
             )
             for binding in self._shown
         ]
-        with VerticalScroll(classes="dialog") as box:
+        with VerticalScroll(classes="dialog help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
             yield Static(Content("\n").join(rows))

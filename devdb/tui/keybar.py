@@ -7,11 +7,14 @@ from typing import Any
 from textual import on
 from textual.binding import Binding
 from textual.content import Content
-from textual.events import Mount, Resize
+from textual.events import Click, Mount, Resize
 from textual.screen import Screen
+from textual.style import Style
 from textual.widgets import Static
 
 GAP = "  "
+KEY = "b $text-accent"
+"""The style of a key wherever one is named."""
 
 
 class KeyBar(Static):
@@ -36,6 +39,12 @@ class KeyBar(Static):
             self._shown = content.plain
             self.update(content)
 
+    @on(Click)
+    def _press(self, event: Click) -> None:
+        """A click on a key is a press of it."""
+        if key := event.style.meta.get("key"):
+            self.app.simulate_key(key)
+
 
 def shown(screen: Screen[Any]) -> list[Binding]:
     """The bindings of the screen that are for the eye, in the order they were written."""
@@ -43,9 +52,10 @@ def shown(screen: Screen[Any]) -> list[Binding]:
 
 
 def distinct(screen: Screen[Any]) -> list[Binding]:
-    """The bindings of devdb's own that hold now, each once however many keys it has."""
+    """The bindings of devdb's own that hold now, the screen's first, each once."""
     by_action: dict[tuple[str, str], Binding] = {}
-    for active in screen.active_bindings.values():
+    actives = screen.active_bindings.values()
+    for active in sorted(actives, key=lambda active: active.node is not screen):
         # Ours all say what they do; those that Textual's own widgets bring do not.
         if active.enabled and active.binding.tooltip:
             by_action.setdefault(
@@ -55,11 +65,8 @@ def distinct(screen: Screen[Any]) -> list[Binding]:
 
 
 def _item(key: str, binding: Binding) -> Content:
-    return Content.from_markup(
-        f"[@click=app.simulate_key('{binding.key}')][b $accent]$key[/] [$foreground]$words[/][/]",
-        key=key,
-        words=binding.description,
-    )
+    pressed = Style.from_meta({"key": binding.key})
+    return Content.assemble((key, KEY), " ", binding.description).stylize(pressed)
 
 
 def _wrap(items: list[Content], width: int) -> Content:

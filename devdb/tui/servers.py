@@ -107,7 +107,7 @@ def _line(part: Part, says: str) -> Content:
         (f"{_TITLES.get(part.name, part.name):<9} ", "b"),
         f"{part.version or '':<8} ",
         (f"{state:<9} ", style),
-        (details, "$text-muted"),
+        (details, "$foreground-muted"),
     )
 
 

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from devdb.errors import DevdbError, ExitCode
 from devdb.tui import words
 from devdb.tui.banner import Banner
-from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
 from devdb.tui.timeline import Mark, Row, Timeline
@@ -27,7 +27,7 @@ from devdb.tui.timeline import Mark, Row, Timeline
 Start = Callable[[threading.Event], Iterator[Message]]
 """Begins a start that looks at the event to know whether it was cancelled."""
 
-_SIGNS = {Mark.DONE: ("✓", "$success"), Mark.FAILED: ("✕", "$error")}
+_SIGNS = {Mark.DONE: ("✓", "$text-success"), Mark.FAILED: ("✕", "$text-error")}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LAYERS = 6
 _BAR = 24
@@ -39,7 +39,9 @@ class Starting(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "Retry", tooltip="Try to start it again"),
         Binding("q", "leave", "Quit", tooltip="Leave with the error's exit code"),
-        Binding("ctrl+c", "app.interrupt", "Cancel", tooltip="Undo what was begun, and leave"),
+        Binding("d", "detach", "Detach when ready", tooltip="Leave it running once it is ready"),
+        Binding("ctrl+c", "cancel", "Cancel", priority=True, tooltip="Undo what was begun, leave"),
+        Binding("q", "cancel", "Cancel", show=False),
     ]
 
     def __init__(self, name: str, start: Start, unfinished: Unfinished) -> None:
@@ -48,6 +50,7 @@ class Starting(Screen[None]):
         self._start = start
         self._unfinished = unfinished
         self._cancelled = threading.Event()
+        self._detaching = False
         self._timeline = Timeline(time.monotonic())
         self._error: DevdbError | None = None
 
@@ -75,6 +78,10 @@ class Starting(Screen[None]):
         self._draw()
         self._run()
 
+    def action_cancel(self) -> None:
+        """Ctrl-C, by the mouse or the command palette."""
+        self.interrupt()
+
     def interrupt(self) -> None:
         """Ctrl-C: end the start at its next step, which undoes what it made."""
         if self._error is not None:
@@ -85,6 +92,11 @@ class Starting(Screen[None]):
         """SIGTERM is the same."""
         self.interrupt()
 
+    def action_detach(self) -> None:
+        """What a hang-up does too: go on to the end, and leave it running."""
+        self._detaching = True
+        self.refresh_bindings()
+
     def action_leave(self) -> None:
         """End with the error."""
         self.app.exit(Ending(error=self._error))
@@ -93,8 +105,10 @@ class Starting(Screen[None]):
         """After an error one retries or quits; before, one can only cancel."""
         if action in ("retry", "leave"):
             return self._error is not None
-        if action == "interrupt":
+        if action == "cancel":
             return self._error is None
+        if action == "detach":
+            return self._error is None and not self._detaching
         return super().check_action(action, parameters)
 
     @work(thread=True, exclusive=True)
@@ -112,8 +126,11 @@ class Starting(Screen[None]):
         self._timeline.add(message.progress, time.monotonic())
 
     @on(Started)
-    def _note_the_end(self) -> None:
+    def _leave_if_told_to(self, message: Started) -> None:
         self._timeline.end(time.monotonic())
+        if self._detaching:
+            message.stop()
+            self.app.exit(detached(self._instance))
 
     @on(Cancelled)
     def _end_cancelled(self) -> None:
@@ -147,25 +164,26 @@ class Starting(Screen[None]):
         elif self._cancelled.is_set():
             self.query_one(Banner).say(("undoing what was begun", "$text-warning"))
         else:
-            self.query_one(Banner).say(("starting  ", "$text-muted"), seconds)
+            then = ", then detaching  " if self._detaching else "  "
+            self.query_one(Banner).say((f"starting{then}", "$foreground-muted"), seconds)
 
 
 def _line(row: Row, spinner: str) -> Content:
-    sign, style = _SIGNS.get(row.mark, (spinner, "$accent"))
+    sign, style = _SIGNS.get(row.mark, (spinner, "$text-accent"))
     return Content.assemble(
         (f"{sign} ", style),
         (f"{row.label:<11}", "b" if row.mark is Mark.ACTIVE else ""),
-        (f"{words.elapsed(row.seconds):>8}  ", "$text-muted"),
+        (f"{words.elapsed(row.seconds):>8}  ", "$foreground-muted"),
         row.detail,
     )
 
 
 def _pull_lines(timeline: Timeline) -> Iterator[Content]:
     if timeline.pull is not None:
-        yield _pull_line("all layers", *timeline.pull, "$accent")
+        yield _pull_line("all layers", *timeline.pull, "$text-accent")
     unfinished = [(name, *pair) for name, pair in timeline.layers.items() if pair[0] < pair[1]]
     for name, done, total in unfinished[:_LAYERS]:
-        yield _pull_line(name[:12], done, total, "$text-muted")
+        yield _pull_line(name[:12], done, total, "$foreground-muted")
 
 
 def _pull_line(label: str, done: int, total: int, style: str) -> Content:
@@ -173,6 +191,6 @@ def _pull_line(label: str, done: int, total: int, style: str) -> Content:
     return Content.assemble(
         f"  {label:<12} ",
         (filled, style),
-        (empty, "$text-disabled"),
+        (empty, "$foreground-disabled"),
         f"  {words.size(done)} of {words.size(total)}",
     )

@@ -27,7 +27,8 @@ COLUMNS = {"name": 26, "left": 13, "size": 9, "sessions": 8}
 """The columns and their widths: all of them are seen on a terminal of 60."""
 LIFE = f"{temporary.DEFAULT_TTL // timedelta(hours=1)} h"
 LAST_HOUR = 3600
-INVITATION = f"none yet: n makes one, with a role of its own, gone in {LIFE}"
+WARNING = "b $text-warning"
+INVITATION = f"none yet: n makes one that is gone in {LIFE}"
 
 
 class Table(DataTable[Content], inherit_bindings=False):
@@ -74,7 +75,7 @@ class Temporaries(Vertical):
             return
         self._databases, self._seen_at = found, time.monotonic()
         heading: list[str | tuple[str, str]] = [("Temporary databases  ", "b")]
-        heading += [] if found else [(INVITATION, "$text-muted")]
+        heading += [] if found else [(INVITATION, "$foreground-muted")]
         self.query_one("#temporaries-heading", Static).update(Content.assemble(*heading))
         self._fill(self.query_one(Table))
 
@@ -174,9 +175,9 @@ class Temporaries(Vertical):
         if database.state == State.CLAIMED:
             return Content.styled("kept", "$text-success")
         if database.state != State.READY or database.left is None:
-            return Content.styled(database.state.value, "$text-muted")
+            return Content.styled(database.state.value, "$foreground-muted")
         seconds = database.left.total_seconds() - (time.monotonic() - self._seen_at)
-        style = "b $text-warning" if seconds < LAST_HOUR else ""
+        style = WARNING if seconds < LAST_HOUR else ""
         return Content.styled(words.countdown(seconds), style)
 
     def _count_down(self) -> None:

@@ -9,7 +9,11 @@ from textual.widgets import Static
 
 from devdb import clipboard, urls
 from devdb.model import Endpoint
+from devdb.tui.keybar import KEY
 from devdb.tui.messages import Copied
+
+DIRECT = "TCP, straight to Postgres: for migrations, psql"
+POOLED = "through PgBouncer: for your app"
 
 
 class UrlCard(Static):
@@ -30,7 +34,7 @@ class UrlCard(Static):
         """Show it as it is shown when nobody asks for it: mostly without its password."""
         self.border_title = Content.assemble((self._title, "b"), f"  {self._purpose}")
         self.remove_class("whole")
-        self._say((self._key, "b $accent"), " copies it" if self._whole else " shows and copies it")
+        self._say((self._key, KEY), " copies it" if self._whole else " shows and copies it")
         self.update(Content(self._url if self._whole else urls.masked(self._url)))
 
     def show_and_copy(self) -> None:

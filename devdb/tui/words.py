@@ -7,10 +7,10 @@ from pathlib import Path
 from devdb.model import PartState
 
 MARKS = {
-    PartState.RUNNING: ("●", "$success"),
-    PartState.STARTING: ("◐", "$warning"),
-    PartState.STOPPED: ("○", "$text-muted"),
-    PartState.DEAD: ("✕", "$error"),
+    PartState.RUNNING: ("●", "$text-success"),
+    PartState.STARTING: ("◐", "$text-warning"),
+    PartState.STOPPED: ("○", "$foreground-muted"),
+    PartState.DEAD: ("✕", "$text-error"),
 }
 """The sign of a state and its colour; the signs differ too, because colours may be off."""
 

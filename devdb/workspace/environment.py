@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from devdb import certificates, pgbouncer, postgres, wire
 from devdb.config import Settings
-from devdb.model import USER, Endpoint
+from devdb.errors import DevdbError, UsageError
+from devdb.model import USER, Endpoint, Spec
 from devdb.urls import presets
+from devdb.urls.clients import Tls
 from devdb.urls.detection import detect
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
+from devdb.workspace.instances import find
+
+TLS_MODES = ("require", "verify-full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +40,55 @@ class Variables:
         return tuple(dict.fromkeys([*found, *([self.preset.note] if self.preset.note else [])]))
 
 
-def variables(direct: Endpoint, pooled: Endpoint, settings: Settings, project: Path) -> Variables:
+def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
+    """What a URL has to say for TLS: nothing, `require`, or `verify-full` with the instance's CA.
+
+    Raises UsageError for another mode; DevdbError when the instance, or the server at one of
+    the endpoints, has no TLS.
+    """
+    if mode is None:
+        return None
+    if mode not in TLS_MODES:
+        raise UsageError(f"--tls: {mode!r} is unknown.", f"Known: {', '.join(TLS_MODES)}.")
+    ca = certificates.ca_path(spec.name)
+    refusing = [end for end in endpoints if wire.offers_tls(end.host, end.port) is False]
+    if refusing or not ca.is_file():
+        raise DevdbError(
+            f"'{spec.name}' has no TLS{_where(spec, refusing)}. {_why_no_tls(spec)}",
+            "devdb doctor looks for builds that have it; without --tls every client connects.",
+        )
+    return Tls(ca=ca if mode == "verify-full" else None)
+
+
+def _where(spec: Spec, refusing: list[Endpoint]) -> str:
+    if len(refusing) != 1:
+        return ""
+    return f" on its {'direct' if refusing[0].port == spec.port else 'pooled'} URL"
+
+
+def _why_no_tls(spec: Spec) -> str:
+    server = find(spec).server
+    if server is None:
+        return "It was never started."
+    told = [note for note in server.notes if note in (postgres.NO_TLS, pgbouncer.NO_TLS)]
+    return (
+        " ".join(told) or "Its own settings turn it off, or it was not started since devdb has it."
+    )
+
+
+def ensure_shadow(spec: Spec) -> bool | None:
+    """Make the scratch database of migration tools; None when the instance does not answer."""
+    return postgres.ensure_database(spec.direct, presets.SHADOW_DATABASE)
+
+
+def variables(
+    direct: Endpoint,
+    pooled: Endpoint,
+    settings: Settings,
+    project: Path,
+    *,
+    tls: Tls | None = None,
+) -> Variables:
     """By the preset of the settings (`auto`: what the project's files ask for), else `plain`.
 
     Raises UsageError for an unknown preset or client.
@@ -45,7 +99,7 @@ def variables(direct: Endpoint, pooled: Endpoint, settings: Settings, project: P
         found = detect(project)
         name, client, saw = found.preset, client or found.client, found.saw
     preset = presets.preset(name)
-    spellings = presets.variables(preset, direct=direct, pooled=pooled, client=client)
+    spellings = presets.variables(preset, direct=direct, pooled=pooled, client=client, tls=tls)
     if direct.user != USER:  # the role of a temporary database reaches no other, so no shadow
         shadow = {key for key, goes in preset.variables if goes == Goes.SHADOW}
         spellings = {key: value for key, value in spellings.items() if key not in shadow}

@@ -30,7 +30,7 @@ class Pulse:
     """
 
     def __init__(self, spec: Spec) -> None:
-        self._spec = spec
+        self.spec = spec
         self._engine: Engine | None = None
         self._postgres: Connection | None = None
         self._pgbouncer: Connection | None = None
@@ -53,18 +53,18 @@ class Pulse:
 
     def _find(self) -> Instance:
         try:
-            self._engine = self._engine or engine_of(self._spec)
-            return Instance(spec=self._spec, server=self._engine.find(self._spec.name))
+            self._engine = self._engine or engine_of(self.spec)
+            return Instance(spec=self.spec, server=self._engine.find(self.spec.name))
         except EngineUnavailable as error:
             self._engine = None
-            return Instance(spec=self._spec, server=None, trouble=error)
+            return Instance(spec=self.spec, server=None, trouble=error)
 
     def _ask(self, instance: Instance) -> Health | None:
         if instance.state != State.RUNNING:
             self.close()
             return None
-        if self._spec.engine == FakeEngine.name:
-            return health(self._spec)
+        if self.spec.engine == FakeEngine.name:
+            return health(self.spec)
         if time.monotonic() - self._logged_in > LOGIN_EVERY:
             self.close()
             self._logged_in = time.monotonic()
@@ -86,7 +86,7 @@ class Pulse:
         try:
             if self._postgres is None:
                 self._postgres = postgres.connect(
-                    self._spec.direct, database=MAINTENANCE_DATABASE, timeout=2
+                    self.spec.direct, database=MAINTENANCE_DATABASE, timeout=2
                 )
             return postgres.ask(self._postgres)
         except psycopg.Error:
@@ -100,8 +100,8 @@ class Pulse:
         kept = self._pgbouncer
         try:
             if self._pgbouncer is None:
-                pgbouncer.log_in(self._spec)
-                self._pgbouncer = pgbouncer.console(self._spec)
+                pgbouncer.log_in(self.spec)
+                self._pgbouncer = pgbouncer.console(self.spec)
             return pgbouncer.ask(self._pgbouncer)
         except psycopg.Error:
             self.close()

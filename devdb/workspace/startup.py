@@ -78,9 +78,9 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         with marker.locked(PORTS_LOCK, timeout=30):
             spec = _new_spec(settings, project, name, engine, skip=attempt)
             marker.save(spec)
-        yield Progress(step=Step.CHOOSE, detail=reason)
         complete = False
         try:
+            yield Progress(step=Step.CHOOSE, detail=reason)
             server = yield from _run(engine, spec)
             complete = True
         except PortInUse:
@@ -93,6 +93,7 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
                 marker.delete(name)
         spec = _remember(spec, server)
         instance = Instance(spec=spec, server=server)
+        yield Progress(step=Step.READY, server=server)
         yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason)
         return
 
@@ -109,6 +110,7 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
     yield Progress(step=Step.CHOOSE, detail=reason)
     server = yield from _run(engine_of(wanted), wanted)
     wanted = _remember(wanted, server)
+    yield Progress(step=Step.READY, server=server)
     attached = before.state == State.RUNNING and not changes
     yield Ready(
         instance=Instance(spec=wanted, server=server),
@@ -119,13 +121,18 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
-    """Pass the engine's progress on; returns the Server it ended with."""
+    """Pass the engine's progress on up to READY; returns the Server it ended with.
+
+    READY is for the caller to tell: whoever stops reading there leaves a whole instance behind.
+    """
     server: Server | None = None
     progress = engine.start(replace(spec, reaper=temporary.REAPER))
     try:
         for item in progress:
-            server = item.server or server
-            yield item
+            if item.server is None:
+                yield item
+            else:
+                server = item.server
     finally:
         close = getattr(progress, "close", None)
         if close is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -47,12 +48,14 @@ def real(cli: Cli, real_engine: Engine, free_port: Callable[[], int], home: Path
         "DEVDB_PORT": str(free_port()),
         "DEVDB_POOL_PORT": str(free_port()),
     }
-    real = replace(cli, env=env)
+    # Another run of this suite may be using the same Docker engine.
+    project = cli.project.rename(cli.project.with_name(f"shop-{secrets.token_hex(4)}"))
+    real = replace(cli, project=project, env=env)
     yield real
     names = real.markers()
     for name in names:
         assert real("rm", "--force", name).code == 0
-    left = [trace for name in {"shop", *names} for trace in world.traces(name, home)]
+    left = [trace for name in {real.name, *names} for trace in world.traces(name, home)]
     assert left == []
 
 

@@ -160,6 +160,23 @@ def test_env_preset_auto_says_what_it_saw(cli: Cli) -> None:
     assert "'heroku'" in unknown.error[1]
 
 
+def test_tls_of_an_instance_without_it_is_an_error(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", "--tls", "verify-full")
+    assert done.code == 1
+    assert "'shop' has no TLS" in done.error[0]
+    assert cli("url", "--tls", "prefer").code == 2
+
+
+def test_env_of_a_stopped_instance_says_that_the_shadow_database_waits(cli: Cli) -> None:
+    direct, _ = made(cli)
+    done = cli("env", "--preset", "prisma")
+    assert "note: 'shadow' is made when the instance runs" in done.err
+    assert f"SHADOW_DATABASE_URL={direct.removesuffix('main')}shadow" in (
+        (cli.project / ".env").read_text()
+    )
+
+
 @pytest.mark.parametrize("kind", ["directory", "read-only", "leads out"])
 def test_env_that_cannot_be_written_is_two_lines(cli: Cli, tmp_path: Path, kind: str) -> None:
     made(cli)

@@ -52,12 +52,12 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert real("url").out.strip() == direct
     psql = real("psql", "-XAtc", "SELECT answer FROM kept")
     assert (psql.code, psql.out) == (0, "42\n")
-    assert "started 'shop'" in psql.err
-    refused = real("rm", "shop")
+    assert f"started '{real.name}'" in psql.err
+    refused = real("rm", real.name)
     assert refused.code == 2
     assert "main (" in refused.error[0]
     assert query(direct, "SELECT answer FROM kept") == "42"
-    assert real("rm", "-f", "shop").code == 0
+    assert real("rm", "-f", real.name).code == 0
     assert real.markers() == []
 
 
@@ -67,7 +67,7 @@ def test_ten_at_once_make_one_instance_and_all_succeed(real: Cli) -> None:
     results = [process.communicate(timeout=170) for process in processes]
     assert [process.returncode for process in processes] == [0] * 10, results
     assert len({out for out, _ in results}) == 1
-    assert sum("created 'shop'" in err for _, err in results) == 1
+    assert sum(f"created '{real.name}'" in err for _, err in results) == 1
     assert query(results[0][0].splitlines()[1], "SELECT 1") == "1"
 
 
@@ -96,14 +96,15 @@ def test_a_signal_in_a_fresh_start_leaves_nothing(real: Cli, home: Path) -> None
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert real.markers() == []
-    assert world.traces("shop", home) == []
+    assert world.traces(real.name, home) == []
 
 
 @native
 def test_it_outlives_the_terminal_that_started_it(
     real: Cli, terminal: Callable[..., Terminal]
 ) -> None:
-    shown = terminal("up", "-d", **{key: real.env[key] for key in real.env if "DEVDB" in key})
+    variables = {key: value for key, value in real.env.items() if key.startswith("DEVDB_")}
+    shown = terminal("up", "-d", cwd=real.project, **variables)
     assert shown.end() == 0
     shown.close()
     (instance,) = real("ls", "--json").json["data"]["instances"]
@@ -161,7 +162,7 @@ def test_another_devdb_holds_the_port(real: Cli, tmp_path: Path) -> None:
     other = real("up", "-d", DEVDB_DATA_DIR=str(tmp_path))
     assert other.code == 5
     assert real.env["DEVDB_PORT"] in other.error[0]
-    assert not (tmp_path / "instances" / "shop").exists()
+    assert not (tmp_path / "instances" / real.name).exists()
 
 
 @native
@@ -178,3 +179,30 @@ def test_an_image_or_major_that_is_not_here_is_exit_3(real: Cli) -> None:
     assert done.code == 3
     assert "13" in done.error[0]
     assert real.markers() == []
+
+
+@native
+def test_env_makes_the_shadow_database(real: Cli) -> None:
+    urls(real)
+    done = real("env", "--preset", "prisma-7")
+    assert "made the database 'shadow'" in done.err
+    text = (real.project / ".env").read_text()
+    shadow = text.partition("SHADOW_DATABASE_URL=")[2].splitlines()[0]
+    assert query(shadow, "SELECT current_database()") == "shadow"
+    assert "made the database" not in real("env", "--preset", "prisma-7").err
+
+
+@native
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    tmp_path.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(small)], check=True)
+    try:
+        done = real("up", "-d", DEVDB_DATA_DIR=str(small))
+        assert done.code == 1
+        assert len(done.error) == 2
+        assert not (small / "instances" / real.name).exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

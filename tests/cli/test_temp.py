@@ -54,7 +54,7 @@ def test_temp_starts_what_is_not_running_and_prints_one_line(real: Cli) -> None:
     assert done.code == 0
     (url,) = done.out.splitlines()
     assert works(url)
-    assert "created 'shop'" in done.err
+    assert f"created '{real.name}'" in done.err
     real("down")
     quiet = real("temp", "-q")
     assert quiet.err == ""
@@ -71,9 +71,9 @@ def test_json_env_and_copy_work_together(shop: Cli) -> None:
     done = shop("temp", "--json", "--env", ".env", "--copy", "--ttl", "1h", "--as", "mine")
     data = done.json["data"]
     assert set(data) == DATABASE
-    assert (data["name"], data["role"], data["instance"]) == ("mine", "mine", "shop")
+    assert (data["name"], data["role"], data["instance"]) == ("mine", "mine", shop.name)
     assert data["left_seconds"] == 3600
-    assert data["claim"] == "devdb temp claim mine -n shop"
+    assert data["claim"] == f"devdb temp claim mine -n {shop.name}"
     text = (shop.project / ".env").read_text()
     assert f"DATABASE_URL={data['pooled_url']}\n" in text
     assert f"DIRECT_URL={data['url']}\n" in text
@@ -107,7 +107,7 @@ def test_the_rest_of_its_life(shop: Cli) -> None:
     assert shop("temp", "drop", "--all").code == 0
     assert shop("temp", "drop", "kept").code == 2
     assert shop("temp", "drop", "kept", "--claimed").code == 2
-    assert "claimed" in shop("rm", "shop").error[0]
+    assert "claimed" in shop("rm", shop.name).error[0]
     assert shop("temp", "drop", "kept", "--claimed", "--force").code == 0
     assert listed(shop) == {}
 

@@ -140,6 +140,17 @@ def test_settings_come_from_the_file_the_environment_the_option(cli: Cli) -> Non
     assert (made["name"], made["port"], made["pool_port"]) == ("filed", 26103, 26104)
 
 
+def test_a_preset_listens_where_its_provider_does(cli: Cli) -> None:
+    made = cli("up", "--json", "--preset", "digitalocean").json["data"]["instance"]
+    assert (made["port"], made["pool_port"]) == (25060, 25061)
+    other = cli("up", "-d", "-n", "other", "--preset", "digitalocean")
+    assert other.code == 5
+    assert "Port 25060 belongs to the instance 'shop'" in other.error[0]
+    own = cli("up", "--json", "-n", "other", "--preset", "supabase", "--port", "26105")
+    assert own.json["data"]["instance"]["port"] == 26105
+    assert cli("up", "-d", "-n", "third", "--preset", "nope").code == 2
+
+
 def test_a_file_that_is_no_toml_is_exit_2(cli: Cli) -> None:
     (cli.project / "devdb.toml").write_text("port = = 1\n")
     done = cli("up", "-d")

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from workload import ROUNDS, WORKERS
 
 Run = Callable[..., None]
 """Called with the client's name and URL; by keyword with `together` (all connect before one
-begins) and `tracked` (by the pooler; where it is false, Python's clients are told in code)."""
+begins), `tracked` (by the pooler; where it is false, Python's clients are told in code), and
+`more` for its environment."""
 
 
 def program(argv: list[str], env: dict[str, str]) -> Run:
     """A program that does the workload."""
 
-    def run(client: str, url: str, *, together: bool, tracked: bool = True) -> None:
+    def run(
+        client: str,
+        url: str,
+        *,
+        together: bool,
+        tracked: bool = True,
+        workers: int = WORKERS,
+        more: Mapping[str, str] = {},
+    ) -> None:
         told = {
             "WORK_URL": url,
             "WORK_CLIENT": client,
-            "WORK_WORKERS": str(WORKERS),
+            "WORK_WORKERS": str(workers),
             "WORK_ROUNDS": str(ROUNDS),
             "WORK_TOGETHER": "1" if together else "",
             "WORK_TRACKED": "1" if tracked else "",
         }
-        succeed(argv, {**env, **told})
+        succeed(argv, {**env, **told, **more})
 
     return run
 

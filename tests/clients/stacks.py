@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import available
 import pytest
 import workload
 import world
 
-from devdb import engines, marker, pgbouncer
+from devdb import certificates, engines, marker, pgbouncer
 from devdb.engines import Engine
 from devdb.model import PoolMode, Spec
 
@@ -33,6 +34,8 @@ class Stack:
     engine: Engine
     mode: PoolMode
     version: tuple[int, int, int]
+    ca: Path
+    """The CA certificate of the instance."""
 
     @property
     def tracked(self) -> bool:
@@ -63,12 +66,13 @@ def running(age: str) -> Iterator[Stack]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DEVDB_DATA_DIR", home)
             server = list(engine.start(spec))[-1].server
+            ca = certificates.ca_path(spec.name)
         assert server is not None
         version = pgbouncer.parse_version(server.part("pgbouncer").version or "")
         workload.prepare(spec)
         with workload.console(spec) as tell:
             tell(f"SET default_pool_size = {workload.POOL}")
-        yield Stack(spec, engine, server.pool_mode, version)
+        yield Stack(spec, engine, server.pool_mode, version, ca)
     finally:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DEVDB_DATA_DIR", home)

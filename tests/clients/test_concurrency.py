@@ -67,3 +67,4 @@ def test_psql(new_stack: Stack, old_stack: Stack) -> None:
     for spec in (new_stack.spec, old_stack.spec):
         assert psql(spell("libpq", spec.direct), "SELECT current_database()") == "main"
         assert psql(spell("libpq", spec.pooled, pooled=True), "SELECT current_user") == "devdb"
+        assert psql(spell("libpq", spec.direct), "SELECT current_schema()") == "public"

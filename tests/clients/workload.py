@@ -41,9 +41,9 @@ def done(spec: Spec, client: str) -> set[tuple[int, int]]:
     return {(int(worker), int(turn)) for worker, turn in rows}
 
 
-def everything() -> set[tuple[int, int]]:
+def everything(workers: int = WORKERS) -> set[tuple[int, int]]:
     """What `done` says when nothing was lost."""
-    return {(worker, turn) for worker in range(WORKERS) for turn in range(ROUNDS)}
+    return {(worker, turn) for worker in range(workers) for turn in range(ROUNDS)}
 
 
 @contextmanager

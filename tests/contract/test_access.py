@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import world
 
+from devdb import pgbouncer
 from devdb.engines import Engine
 from devdb.model import POOLER_ROLE, Endpoint, PoolMode, Server, Spec
 from devdb.postgres import connect, verifier
@@ -53,6 +54,14 @@ def test_text_is_utf8_and_writes_are_durable(real_engine: Engine, real_spec: Spe
         ):
             row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
             assert row == (value,), name
+
+
+def test_tls_that_the_user_asks_of_others_is_not_asked_of_an_instance(
+    real_engine: Engine, real_spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    start(real_engine, real_spec)
+    assert pgbouncer.vitals(real_spec) is not None
 
 
 def test_a_wrong_or_missing_password_is_refused(real_engine: Engine, real_spec: Spec) -> None:

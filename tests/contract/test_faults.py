@@ -27,20 +27,6 @@ def start(engine: Engine, spec: Spec) -> Server:
     return server
 
 
-def kill(engine: Engine, spec: Spec, part: str) -> None:
-    """SIGKILL one server of the instance, from outside."""
-    if engine.name == "docker":
-        container = world.container(spec.name, part)
-        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
-        return
-    server = engine.find(spec.name)
-    assert server is not None
-    detail = server.part(part).detail
-    assert detail.startswith("pid "), detail
-    process = psutil.Process(int(detail.split()[1]))
-    process.send_signal(signal.SIGKILL)
-
-
 @pytest.mark.parametrize("part", ["postgres", "pgbouncer"])
 def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
     real_engine: Engine, real_spec: Spec, part: str
@@ -48,7 +34,7 @@ def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    kill(real_engine, real_spec, part)
+    world.kill(real_engine, real_spec, part)
 
     def dead() -> bool:
         server = real_engine.find(real_spec.name)
@@ -69,8 +55,8 @@ def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
 
 def test_both_servers_killed_at_once_start_again(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
-    kill(real_engine, real_spec, "pgbouncer")
-    kill(real_engine, real_spec, "postgres")
+    world.kill(real_engine, real_spec, "pgbouncer")
+    world.kill(real_engine, real_spec, "postgres")
     assert start(real_engine, real_spec).running
 
 
@@ -103,6 +89,28 @@ def test_a_port_taken_while_it_was_stopped_costs_no_data(
     start(real_engine, real_spec)
     with connect(real_spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+@pytest.mark.parametrize("which", ["port", "pool_port"])
+def test_moved_to_a_taken_port_it_goes_on_where_it_is(
+    real_engine: Engine, real_spec: Spec, free_port: Callable[[], int], which: str
+) -> None:
+    started = start(real_engine, real_spec)
+    taken = free_port()
+    with _listening(taken), pytest.raises(PortInUse):
+        start(real_engine, replace(real_spec, **{which: taken}))
+    again = start(real_engine, real_spec)
+    for part in ("postgres", "pgbouncer"):
+        assert again.part(part).started == started.part(part).started
+
+
+def test_the_two_ports_can_be_swapped(real_engine: Engine, real_spec: Spec) -> None:
+    start(real_engine, real_spec)
+    swapped = replace(real_spec, port=real_spec.pool_port, pool_port=real_spec.port)
+    start(real_engine, swapped)
+    for endpoint in (swapped.direct, swapped.pooled):
+        with connect(endpoint) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_port_of_another_instance_is_in_use(

@@ -53,11 +53,10 @@ def start(engine: DockerEngine) -> Starts:
 
 
 @pytest.fixture
-def image() -> Callable[[str], str]:
+def image(client: APIClient) -> Callable[[str], str]:
     """The reference of a test image; one that was not built skips the test with the reason."""
 
     def reference(name: str) -> str:
-        client = APIClient()
         if not client.images(name):
             if "docker" in available.required():
                 pytest.fail(f"the image {name} is required here")

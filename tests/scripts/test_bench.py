@@ -30,11 +30,16 @@ def test_every_row_of_an_engine_has_figures(real_engine: Engine) -> None:
     assert len([row for row in rows if "limit" in row]) == 1 + 1
 
 
-def test_memory_counts_every_part(real_engine: Engine) -> None:
-    parts = [line for line in bench("memory") if line.strip().startswith(f"{real_engine.name}: ")]
-    sizes = [float(line.split()[-1]) for line in parts]
-    assert min(sizes) > 0
-    assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.2)
+def test_memory_counts_every_part() -> None:
+    lines = bench("memory")
+    for engine in ("native", "docker"):
+        if available.why_not(engine):
+            assert any("not measured" in line and engine in line for line in lines)
+            continue
+        parts = [line for line in lines if line.strip().startswith(f"{engine}: ")]
+        sizes = [float(line.split()[-1]) for line in parts]
+        assert min(sizes) > 0
+        assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.2)
 
 
 def test_a_command_is_held_against_its_import() -> None:

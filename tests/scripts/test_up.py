@@ -49,12 +49,13 @@ def test_stdout_is_the_direct_and_the_pooled_url_and_they_work(up: Up) -> None:
     assert up().stdout == done.stdout
 
 
-def test_a_wrong_option_is_told_by_devdb_and_installs_nothing(up: Up) -> None:
-    done = up("--port", "70000")
+@pytest.mark.parametrize("option", ["--port=70000", "--pg=newest", "--engine"])
+def test_a_wrong_option_is_told_by_devdb_and_installs_nothing(up: Up, option: str) -> None:
+    done = up(option)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Installing" not in done.stderr
-    assert "70000" in done.stderr
+    assert option.split("=")[0] in done.stderr
 
 
 def test_help_is_the_help_of_up(up: Up) -> None:

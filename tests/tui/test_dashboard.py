@@ -64,7 +64,7 @@ def test_it_shows_what_there_is_to_know(drive: Drive, settings: Settings) -> Non
             "Postgres  18.0     running",
             "PgBouncer 1.25.2   running",
             "12 clients, transaction pooling",
-            "up 0 s",
+            "  ·  up ",
             str(Path.cwd().name),
         ):
             assert words in text
@@ -330,7 +330,11 @@ def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: l
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("question_mark")
-        for words in ("Show and copy the URL through PgBouncer", "stop the instance", "^p"):
+        for words in (
+            "Show and copy the URL through PgBouncer",
+            "and stop it: it was started here",
+            "^p",
+        ):
             assert words in user.text()
         await user.press("escape", "ctrl+p")
         await user.sees("Search for commands")

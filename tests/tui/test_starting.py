@@ -133,7 +133,7 @@ def test_r_tries_again(drive: Drive, use_engine: UseEngine) -> None:
     drive(scenario)
 
 
-@pytest.mark.parametrize("way", ["key", "interrupt", "terminate"])
+@pytest.mark.parametrize("way", ["ctrl+c", "q", "interrupt", "terminate"])
 @pytest.mark.parametrize("step", [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN])
 def test_cancelling_a_fresh_start_leaves_nothing(
     drive: Drive, use_engine: UseEngine, home: Path, step: Step, way: str
@@ -142,8 +142,8 @@ def test_cancelling_a_fresh_start_leaves_nothing(
 
     async def scenario(user: Driver) -> None:
         await user.sees(step.value)
-        if way == "key":
-            await user.press("ctrl+c")
+        if way in ("ctrl+c", "q"):
+            await user.press(way)
         else:
             getattr(user.app, way)()
         ending = await user.ended()
@@ -192,3 +192,24 @@ def test_cancelled_when_it_was_ready_already_it_is_whole_and_stopped(
     assert spec is not None
     assert workspace.find(spec).state == State.STOPPED
     assert paths.instance_dir(NAME).is_dir()
+
+
+def test_d_while_starting_leaves_it_running_when_it_is_ready(
+    drive: Drive, use_engine: UseEngine
+) -> None:
+    engine = Pulling(pace=0.05)
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("d Detach when ready")
+        await user.press("d")
+        await user.sees("then detaching")
+        engine.released = True
+        ending = await user.ended()
+        assert ending.code == ExitCode.OK
+        assert "runs on" in ending.words
+
+    drive(scenario)
+    spec = marker.load(NAME)
+    assert spec is not None
+    assert workspace.find(spec).state == State.RUNNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -62,8 +63,8 @@ def terminal(project: Path, environment: dict[str, str]) -> Iterator[Callable[..
     """Opens the dashboard on a pseudo-terminal."""
     opened: list[Terminal] = []
 
-    def open_one(**changes: str) -> Terminal:
-        opened.append(Terminal(UP, cwd=project, env={**environment, **changes}, columns=80))
+    def open_one(argv: list[str] = UP, **changes: str) -> Terminal:
+        opened.append(Terminal(argv, cwd=project, env={**environment, **changes}, columns=80))
         return opened[-1]
 
     yield open_one
@@ -92,6 +93,17 @@ def test_up_dashboard_url_quit(tmux: Callable[..., Tmux]) -> None:
     assert f"'{NAME}' is stopped" in left
     assert "● ready" not in left, "the shell's own screen is back"
     assert state() == State.STOPPED
+
+
+def test_it_is_drawn_on_the_terminal_although_stderr_is_a_file(
+    terminal: Callable[..., Terminal], project: Path
+) -> None:
+    screen = terminal(argv=["sh", "-c", f"exec {shlex.join(UP)} 2>narration"])
+    screen.wait_for("● ready")
+    screen.type("q")
+    assert screen.end() == 0
+    assert "is stopped" in (project / "narration").read_text()
+    assert "\x1b" not in (project / "narration").read_text()
 
 
 def test_detach_and_come_back(tmux: Callable[..., Tmux]) -> None:
@@ -158,7 +170,7 @@ def test_a_hang_up_while_it_stops_lets_go_of_the_instance(
     terminal: Callable[..., Terminal],
 ) -> None:
     screen = terminal()
-    screen.wait_for("ready")
+    screen.wait_for("● ready")
     screen.type("q")
     screen.hang_up()
     screen.process.wait(timeout=20)
@@ -185,7 +197,7 @@ def test_a_signal_when_ready(
     terminal: Callable[..., Terminal], number: signal.Signals, then: State
 ) -> None:
     screen = terminal()
-    screen.wait_for("ready")
+    screen.wait_for("● ready")
     screen.process.send_signal(number)
     assert screen.end() == 0
     assert state() == then

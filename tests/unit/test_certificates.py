@@ -12,6 +12,7 @@ import pytest
 from devdb import certificates, paths
 from devdb.certificates import NAMES, Certificates, make
 from devdb.errors import DevdbError
+from devdb.pgbouncer import has_tls
 
 
 def handshake(server: Certificates, ca: str, name: str, directory: Path) -> str:
@@ -95,3 +96,9 @@ def test_directory_that_cannot_be_written_is_an_error(home: Path) -> None:
 def test_long_names_fit(tmp_path: Path) -> None:
     made = make("x" * 200)
     assert handshake(made, made.ca, "localhost", tmp_path)
+
+
+def test_pgbouncer_says_whether_it_was_built_with_tls() -> None:
+    debian = "PgBouncer 1.18.0\nlibevent 2.1.12-stable\nadns: c-ares 1.18.1\ntls: OpenSSL 3.0.20\n"
+    assert has_tls(debian)
+    assert not has_tls("PgBouncer 1.24.1\nlibevent 2.1.12-stable\nadns: evdns2\n")

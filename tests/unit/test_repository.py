@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def committed() -> dict[Path, int]:
     """The files of the repository and their modes."""
-    listing = ["git", "-C", str(ROOT), "ls-files", "--stage", "-z"]
+    listing = ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "--stage", "-z"]
     entries = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
     found = (entry.split("\t") for entry in entries.split("\0") if entry)
     return {ROOT / path: int(facts.split()[0], 8) for facts, path in found}

@@ -84,10 +84,22 @@ def test_a_vanished_project_is_said_and_can_be_adopted(tmp_path: Path, project: 
     assert workspace.resolve(None, heir) == "shop"
 
 
-def test_a_cancelled_new_instance_leaves_nothing(project: Path) -> None:
+def test_one_that_is_left_at_ready_is_whole(project: Path) -> None:
     stream = workspace.up(FAKE, project, "shop")
     for item in stream:
-        if isinstance(item, Progress) and item.step is Step.POSTGRES:
+        if isinstance(item, Progress) and item.step is Step.READY:
+            break
+    stream.close()  # type: ignore[attr-defined]
+    spec = marker.load("shop")
+    assert spec is not None
+    assert workspace.find(spec).state is State.RUNNING
+
+
+@pytest.mark.parametrize("last", [Step.CHOOSE, Step.PREPARE, Step.POSTGRES, Step.LOGIN])
+def test_a_cancelled_new_instance_leaves_nothing(project: Path, last: Step) -> None:
+    stream = workspace.up(FAKE, project, "shop")
+    for item in stream:
+        if isinstance(item, Progress) and item.step is last:
             break
     stream.close()  # type: ignore[attr-defined]
     assert marker.load("shop") is None

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from devdb import marker
+from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -79,10 +79,11 @@ class DockerEngine:
         """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
         connection = self._connect()
         with speaking(connection.host):
-            found = survey.look(connection.client, name)
             if destroy:
-                making.destroy(connection.client, found)
+                making.destroy(connection.client, name)
+                certificates.remove(name)
                 return
+            found = survey.look(connection.client, name)
             self._keep_if_usable(found)
             making.stop(connection.client, found)
 

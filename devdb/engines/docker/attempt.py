@@ -10,15 +10,16 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from devdb import certificates
 from devdb.engines.docker import blueprint, holders, images, labels, login, making, survey
 from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
-from devdb.engines.docker.blueprint import Blueprint
+from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
-from devdb.errors import DevdbError, StartFailed, TimedOut
+from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
-from devdb.pgbouncer import AUTH_DBNAME, parse_version
+from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -50,6 +51,7 @@ class Attempt:
         self._major = major
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
+        self._network = ""
         self._given_up = Event()
         self._work: list[Future[Any]] = []
 
@@ -70,9 +72,10 @@ class Attempt:
     def _run(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
-        network = yield from attend(self._begin(self._prepare), beat)
+        self._tls = self._begin(self._certify)
+        self._network = yield from attend(self._begin(self._prepare), beat)
         plans = yield from attend(self._begin(self._plans), beat)
-        remake = [plan for plan in plans if self._is_outdated(plan, network)]
+        remake = [plan for plan in plans if self._is_outdated(plan)]
         todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
@@ -87,8 +90,7 @@ class Attempt:
         yield from self._attend_parts(work, plans)
         version = yield from self._until_logged_in(logging_in)
         images.remember(self._postgres.id, labels.POSTGRES, version)
-        look = begin(partial(survey.look, self._client, self._spec.name))
-        found = yield from attend(look, _LOGIN)
+        found = yield from attend(begin(self._look_again), _LOGIN)
         yield Progress(step=Step.READY, server=survey.server(found))
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -98,20 +100,43 @@ class Attempt:
 
     def _prepare(self) -> str:
         """Network and volumes, where they are not there; the network's id."""
-        network = begin(self._network)
+        network = begin(self._find_network)
         if self._is_new:
             making.make_volumes(self._client, self._spec, self._postgres, self._major)
         return network.result()
 
-    def _network(self) -> str:
-        if self._found.network is not None:
-            return str(self._found.network["Id"])
-        return making.make_network(self._client, self._spec)
+    def _find_network(self) -> str:
+        there = self._found.networks
+        used = [network for network in there if network in self._found.attached()]
+        if not there:
+            return making.make_network(self._client, self._spec)
+        return [*used, *there][0]
+
+    def _certify(self) -> tuple[Tls | None, Tls | None]:
+        """What Postgres and PgBouncer show their clients; None for one built without TLS.
+
+        Begun before all else: making certificates takes as long as making a network.
+        """
+        name = self._spec.name
+        owner = begin(partial(images.server_user_id, self._client, self._postgres, name))
+        asked = begin(partial(images.postgres_has_tls, self._client, self._postgres, name))
+        text = images.banner(self._client, self._pooler, labels.PGBOUNCER, name)
+        runs_as = owner.result() if asked.result() else None
+        owners = (runs_as, NOBODY if has_tls(text) else None)
+        if owners == (None, None):
+            certificates.remove(name)
+            return None, None
+        made = certificates.ensure(name)
+        postgres, pooler = (
+            Tls(certificates=made, owner=owner) if owner is not None else None for owner in owners
+        )
+        return postgres, pooler
 
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
-        owner = begin(partial(images.user_id, self._client, self._postgres, name))
         seeds = begin(partial(images.has_init_files, self._client, self._postgres, name))
+        postgres_tls, pooler_tls = self._tls.result()
+        owner = images.user_id(self._client, self._postgres, name)
         text = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
@@ -125,23 +150,23 @@ class Attempt:
                 spec,
                 self._postgres,
                 layout=layout or blueprint.layout(self._postgres),
-                owner=owner.result(),
+                owner=owner,
                 pooler_everywhere=everywhere,
                 makes_database=seeds.result(),
+                tls=postgres_tls,
             ),
-            blueprint.for_pgbouncer(spec, self._pooler, version),
+            blueprint.for_pgbouncer(spec, self._pooler, version, tls=pooler_tls),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
-    def _is_outdated(self, plan: Blueprint, network: str) -> bool:
+    def _is_outdated(self, plan: Blueprint) -> bool:
         """Whether the container has to be made anew: it is missing, half-made or changed."""
         container = self._found.containers.get(plan.part)
-        if container is None or container["State"]["Status"] == "created":
+        if container is None or self._found.is_half_there(plan.part):
             return True
         if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
             return True
-        attached = container["NetworkSettings"]["Networks"].values()
-        if network not in {endpoint["NetworkID"] for endpoint in attached}:
+        if self._network not in self._found.attached(plan.part):
             return True  # its network was pruned; it would not start
         # A tag that moved on is no reason to restart what runs.
         image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
@@ -159,7 +184,7 @@ class Attempt:
         for plan in todo:
             for port in plan.ports.values():
                 if port not in ours and holders.is_taken(port):
-                    raise holders.in_use(self._client, port, plan.part)
+                    raise holders.in_use(self._client, self._spec, port)
 
     def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
@@ -169,6 +194,14 @@ class Attempt:
             partial(making.remove_questions, self._client, self._found),
             *(partial(making.remove_container, self._client, self._found, p) for p in unwanted),
         )
+
+    def _look_again(self) -> Found:
+        """The instance as it is now, without what requests of a killed devdb made meanwhile."""
+        now = survey.look(self._client, self._spec.name)
+        for network in now.networks:
+            if network != self._network:
+                making.remove_network(self._client, network)
+        return now
 
     def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
         """Make and start the containers side by side.
@@ -184,7 +217,7 @@ class Attempt:
 
     def _start(self, plan: Blueprint, make: bool, after: Future[None] | None) -> None:
         if make:
-            making.make_container(self._client, self._spec, plan)
+            making.make_container(self._client, self._spec, plan, self._network)
         if after is not None:
             after.result()
         making.start_container(self._client, self._spec, plan.part)
@@ -204,8 +237,6 @@ class Attempt:
                 yield from attend(work[plan.part], steps[plan.part])
 
     def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
-        import psycopg
-
         yield _LOGIN
         watching = begin(partial(watch, self._client, self._spec, self._given_up))
         both: list[Future[Any]] = [logging_in, watching]
@@ -213,13 +244,7 @@ class Attempt:
             yield _LOGIN
         if not logging_in.done():
             watching.result()
-        try:
-            return logging_in.result()
-        except psycopg.Error as error:
-            raise StartFailed(
-                f"Postgres refuses what devdb sets up in it: {str(error).strip()}.",
-                f"`devdb logs -n {self._spec.name}` shows more.",
-            ) from error
+        return logging_in.result()
 
     def _settled(self) -> None:
         making.finish(self._client, self._spec.name)
@@ -232,9 +257,11 @@ class Attempt:
         self._given_up.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
-            now = survey.look(self._client, self._spec.name)
             if self._is_new:
-                making.destroy(self._client, now)
+                making.destroy(self._client, self._spec.name)
+                # Last: a server that lives on, should this be killed, goes on to be as wanted.
+                certificates.remove(self._spec.name)
             elif stop:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
+                now = survey.look(self._client, self._spec.name)
                 making.stop(self._client, now, started)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from devdb import pgbouncer, postgres
+from devdb.certificates import Certificates
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image
 from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
@@ -19,6 +20,7 @@ NOBODY = 65534
 """The user of what needs no user of its own: PgBouncer refuses root, and wants no passwd entry."""
 _POSTGRES_PORT = 5432
 _PGBOUNCER_PORT = 6432
+_CERTIFICATE, _KEY, _CA = (f"{DIRECTORY}/{name}" for name in ("server.crt", "server.key", "ca.crt"))
 _IMMEDIATE = (1, 23)
 """From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
 
@@ -31,6 +33,24 @@ class File:
     text: str
     mode: int
     owner: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What a server that was built with TLS shows its clients."""
+
+    certificates: Certificates
+    owner: int
+    """The user the server runs as: Postgres refuses a key that others could read."""
+
+    def files(self) -> tuple[File, ...]:
+        """The certificate, its key, and the CA that PgBouncer wants to see."""
+        made = self.certificates
+        return (
+            File(name="server.crt", text=made.certificate, mode=0o444, owner=0),
+            File(name="server.key", text=made.key, mode=0o400, owner=self.owner),
+            File(name="ca.crt", text=made.ca, mode=0o444, owner=0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +110,7 @@ def for_postgres(
     owner: int,
     pooler_everywhere: bool,
     makes_database: bool,
+    tls: Tls | None = None,
 ) -> Blueprint:
     """The Postgres container; `layout` is where in the volume the data is.
 
@@ -98,7 +119,10 @@ def for_postgres(
     files that are run in there; made after the first login it costs a tenth.
     """
     hba = postgres.hba(pooler_everywhere=pooler_everywhere)
-    options = {"hba_file": f"{DIRECTORY}/pg_hba.conf", **postgres.settings(spec)}
+    options = {"hba_file": f"{DIRECTORY}/pg_hba.conf"}
+    if tls is not None:
+        options |= postgres.tls_settings(_CERTIFICATE, _KEY)
+    options |= postgres.settings(spec)
     return Blueprint(
         part=labels.POSTGRES,
         image=image.reference,
@@ -117,18 +141,27 @@ def for_postgres(
             File(name="pg_hba.conf", text=hba, mode=0o444, owner=0),
             File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
+            *(tls.files() if tls else ()),
         ),
         ports={_POSTGRES_PORT: spec.port},
         volume=str(image.mount),
         stop_signal="SIGINT",
         stop_timeout=300,
-        labels={**labels.of_spec(spec, labels.POSTGRES), labels.PORT: str(spec.port)},
+        labels={
+            **labels.of_spec(spec, labels.POSTGRES),
+            labels.PORT: str(spec.port),
+            **({} if tls else {labels.NOTE: postgres.NO_TLS}),
+        },
     )
 
 
-def for_pgbouncer(spec: Spec, image: Image, version: tuple[int, int, int]) -> Blueprint:
+def for_pgbouncer(
+    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None = None
+) -> Blueprint:
     """The PgBouncer container, for the version that is in the image."""
     mode, note = pgbouncer.pool_mode(spec, version)
+    notes = [text for text in (note, None if tls else pgbouncer.NO_TLS) if text]
+    settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,
         version,
@@ -139,7 +172,7 @@ def for_pgbouncer(spec: Spec, image: Image, version: tuple[int, int, int]) -> Bl
         auth_file=f"{DIRECTORY}/userlist.txt",
         # Nobody reaches its socket; and a name asked for before Postgres has joined the network
         # would stay unknown for 15 s.
-        extra={"unix_socket_dir": "", "dns_nxdomain_ttl": "1", "dns_max_ttl": "1"},
+        extra={"unix_socket_dir": "", "dns_nxdomain_ttl": "1", "dns_max_ttl": "1", **settings},
     )
     return Blueprint(
         part=labels.PGBOUNCER,
@@ -151,6 +184,7 @@ def for_pgbouncer(spec: Spec, image: Image, version: tuple[int, int, int]) -> Bl
         files=(
             File(name="pgbouncer.ini", text=ini, mode=0o400, owner=NOBODY),
             File(name="userlist.txt", text=pgbouncer.userlist(spec), mode=0o400, owner=NOBODY),
+            *(tls.files() if tls else ()),
         ),
         ports={_PGBOUNCER_PORT: spec.pool_port},
         volume=None,
@@ -161,7 +195,7 @@ def for_pgbouncer(spec: Spec, image: Image, version: tuple[int, int, int]) -> Bl
             **labels.of_spec(spec, labels.PGBOUNCER),
             labels.PORT: str(spec.pool_port),
             labels.POOL_MODE: mode.value,
-            **({labels.NOTE: note} if note else {}),
+            **({labels.NOTE: "\n".join(notes)} if notes else {}),
         },
     )
 
@@ -179,6 +213,7 @@ def for_reaper(spec: Spec, image: Image) -> Blueprint:
             "PGPORT": str(_POSTGRES_PORT),
             "PGUSER": USER,
             "PGDATABASE": MAINTENANCE_DATABASE,
+            "PGSSLMODE": "disable",
             "PGPASSFILE": PGPASS,
             "DEVDB_POOLER_HOST": labels.PGBOUNCER,
             "DEVDB_POOLER_PORT": str(_PGBOUNCER_PORT),

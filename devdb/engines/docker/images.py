@@ -19,7 +19,7 @@ from devdb.engines.docker.background import begin
 from devdb.engines.docker.endpoint import explanation
 from devdb.errors import EngineUnavailable
 from devdb.marker import make_private_directory
-from devdb.postgres import NEWEST_MAJOR
+from devdb.postgres import ASK_TLS, NEWEST_MAJOR, has_tls
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -143,35 +143,61 @@ def binary_version(client: APIClient, image: Image, binary: str, instance: str) 
 
     Raises EngineUnavailable when the image has no such binary.
     """
-    known = _remembered(image.id, binary)
+    return _version_in(banner(client, image, binary, instance)) or ""
+
+
+def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
+    """All that `binary --version` says in that image; run once for each image, then remembered.
+
+    Raises EngineUnavailable when the image has no such binary, or it says no version.
+    """
+    known = _remembered(image.id, f"{binary}-banner")
     if known is None:
-        known = _ask_binary(client, image, binary, instance)
-        remember(image.id, binary, known)
+        known = _run(client, image, [binary, "--version"], instance)
+        version = _version_in(known)
+        if version is None:
+            raise EngineUnavailable(
+                f"`{binary} --version` in {image.reference} says: {known.strip() or 'nothing'}.",
+                "Choose another image with `--pooler-image` (or `--image` for Postgres).",
+            )
+        remember(image.id, f"{binary}-banner", known)
+        remember(image.id, binary, version)
     return known
 
 
-def _ask_binary(client: APIClient, image: Image, binary: str, instance: str) -> str:
+def _version_in(text: str) -> str | None:
+    match = re.search(r"\d+\.\d+(\.\d+)?", text)
+    return match[0] if match else None
+
+
+def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
+    """Whether the Postgres in that image was built with TLS; asked once for each image."""
+    known = _remembered(image.id, "postgres-tls")
+    if known is None:
+        said = _run(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
+        known = "yes" if has_tls(said) else "no"
+        remember(image.id, "postgres-tls", known)
+    return known == "yes"
+
+
+def _run(
+    client: APIClient, image: Image, argv: list[str], instance: str, *, stderr: bool = True
+) -> str:
+    """What that command prints in that image."""
     from docker.errors import APIError
 
-    container = _question(client, image, [binary, "--version"], instance)
+    container = _question(client, image, argv, instance)
     try:
         client.start(container)
         client.wait(container, timeout=30)
-        said = client.logs(container).decode(errors="replace")
+        return client.logs(container, stderr=stderr).decode(errors="replace")
     except APIError as error:
         raise EngineUnavailable(
-            f"The image {image.reference} has no {binary} that runs: {error.explanation}.",
+            f"The image {image.reference} has no {argv[0]} that runs: {error.explanation}.",
             "Choose one that has it with `--pooler-image` (or `--image` for Postgres).",
         ) from error
     finally:
         client.remove_container(container, v=True, force=True)
-    match = re.search(r"\d+\.\d+(\.\d+)?", said)
-    if match is None:
-        raise EngineUnavailable(
-            f"`{binary} --version` in {image.reference} says: {said.strip() or 'nothing'}.",
-            "Choose another image with `--pooler-image` (or `--image` for Postgres).",
-        )
-    return match[0]
 
 
 def user_id(client: APIClient, image: Image, instance: str) -> int:
@@ -179,21 +205,42 @@ def user_id(client: APIClient, image: Image, instance: str) -> int:
     user = image.user.split(":")[0]
     if user.isdecimal() or user in ("", "root"):
         return int(user) if user.isdecimal() else 0
-    container = _question(client, image, ["true"], instance)
-    try:
-        stream, _ = client.get_archive(container, "/etc/passwd")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            file = tar.extractfile(tar.getmembers()[0])
-            lines = file.read().decode(errors="replace").splitlines() if file else []
-    finally:
-        client.remove_container(container, v=True, force=True)
-    ids = {name: int(fields[1]) for name, *fields in (line.split(":") for line in lines) if fields}
+    ids = _users(client, image, instance)
     if user not in ids:
         raise EngineUnavailable(
             f"The image {image.reference} starts as '{user}', who is not in its /etc/passwd.",
             "Choose another image with `--image`.",
         )
     return ids[user]
+
+
+def server_user_id(client: APIClient, image: Image, instance: str) -> int | None:
+    """The user that Postgres itself runs as: an entry point started as root drops to `postgres`.
+
+    None when the image has no user of that name.
+    """
+    started_as = user_id(client, image, instance)
+    return started_as or _users(client, image, instance).get(labels.POSTGRES)
+
+
+def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
+    """The users in the image's /etc/passwd and their ids; read once for each image."""
+    from docker.errors import NotFound
+
+    known = _remembered(image.id, "users")
+    if known is None:
+        container = _question(client, image, ["true"], instance)
+        try:
+            stream, _ = client.get_archive(container, "/etc/passwd")
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                file = tar.extractfile(tar.getmembers()[0])
+                known = file.read().decode(errors="replace") if file else ""
+        except NotFound:
+            known = ""
+        finally:
+            client.remove_container(container, v=True, force=True)
+        remember(image.id, "users", known)
+    return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
 
 def has_init_files(client: APIClient, image: Image, instance: str) -> bool:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Any
 
-from devdb import postgres
+from devdb import postgres, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
-from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER, Endpoint, Spec
-
-if TYPE_CHECKING:
-    import psycopg
+from devdb.errors import DataMismatch
+from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 
 _PAUSE = 0.02
 
@@ -40,15 +36,10 @@ class Login:
         network is being made loses a packet, and a second with it. `settled` is called, once,
         as soon as the data has all it needs.
         """
-        import psycopg  # noqa: F401 - takes its 0.2 s while the container starts
-
         wait([started])
-        version = None
-        while not given_up.is_set():
-            version = self.settle()
-            if version is not None:
-                break
-            given_up.wait(_PAUSE)
+        while (version := self.settle()) is None:
+            if given_up.wait(_PAUSE):
+                return ""
         settling = begin(settled)
         while not given_up.is_set():
             direct = begin(partial(postgres.probe, self.spec.direct))
@@ -57,52 +48,40 @@ class Login:
                 _make_database(self.spec.direct)
             elif pooled is not None:
                 settling.result()
-                return version or ""
+                return version
             given_up.wait(_PAUSE)
         return ""
 
     def settle(self) -> str | None:
-        """Put what is devdb's into the data; the server's version, None: nobody gets in yet."""
-        if self.is_unsettled:
-            self._set_password()
-        return postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        """Put what is devdb's into the data; the server's version, None: nobody gets in yet.
 
-    def _set_password(self) -> None:
-        """Replace the password that the data was made with, if it still has that one."""
-        from psycopg import sql
-
+        Raises DataMismatch when the data has a password that is none of the instance's.
+        """
         made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
-        with suppress(*_refused()), _connect(made_with) as connection:
-            _make_database(made_with, connection)
-            connection.execute(
-                sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                    sql.Identifier(USER), sql.Literal(postgres.verifier(self.spec.password))
-                )
+        if self.is_unsettled and _make_database(made_with):
+            postgres.set_password(made_with, self.spec.password)
+        version = postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        if version is None and self._is_another_s(made_with):
+            raise DataMismatch(
+                f"The data of '{self.spec.name}' has another password than its marker.",
+                f"The marker was lost or replaced: put it back, or devdb rm {self.spec.name}",
             )
+        return version
+
+    def _is_another_s(self, made_with: Endpoint) -> bool:
+        known = postgres.knows_password(self.spec.direct)
+        return not known and not (self.is_unsettled and postgres.knows_password(made_with))
 
 
-def _make_database(
-    endpoint: Endpoint, connection: psycopg.Connection[tuple[Any, ...]] | None = None
-) -> None:
-    """Make the instance's database if it is not there: new data, or somebody dropped it."""
-    from psycopg import sql
+def _make_database(endpoint: Endpoint) -> bool:
+    """Make the instance's database if it is not there: new data, or somebody dropped it.
 
-    if connection is None:
-        with suppress(*_refused()), _connect(endpoint) as connection:
-            _make_database(endpoint, connection)
-        return
-    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
-    if found.fetchone() is None:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-
-
-def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
-    # The user's settings may log every statement; a verifier is nobody's business.
-    quiet = "-c log_statement=none -c log_min_duration_statement=-1"
-    return postgres.connect(endpoint, database=MAINTENANCE_DATABASE, options=quiet)
-
-
-def _refused() -> tuple[type[Exception], ...]:
-    import psycopg
-
-    return (psycopg.OperationalError,)
+    Returns whether anybody could be asked.
+    """
+    try:
+        with wire.Session(endpoint, database=MAINTENANCE_DATABASE) as session:
+            if not session.query(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
+                session.query(f"CREATE DATABASE {DATABASE}")
+    except (wire.Refused, OSError):
+        return False
+    return True

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import holders, labels
-from devdb.engines.docker.background import together
+from devdb.engines.docker import holders, labels, survey
+from devdb.engines.docker.background import begin, together
 from devdb.engines.docker.blueprint import Blueprint, layout
 from devdb.engines.docker.endpoint import explanation
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
+from devdb.engines.docker.watch import Vanished
 from devdb.errors import DevdbError, StartFailed
 from devdb.model import HOST, Spec
 
 if TYPE_CHECKING:
     from docker import APIClient
 
+_GHOST_PATIENCE = 10
+"""Seconds in which an engine has long carried out what it was asked for before."""
 _TAKEN = ("port is already allocated", "address already in use", "ports are not available")
 """What engines say when a port cannot be published; each version words it anew."""
 
 
 def make_network(client: APIClient, spec: Spec) -> str:
-    """The instance's network; its id."""
+    """The instance's network; its id.
+
+    A name of its own each time: engines let two networks have one, and then start no container in
+    either. A killed devdb's last request may still be making one.
+    """
     from docker.errors import APIError
 
+    name = f"{labels.object_name(spec.name, labels.NETWORK)}-{secrets.token_hex(2)}"
     try:
         network = client.create_network(
-            labels.object_name(spec.name, labels.NETWORK),
+            name,
             driver="bridge",
             labels=labels.of_spec(spec, labels.NETWORK),
         )
@@ -68,12 +79,27 @@ def finish(client: APIClient, name: str) -> None:
         client.remove_volume(labels.object_name(name, labels.UNFINISHED))
 
 
-def make_container(client: APIClient, spec: Spec, blueprint: Blueprint) -> None:
-    """Create the container and put its files in; it is not started."""
+def make_container(client: APIClient, spec: Spec, blueprint: Blueprint, network: str) -> None:
+    """Create the container in that network (an id) and put its files in; it is not started."""
+    from docker.errors import APIError
+
+    name = labels.object_name(spec.name, blueprint.part)
+    deadline = time.monotonic() + _GHOST_PATIENCE
+    while True:
+        try:
+            _create(client, spec, blueprint, name, network)
+            break
+        except APIError as error:
+            if error.status_code != 409 or time.monotonic() > deadline:
+                raise
+            # The engine still carries out the last request of a devdb that was killed.
+            _remove_now(client, name)
+    client.put_archive(name, "/", blueprint.archive())
+
+
+def _create(client: APIClient, spec: Spec, blueprint: Blueprint, name: str, network: str) -> None:
     from docker.types import LogConfig, Mount
 
-    network = labels.object_name(spec.name, labels.NETWORK)
-    name = labels.object_name(spec.name, blueprint.part)
     mounts = []
     if blueprint.volume:
         source = labels.object_name(spec.name, labels.DATA)
@@ -106,20 +132,23 @@ def make_container(client: APIClient, spec: Spec, blueprint: Blueprint) -> None:
         ),
         use_config_proxy=False,  # its proxy's password would be in the environment
     )
-    client.put_archive(name, "/", blueprint.archive())
 
 
 def start_container(client: APIClient, spec: Spec, part: str) -> None:
-    """Start it; raises PortInUse when its port is somebody else's."""
-    from docker.errors import APIError
+    """Start it; raises PortInUse when its port is somebody else's, Vanished when it is gone."""
+    from docker.errors import APIError, NotFound
 
     try:
         client.start(labels.object_name(spec.name, part))
+    except NotFound as error:
+        raise Vanished(
+            f"The {part} container was removed before it started.", "Try again: `devdb up`."
+        ) from error
     except APIError as error:
         said = explanation(error)
         if any(words in said.lower() for words in _TAKEN):
             port = spec.port if part == labels.POSTGRES else spec.pool_port
-            raise holders.in_use(client, port, part) from error
+            raise holders.in_use(client, spec, port) from error
         raise StartFailed(
             f"The engine cannot start {part}: {said}.",
             "`devdb doctor` looks at the engine and the images.",
@@ -132,75 +161,91 @@ def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -
 
 
 def _stop(client: APIClient, found: Found, part: str) -> None:
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
     state = found.containers[part]["State"]
     if not (state["Running"] or state.get("Restarting")):
         return
+    name, config = labels.object_name(found.name, part), found.containers[part]["Config"]
+    stopping = begin(partial(client.stop, name, timeout=config.get("StopTimeout") or 300))
+    while not wait([stopping], timeout=1).done:
+        # Again: an entry point's shell that waits for its initdb swallows an interrupt.
+        with suppress(APIError):
+            client.kill(name, signal=config["StopSignal"])
     with suppress(NotFound):
-        timeout = found.containers[part]["Config"].get("StopTimeout") or 300
-        client.stop(labels.object_name(found.name, part), timeout=timeout)
+        stopping.result()
 
 
 def remove_container(client: APIClient, found: Found, part: str) -> None:
     """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
-    from docker.errors import NotFound
-
     _stop(client, found, part)
-    with suppress(NotFound):
-        client.remove_container(labels.object_name(found.name, part), v=True, force=True)
+    _remove_now(client, labels.object_name(found.name, part))
 
 
 def remove_questions(client: APIClient, found: Found) -> None:
     """Remove what a killed devdb left of asking an image for its version."""
-    from docker.errors import NotFound
-
     for container in found.questions:
-        with suppress(NotFound):
-            client.remove_container(container, v=True, force=True)
+        _remove_now(client, container)
 
 
-def destroy(client: APIClient, found: Found, *, keep_network: bool = False) -> None:
+def destroy(client: APIClient, name: str) -> None:
     """Remove all that there is of the instance, its data too.
 
-    The sign of unfinished data goes last but for the network: killed in between, the next one
+    Looks again until nothing is left: the engine may still carry out the last request of a devdb
+    that is dead. The sign of unfinished data goes after the data: killed in between, the next one
     still knows what it may discard.
     """
-    together(
-        partial(remove_questions, client, found),
-        *(partial(_remove_now, client, container["Id"]) for container in found.containers.values()),
-    )
-    for part, is_there in ((labels.DATA, found.data), (labels.UNFINISHED, found.unfinished)):
-        if is_there:
-            _remove_volume(client, labels.object_name(found.name, part))
-    if found.network and not keep_network:
-        _remove_network(client, found.network["Id"])
+    while found := survey.look(client, name):
+        together(
+            partial(remove_questions, client, found),
+            *(partial(_remove_now, client, item["Id"]) for item in found.containers.values()),
+        )
+        is_gone = not found.data or _remove_volume(client, labels.object_name(name, labels.DATA))
+        if is_gone and found.unfinished:
+            _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
+        for network in found.networks:
+            remove_network(client, network)
 
 
 def _remove_now(client: APIClient, container: str) -> None:
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
+    deadline = time.monotonic() + _GHOST_PATIENCE
     with suppress(NotFound):
-        client.remove_container(container, v=True, force=True)
+        while True:
+            try:
+                client.remove_container(container, v=True, force=True)
+            except APIError as error:
+                # 409: it is being removed already; until it has gone its name is taken.
+                if error.status_code != 409 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
-def _remove_volume(client: APIClient, volume: str) -> None:
+def _remove_volume(client: APIClient, volume: str) -> bool:
+    """Whether it is gone; not yet, where a container of ours came meanwhile."""
     from docker.errors import APIError, NotFound
 
     try:
         client.remove_volume(volume)
     except NotFound:
-        return
+        return True
     except APIError as error:
         users = client.containers(all=True, filters={"volume": volume})
+        if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
+            return False
         names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
         raise DevdbError(
             f"The volume {volume} cannot be removed; it is in use: {names}.",
             f"Remove that container first: `docker rm -f {names}`.",
         ) from error
+    return True
 
 
-def _remove_network(client: APIClient, network: str) -> None:
+def remove_network(client: APIClient, network: str) -> None:
+    """Remove a network by its id, whoever is in it."""
     from docker.errors import APIError, NotFound
 
     remove: Callable[[], None] = partial(client.remove_network, network)

@@ -12,6 +12,7 @@ from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.pull import pull
 from devdb.engines.docker.survey import Found
+from devdb.engines.docker.watch import Vanished
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Progress, Spec, Step
 
@@ -24,6 +25,17 @@ _LISTENS = b"listening on IPv4 address"
 
 def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     """The whole start; see `Engine.start`."""
+    for last in (False, False, True):
+        try:
+            yield from _start(client, spec)
+        except Vanished:
+            if last:
+                raise
+        else:
+            return
+
+
+def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     found = yield from attend(begin(partial(survey.look, client, spec.name)), None)
     postgres, pooler = yield from _images(client, spec, found)
     major = yield from attend(begin(partial(_major, client, spec, postgres)), None)
@@ -31,7 +43,7 @@ def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
-        removal = begin(partial(making.destroy, client, found))
+        removal = begin(partial(making.destroy, client, spec.name))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
         found = Found(spec.name)
     yield from Attempt(client, spec, found, postgres, pooler, major).run()
@@ -100,7 +112,7 @@ def _is_worthless(client: APIClient, found: Found) -> bool:
     if not found.unfinished:
         return False
     container = found.containers.get(labels.POSTGRES)
-    if container is None or container["State"]["Status"] == "created":
+    if container is None or found.is_half_there(labels.POSTGRES):
         return True
     if found.is_running(labels.POSTGRES) and container["RestartCount"] == 0:
         return False

@@ -31,12 +31,27 @@ class Found:
     questions: list[str] = field(default_factory=list)
     data: Inspection | None = None
     unfinished: bool = False
-    network: Inspection | None = None
+    networks: list[str] = field(default_factory=list)
+    """Ids; more than one where a killed devdb's last request was still carried out."""
 
     def __bool__(self) -> bool:
         return bool(
-            self.containers or self.questions or self.data or self.unfinished or self.network
+            self.containers or self.questions or self.data or self.unfinished or self.networks
         )
+
+    def attached(self, *parts: str) -> set[str]:
+        """The ids of the networks that those containers are in; without parts: that any is in."""
+        return {
+            endpoint["NetworkID"]
+            for part in parts or self.containers
+            if part in self.containers
+            for endpoint in self.containers[part]["NetworkSettings"]["Networks"].values()
+        }
+
+    def is_half_there(self, part: str) -> bool:
+        """Whether that container was never started, or is being removed at this moment."""
+        status = self.containers[part]["State"]["Status"] if part in self.containers else ""
+        return status in ("created", "removing", "dead")
 
     def is_running(self, part: str) -> bool:
         """Whether that part's container runs."""
@@ -78,7 +93,7 @@ def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
         elif part == labels.UNFINISHED:
             mine.unfinished = True
     for item in networks.result():
-        of(item)[0].network = item
+        of(item)[0].networks.append(item["Id"])
     return found.values()
 
 
@@ -104,9 +119,16 @@ def server(found: Found) -> Server:
         engine="docker",
         parts=tuple(_part(name, found.containers.get(name), running=running) for name in names),
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
-        notes=(pooler[labels.NOTE],) if pooler.get(labels.NOTE) else (),
+        notes=_notes(found),
         location=f"volume {labels.object_name(found.name, labels.DATA)}",
     )
+
+
+def _notes(found: Found) -> tuple[str, ...]:
+    """What the containers were labelled with when they were made, a line each."""
+    made = [found.containers.get(part, {}).get("Config", {}) for part in labels.PARTS]
+    texts = [config.get("Labels", {}).get(labels.NOTE, "") for config in made]
+    return tuple(line for text in reversed(texts) for line in text.splitlines())
 
 
 def _part(name: str, container: Inspection | None, *, running: bool) -> Part:

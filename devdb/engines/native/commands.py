@@ -8,7 +8,8 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,6 +85,15 @@ def beside(work: Callable[[], T], *, abandon: Callable[[], object] = lambda: Non
 
     Abandoned half-way, it is told so by `abandon`, and waited for: nothing is left half done.
     """
+    with meanwhile(work, abandon=abandon) as doing:
+        return (yield from doing)
+
+
+@contextmanager
+def meanwhile(
+    work: Callable[[], T], *, abandon: Callable[[], object] = lambda: None
+) -> Iterator[Beats[T]]:
+    """The same for the length of a block, which waits for the result where it wants it."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -93,21 +103,24 @@ def beside(work: Callable[[], T], *, abandon: Callable[[], object] = lambda: Non
         except BaseException as error:  # noqa: BLE001 - raised again below
             errors.append(error)
 
-    thread = threading.Thread(target=run_it, daemon=True)
-    thread.start()
-    try:
+    def result() -> Beats[T]:
         while thread.is_alive():
             thread.join(BEAT)
             if thread.is_alive():
                 yield
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    thread = threading.Thread(target=run_it, daemon=True)
+    thread.start()
+    try:
+        yield result()
     except BaseException:
         abandon()
         raise
     finally:
         thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 def locked(path: Path) -> Beats[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devdb import pgbouncer, postgres
+from devdb.certificates import Certificates
 from devdb.engines.native import finding
 from devdb.engines.native.binaries import Pooler, Postgres, libraries
 from devdb.engines.native.layout import Layout
@@ -25,6 +26,14 @@ class Config:
     layout: Layout
     postgres: Postgres
     pooler: Pooler
+    postgres_has_tls: bool
+    certificates: Certificates | None = None
+    """None as long as there are none, and where neither server could use them."""
+
+    @property
+    def wants_certificates(self) -> bool:
+        """Whether at least one of the servers was built with TLS."""
+        return self.postgres_has_tls or self.pooler.tls
 
     @property
     def looks_up_everywhere(self) -> bool:
@@ -59,11 +68,12 @@ class Config:
 
     def postgres_files(self) -> dict[Path, str]:
         """What Postgres reads when it starts."""
+        tls, tls_files = self._postgres_tls()
         lines = [
             finding.header("#", "Postgres", self.postgres.version, self.postgres.directory),
             f"include_if_exists '{_quoted(str(self.layout.data / 'postgresql.conf'))}'\n",
         ]
-        for name, value in postgres.settings(self.spec).items():
+        for name, value in {**tls, **postgres.settings(self.spec)}.items():
             if not re.fullmatch(r"[A-Za-z_][\w.$]*", name):
                 raise UsageError(
                     f"'{name}' is no name of a Postgres setting.",
@@ -71,11 +81,20 @@ class Config:
                 )
             lines.append(f"{name} = '{_quoted(value)}'\n")
         hba = postgres.hba(pooler_everywhere=self.looks_up_everywhere)
-        return {self.layout.postgres_conf: "".join(lines), self.layout.hba: hba}
+        return {self.layout.postgres_conf: "".join(lines), self.layout.hba: hba, **tls_files}
+
+    def _postgres_tls(self) -> tuple[dict[str, str], dict[Path, str]]:
+        """The settings and the files that let clients ask Postgres for TLS."""
+        made, layout = self.certificates, self.layout
+        if made is None or not self.postgres_has_tls:
+            return {}, {}
+        settings = postgres.tls_settings(str(layout.certificate), str(layout.key))
+        return settings, {layout.certificate: made.certificate, layout.key: made.key}
 
     def pooler_files(self) -> dict[Path, str]:
         """What PgBouncer reads when it starts."""
         sockets = self.layout.socket_directory
+        tls, tls_files = self._pooler_tls()
         ini = pgbouncer.ini(
             self.spec,
             self.pooler.version,
@@ -87,10 +106,25 @@ class Config:
             extra={
                 "pidfile": str(self.layout.pooler_pid),
                 "unix_socket_dir": str(sockets) if sockets else "",
+                **tls,
             },
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
-        return {self.layout.ini: first + ini, self.layout.userlist: pgbouncer.userlist(self.spec)}
+        userlist = pgbouncer.userlist(self.spec)
+        return {self.layout.ini: first + ini, self.layout.userlist: userlist, **tls_files}
+
+    def _pooler_tls(self) -> tuple[dict[str, str], dict[Path, str]]:
+        """The same for PgBouncer."""
+        made, layout = self.certificates, self.layout
+        if made is None or not self.pooler.tls:
+            return {}, {}
+        paths = (str(path) for path in (layout.certificate, layout.key, layout.ca))
+        files = {
+            layout.certificate: made.certificate,
+            layout.key: made.key,
+            layout.ca: made.ca,
+        }
+        return pgbouncer.tls_settings(*paths), files
 
     def reaper_files(self) -> dict[Path, str]:
         """What the reaper needs; nothing when there is none."""
@@ -122,6 +156,7 @@ class Config:
             "PGPORT": str(self.spec.port),
             "PGUSER": USER,
             "PGDATABASE": "postgres",
+            "PGSSLMODE": "disable",
             "PGPASSFILE": str(self.layout.passfile),
             "DEVDB_POOLER_HOST": HOST,
             "DEVDB_POOLER_PORT": str(self.spec.pool_port),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from dataclasses import replace
@@ -103,7 +104,9 @@ def reason(error: Exception) -> str:
     """What went wrong, in the last words of a program or the system's."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return str(error).splitlines()[-1].rstrip(".")
+    lines = str(error).splitlines()
+    telling = [line for line in lines if re.search("No space left|could not|FATAL|error:", line)]
+    return (telling or lines)[-1].rstrip(".")
 
 
 def make_shared(directory: Path, owner: Owner) -> Path:

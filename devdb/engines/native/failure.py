@@ -8,6 +8,8 @@ import shutil
 
 from devdb.engines import ports
 from devdb.engines.native import logs
+from devdb.engines.native.commands import CommandFailed
+from devdb.engines.native.copies import reason
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Spec
@@ -70,8 +72,8 @@ def of_system(error: OSError, layout: Layout) -> DevdbError:
     )
 
 
-def of_copy(printed: str, layout: Layout) -> DevdbError:
+def of_copy(error: CommandFailed, layout: Layout) -> DevdbError:
     """For a data directory that could not be copied whole."""
-    line = printed.splitlines()[-1] if printed else "cp failed"
-    way_out = _way_out(line, layout) if "No space left" in line else "Look at that path's mode."
-    return DevdbError(f"Cannot make the data directory: {line.rstrip('.')}.", way_out)
+    why = reason(error)
+    way_out = _way_out(why, layout) if "No space left" in why else "Look at that path's mode."
+    return DevdbError(f"Cannot make the data directory: {why}.", way_out)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
-from devdb import marker, pgbouncer
+from devdb import marker, pgbouncer, postgres
 from devdb.engines.native import processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
@@ -70,6 +72,18 @@ def _seen(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> S
     return Seen(pid, written, ready=True)
 
 
+def held_ports(layout: Layout) -> set[int]:
+    """The ports that servers of the instance listen on now."""
+    held: set[int] = set()
+    if pid := postmaster(layout).pid:
+        argv = processes.words(pid)
+        held |= {int(port) for word, port in pairwise(argv) if word == "-p" and port.isdigit()}
+    if pooler(layout).pid:
+        found = re.search(r"^listen_port = (\d+)$", layout.ini.read_text(), re.MULTILINE)
+        held |= {int(found[1])} if found else set()
+    return held
+
+
 def look(layout: Layout) -> Server | None:
     """The instance as it is now; None when nothing of it is there."""
     if not layout.root.is_dir():
@@ -87,7 +101,7 @@ def look(layout: Layout) -> Server | None:
             _part(name, one, versions.get(name), others_run=up) for name, one in seen.items()
         ),
         pool_mode=mode,
-        notes=notes,
+        notes=(*notes, *_tls_notes(layout)),
         location=str(layout.data),
     )
 
@@ -143,6 +157,17 @@ def _pooler_facts(layout: Layout) -> tuple[str | None, PoolMode, tuple[str, ...]
     note = pooler_note(_spec(layout), pgbouncer.parse_version(found[0]))
     running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
     return found[0], running, (note,) if note else ()
+
+
+def _tls_notes(layout: Layout) -> Iterator[str]:
+    """Which server has no TLS, by what was written for it: every build that can do it gets it."""
+    for path, sign, note in (
+        (layout.postgres_conf, "\nssl_cert_file = ", postgres.NO_TLS),
+        (layout.ini, "\nclient_tls_sslmode = ", pgbouncer.NO_TLS),
+    ):
+        with suppress(OSError):
+            if sign not in path.read_text(encoding="utf-8"):
+                yield note
 
 
 def pooler_note(spec: Spec | None, version: tuple[int, int, int]) -> str | None:

@@ -81,6 +81,21 @@ class Layout:
         return self.etc / "userlist.txt"
 
     @property
+    def certificate(self) -> Path:
+        """The certificate of both servers."""
+        return self.etc / "server.crt"
+
+    @property
+    def key(self) -> Path:
+        """Its key."""
+        return self.etc / "server.key"
+
+    @property
+    def ca(self) -> Path:
+        """The CA that signed it, as PgBouncer wants to see it."""
+        return self.etc / "ca.crt"
+
+    @property
     def pooler_pid(self) -> Path:
         """PgBouncer's pid file."""
         return self.run / "pgbouncer.pid"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from devdb import marker
+from devdb import certificates
+from devdb.certificates import Certificates
 from devdb.engines import ports
 from devdb.engines.native import (
     binaries,
@@ -18,24 +20,22 @@ from devdb.engines.native import (
     failure,
     finding,
     login,
-    logs,
+    newdata,
     owner,
     processes,
     servers,
     stopping,
-    template,
 )
-from devdb.engines.native.commands import BEAT, Beats, CommandFailed, beside, copy_tree
+from devdb.engines.native.commands import Beats, beside, meanwhile
 from devdb.engines.native.config import Config
+from devdb.engines.native.finding import Seen
 from devdb.engines.native.layout import Layout
+from devdb.engines.native.newdata import NewData
+from devdb.engines.native.owner import Owner
+from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
 from devdb.errors import DevdbError
 from devdb.model import Progress, Spec, Step
-
-PATIENCE = 60.0
-"""Seconds without any progress that a server may take."""
-_POLL = 0.002
-"""Seconds between two looks at a file: a server is up some 30 ms after it was started."""
 
 
 def start(spec: Spec) -> Iterator[Progress]:
@@ -69,8 +69,7 @@ class _Attempt:
         self.spec = spec
         self.layout = Layout.of(spec.name)
         self.cancelled = threading.Event()
-        self.template_password: str | None = None
-        """What new data's superuser has for a password so far."""
+        self.new: NewData | None = None
         self.watch: list[Launch] = []
         """The servers that must not end meanwhile."""
         self.started: list[Launch] = []
@@ -92,7 +91,7 @@ class _Attempt:
         self.cancelled.set()
         if not self.ready:
             for launch in reversed(self.started):
-                stopping.take_back(launch.part, launch.pid)
+                stopping.take_back(launch.part, launch.pid, gently=not self.fresh)
             if self.fresh:
                 stopping.destroy(self.layout)
         if self.started:
@@ -108,14 +107,35 @@ class _Attempt:
                 "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
             )
         yield from self._clear_away()
-        found = binaries.postgres(self.spec.major, data=finding.data_major(layout))
-        postgres = yield from copies.postgres(found, self.owner)
-        pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-        self.config = Config(self.spec, layout, postgres, pooler)
-        yield from beside(lambda: servers.stop_what_differs(self.config))
-        self._refuse_taken_ports()
+        self.config = yield from self._find_programs()
+        # Before anything is stopped: moved to a taken port, it goes on where it is.
+        wanted = {self.spec.port, self.spec.pool_port}
+        ports.require_free(self.spec, *sorted(wanted - finding.held_ports(layout)))
         if not layout.initialised.exists():
-            self.template_password = yield from self._make_data()
+            self.fresh = True
+            # Making them is mostly an import, copying is mostly the disk's: together they take
+            # no longer than the copy alone.
+            with meanwhile(self._certify) as certifying:
+                self.new = yield from newdata.make(self.config, self.owner)
+                self.config = replace(self.config, certificates=(yield from certifying))
+            return
+        certified = yield from beside(self._certify)
+        self.config = replace(self.config, certificates=certified)
+        yield from beside(lambda: servers.stop_what_differs(self.config))
+
+    def _find_programs(self) -> Beats[Config]:
+        """What would be started, its certificates not yet looked at."""
+        found = binaries.postgres(self.spec.major, data=finding.data_major(self.layout))
+        postgres = yield from copies.postgres(found, self.owner)
+        with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
+            pooler = yield from copies.pooler(binaries.pooler(), self.owner)
+            return Config(self.spec, self.layout, postgres, pooler, (yield from asking))
+
+    def _certify(self) -> Certificates | None:
+        if self.config.wants_certificates:
+            return certificates.ensure(self.spec.name)
+        certificates.remove(self.spec.name)  # a build with TLS ran here before
+        return None
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""
@@ -130,53 +150,28 @@ class _Attempt:
             # Backends of a killed postmaster notice soon; until then the data is not free.
             yield from beside(lambda: stopping.end_backends(layout))
 
-    def _refuse_taken_ports(self) -> None:
-        if not finding.postmaster(self.layout).pid:
-            ports.require_free(self.spec, self.spec.port)
-        if not finding.pooler(self.layout).pid:
-            ports.require_free(self.spec, self.spec.pool_port)
-
-    def _make_data(self) -> Beats[str]:
-        """Copy a prepared data directory; returns the password its superuser has."""
-        layout = self.layout
-        prepared = yield from template.prepared(self.config.postgres, self.owner)
-        self.fresh = True
-        marker.make_private_directory(layout.root)
-        layout.starting.touch()
-        try:
-            yield from copy_tree(prepared.data, layout.data)
-        except CommandFailed as error:
-            raise failure.of_copy(str(error), layout) from error
-        layout.run.mkdir(mode=0o700)
-        self.owner.give(layout.run)
-        layout.etc.mkdir(mode=0o711)
-        layout.log.mkdir(mode=0o700)
-        return prepared.password
-
     def start_postgres(self) -> Beats[None]:
         """Start Postgres if it does not run, and wait until it lets clients in."""
-        pid = finding.postmaster(self.layout).pid
-        if pid is None:
-            self.layout.starting.touch()
-            self.started.append(servers.start_postgres(self.config, self.owner))
-            self.watch.append(self.started[-1])
-        else:
-            self.watch.append(servers.already(self.layout, "postgres", pid))
-        patience = _Patience(self.watch[-1], self.layout)
+        launch = self._ensure("postgres", finding.postmaster(self.layout), servers.start_postgres)
+        patience = Patience(launch, self.layout)
         while not finding.postmaster(self.layout).ready:
             self._require_alive()
             yield from patience.wait()
 
     def start_pooler(self) -> Beats[None]:
         """Start PgBouncer if it does not run; the first login need not wait for it."""
-        pid = finding.pooler(self.layout).pid
-        if pid is None:
-            self.layout.starting.touch()
-            self.started.append(servers.start_pooler(self.config, self.owner))
-            self.watch.append(self.started[-1])
-        else:
-            self.watch.append(servers.already(self.layout, "pgbouncer", pid))
+        self._ensure("pgbouncer", finding.pooler(self.layout), servers.start_pooler)
         yield
+
+    def _ensure(self, part: str, seen: Seen, start_it: Callable[[Config, Owner], Launch]) -> Launch:
+        if seen.pid is not None:
+            launch = servers.already(self.layout, part, seen.pid)
+        else:
+            self.layout.starting.touch()
+            launch = start_it(self.config, self.owner)
+            self.started.append(launch)
+        self.watch.append(launch)
+        return launch
 
     def wait_for_logins(self) -> Beats[None]:
         """Wait until both URLs work."""
@@ -189,7 +184,8 @@ class _Attempt:
             yield
 
     def _log_in(self) -> None:
-        login.log_in(self.config, self.template_password, self.cancelled)
+        password = self.new.template.password if self.new else None
+        login.log_in(self.config, password, self.cancelled)
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""
@@ -201,39 +197,12 @@ class _Attempt:
 
     def finish(self) -> None:
         """Everything works: make it last."""
-        if self.fresh:
-            self.layout.initialised.touch()
-            template.write_out(self.layout.data, self.config.postgres, self.owner)
+        if self.new is not None:
+            newdata.keep(self.new, self.config, self.owner)
         stopping.stop_reaper(self.layout)
         if self.spec.reaper is not None:
             self.started.append(servers.start_reaper(self.config, self.owner))
         self.ready = True
-
-
-class _Patience:
-    """How long a server may still take: `PATIENCE` since it last wrote something to its log."""
-
-    def __init__(self, launch: Launch, layout: Layout) -> None:
-        self._launch = launch
-        self._layout = layout
-        self._size = launch.offset
-        self._deadline = self._beat = time.monotonic() + PATIENCE
-        self._beat -= PATIENCE
-
-    def wait(self) -> Beats[None]:
-        """Sleep until it is worth to look again; raises TimedOut."""
-        time.sleep(_POLL)
-        now = time.monotonic()
-        if now < self._beat + BEAT:
-            return
-        self._beat = now
-        size = logs.size(self._layout, self._launch.part)
-        if size != self._size:
-            self._size, self._deadline = size, now + PATIENCE
-        if now > self._deadline:
-            part, offset = self._launch.part, self._launch.offset
-            raise failure.timed_out(self._layout, part, PATIENCE, offset)
-        yield
 
 
 def _told(step: Step, detail: str, beats: Beats[None]) -> Iterator[Progress]:

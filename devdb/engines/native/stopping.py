@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from devdb import certificates
 from devdb.engines.native import finding, processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
@@ -46,9 +47,10 @@ def destroy(layout: Layout) -> None:
 
     Killed half-way, it leaves nothing that a later start could take for whole data.
     """
-    if not layout.root.is_dir():
-        return
     try:
+        certificates.remove(layout.name)
+        if not layout.root.is_dir():
+            return
         layout.initialised.unlink(missing_ok=True)
         stop_reaper(layout)
         stop_pooler(layout)
@@ -62,9 +64,13 @@ def destroy(layout: Layout) -> None:
         ) from error
 
 
-def take_back(part: str, pid: int) -> None:
-    """End a server that was started a moment ago, and may have no pid file yet."""
-    signals = {"postgres": FAST, "pgbouncer": POOLER, "reaper": REAPER}[part]
+def take_back(part: str, pid: int, *, gently: bool) -> None:
+    """End a server that was started a moment ago, and may have no pid file yet.
+
+    `gently`: its data is to be kept.
+    """
+    postgres = FAST if gently else IMMEDIATE
+    signals = {"postgres": postgres, "pgbouncer": POOLER, "reaper": REAPER}[part]
     _end(pid, signals, processes.is_running, part, group=part == "reaper")
 
 

@@ -1,0 +1,69 @@
+"""What programs say of themselves, asked once: the answers are kept in the cache.
+
+Postgres takes longer to print its version than PgBouncer takes to start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+from devdb import paths
+
+
+def ask(program: Path, *arguments: str, environment: dict[str, str] | None = None) -> str | None:
+    """What the program prints, asked for its version unless arguments ask for something else.
+
+    None when it is not there, or does not run. A program that was replaced is asked again.
+    """
+    try:
+        status = program.stat()
+    except OSError:
+        return None
+    argv = (str(program), *(arguments or ("--version",)))
+    return _ask(argv, (environment or {}).get("LD_LIBRARY_PATH"), _identity(status))
+
+
+def _identity(status: os.stat_result) -> str:
+    return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+@functools.lru_cache
+def _ask(argv: tuple[str, ...], libraries: str | None, identity: str) -> str | None:
+    question = hashlib.sha256(os.fsencode(repr((argv, libraries, identity)))).hexdigest()
+    kept = paths.cache_home() / "answers" / question[:20]
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return kept.read_text(encoding="utf-8")
+    answer = _run(argv, {"LD_LIBRARY_PATH": libraries} if libraries else {})
+    if answer is not None:
+        _keep(kept, answer)
+    return answer
+
+
+def _run(argv: tuple[str, ...], environment: dict[str, str]) -> str | None:
+    try:
+        result = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={**os.environ, **environment},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout if result.returncode == 0 else None
+
+
+def _keep(path: Path, answer: str) -> None:
+    """Write the answer down, where the cache is there already; it is no loss when it is not."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        temporary.write_text(answer, encoding="utf-8")
+        temporary.replace(path)

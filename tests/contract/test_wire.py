@@ -1,0 +1,92 @@
+"""devdb's own small client against the real servers, and against one that is not."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from devdb import wire
+from devdb.engines import Engine
+from devdb.model import HOST, Endpoint, Spec
+
+
+def test_it_logs_in_and_asks_through_both_endpoints(real_engine: Engine, real_spec: Spec) -> None:
+    list(real_engine.start(real_spec))
+    for endpoint in (real_spec.direct, real_spec.pooled):
+        with wire.Session(endpoint) as session:
+            assert session.query("SELECT 1, NULL, 'ä', ''") == [("1", None, "ä", "")]
+            assert session.query("") == []
+            assert session.query("SELECT 1; SELECT 2, 3") == [("1",), ("2", "3")]
+            rows = session.query("SELECT repeat('x', 10000) FROM generate_series(1, 500)")
+            assert rows == [("x" * 10_000,)] * 500
+            assert session.query("DO $$ BEGIN RAISE NOTICE 'heard'; END $$; SELECT 4") == [("4",)]
+
+        with pytest.raises(wire.Refused) as caught:
+            wire.Session(replace(endpoint, password="wrong"))
+        with (
+            pytest.raises(wire.Refused, match="no_such_table") as caught,
+            wire.Session(endpoint) as session,
+        ):
+            session.query("SELECT FROM no_such_table")
+        assert caught.value.sqlstate == "42P01"
+
+    with pytest.raises(wire.Refused) as caught:
+        wire.Session(replace(real_spec.direct, password="wrong"))
+    assert caught.value.sqlstate == "28P01"
+    with pytest.raises(wire.Refused) as caught:
+        wire.Session(real_spec.direct, database="nowhere")
+    assert caught.value.sqlstate == "3D000"
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+OK = _message(b"R", struct.pack("!i", 0))
+READY = _message(b"Z", b"I")
+
+
+@contextmanager
+def impostor(answer: bytes) -> Iterator[Endpoint]:
+    """A server that gives that answer to whatever it is sent."""
+    with socket.create_server((HOST, 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(1024)
+                client.sendall(answer)
+                client.recv(1024)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        yield Endpoint(host=HOST, port=port, user="devdb", password="secret", database="main")
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (OK + READY, "without proving"),
+        (_message(b"R", struct.pack("!i", 3)), "does not offer SCRAM"),
+        (_message(b"R", struct.pack("!i", 10) + b"SOMETHING\0\0"), "does not offer SCRAM"),
+        (_message(b"R", struct.pack("!i", 12) + b"v=AAAA"), "does not know the password"),
+    ],
+)
+def test_a_server_that_does_not_know_the_password_is_refused(answer: bytes, said: str) -> None:
+    with impostor(answer) as endpoint, pytest.raises(wire.Refused, match=said):
+        wire.Session(endpoint)
+
+
+def test_a_server_that_hangs_up_or_says_nothing_is_an_os_error() -> None:
+    with impostor(b"") as endpoint, pytest.raises(OSError, match="timed out"):
+        wire.Session(endpoint, timeout=0.2)
+    with impostor(OK[:3]) as endpoint, pytest.raises(OSError, match="timed out"):
+        wire.Session(endpoint, timeout=0.2)

@@ -1,0 +1,183 @@
+"""devdb killed with -9 after each change that a start makes in the engine, and what comes then."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import world
+from docker import APIClient
+
+from devdb.engines.docker import DockerEngine, images, labels
+from devdb.model import PartState, Server, Spec, Step
+from devdb.postgres import connect
+
+Starts = Callable[[Spec], Server]
+
+KILLED = """
+import os, signal, sys, threading
+import requests
+from devdb import engines, marker
+
+name, method, wanted, cancel_at = sys.argv[1:]
+count, lock = [0], threading.Lock()
+send = requests.Session.request
+
+def counted(self, verb, url, **options):
+    response = send(self, verb, url, **options)
+    if verb in method.split(","):
+        with lock:
+            count[0] += 1
+            if count[0] == int(wanted):
+                os.kill(os.getpid(), signal.SIGKILL)
+    return response
+
+requests.Session.request = counted
+progress = engines.get("docker").start(marker.load(name))
+for item in progress:
+    if item.step == cancel_at:
+        break
+progress.close()
+"""
+
+CHANGES = 10
+"""Two volumes, a network, two containers made, filled and started, one volume removed."""
+
+
+def run(spec: Spec, *, methods: str, after: int, cancel_at: str = "") -> int:
+    """Start the instance in a process that is killed after so many changes; its exit status."""
+    command = [sys.executable, "-c", KILLED, spec.name, methods, str(after), cancel_at]
+    return subprocess.run(command, capture_output=True).returncode
+
+
+def assert_whole(spec: Spec) -> None:
+    """Both URLs work, and there is nothing but what an instance consists of."""
+    for endpoint in (spec.direct, spec.pooled):
+        with connect(endpoint) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    parts = [
+        (item.get("Labels") or item["Config"]["Labels"])["devdb.part"]
+        for _, item in world.docker_objects(spec.name)
+    ]
+    assert sorted(parts) == ["data", "network", "pgbouncer", "postgres"]
+
+
+@pytest.fixture
+def known(client: APIClient) -> None:
+    """What is asked of an image once is known: the changes below are those of every start."""
+    postgres, pooler = (images.inspect(client, ref) for ref in images.wanted(None, None, None))
+    assert postgres is not None
+    assert pooler is not None
+    images.has_init_files(client, postgres, "test-nobody")
+    images.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
+    images.server_user_id(client, postgres, "test-nobody")
+    images.postgres_has_tls(client, postgres, "test-nobody")
+
+
+@pytest.mark.parametrize("after", range(1, CHANGES + 1))
+def test_a_fresh_start_killed_after_any_change_is_taken_up(
+    after: int, known: None, spec: Spec, start: Starts
+) -> None:
+    assert run(spec, methods="POST,PUT,DELETE", after=after) == -signal.SIGKILL
+    assert start(spec).running
+    assert_whole(spec)
+
+
+def test_there_are_no_more_changes_than_were_tried(known: None, spec: Spec) -> None:
+    assert run(spec, methods="POST,PUT,DELETE", after=CHANGES + 1) == 0
+    assert_whole(spec)
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_cancelled_start_killed_while_it_cleans_up_is_taken_up(
+    after: int, known: None, spec: Spec, start: Starts
+) -> None:
+    killed = run(spec, methods="DELETE", after=after, cancel_at=Step.PGBOUNCER)
+    assert killed == -signal.SIGKILL
+    assert start(spec).running
+    assert_whole(spec)
+
+
+def test_a_question_to_an_image_that_was_cut_short_leaves_no_container(
+    spec: Spec, start: Starts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
+    for after in (5, 6, 7):
+        assert run(spec, methods="POST", after=after) == -signal.SIGKILL
+    assert start(spec).running
+    assert_whole(spec)
+
+
+def test_a_first_start_goes_on_without_devdb_and_is_attached_to(
+    spec: Spec, start: Starts, client: APIClient
+) -> None:
+    _kill_at_login(spec)
+    before = _state(client, spec)["StartedAt"]
+    assert start(spec).running
+    assert _state(client, spec)["StartedAt"] == before
+    assert_whole(spec)
+
+
+def test_data_whose_making_was_interrupted_is_discarded(
+    spec: Spec, start: Starts, client: APIClient
+) -> None:
+    _kill_at_login(spec)
+    client.kill(labels.object_name(spec.name, labels.POSTGRES))
+    assert start(spec).running
+    assert_whole(spec)
+
+
+def test_an_unfinished_start_is_found_as_not_ready_and_stops_like_any_other(
+    spec: Spec, engine: DockerEngine
+) -> None:
+    _kill_at_login(spec)
+    found = engine.find(spec.name)
+    assert found is not None
+    assert not found.stopped
+    engine.stop(spec.name)
+    found = engine.find(spec.name)
+    assert found is not None
+    assert found.stopped
+    assert {part.state for part in found.parts} <= {PartState.STOPPED, PartState.DEAD}
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_data_that_was_used_is_never_discarded_even_if_it_is_called_unfinished(
+    by_hand: bool, spec: Spec, start: Starts, engine: DockerEngine, client: APIClient
+) -> None:
+    """As after a kill between the last login and the removal of the sign."""
+    start(spec)
+    with connect(spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    client.create_volume(
+        labels.object_name(spec.name, labels.UNFINISHED),
+        labels=labels.of_spec(spec, labels.UNFINISHED),
+    )
+    if by_hand:
+        for part in (labels.POSTGRES, labels.PGBOUNCER):
+            client.stop(labels.object_name(spec.name, part))
+    else:
+        engine.stop(spec.name)
+    assert start(spec).running
+    assert_whole(spec)
+    with connect(spec.pooled) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def _kill_at_login(spec: Spec) -> None:
+    """As soon as both containers have been started: Postgres is making its data."""
+    code = KILLED.replace("        break\n", "        os.kill(os.getpid(), signal.SIGKILL)\n")
+    command = [sys.executable, "-c", code, spec.name, "", "0", Step.LOGIN.value]
+    status = subprocess.run(command, capture_output=True, text=True)
+    assert status.returncode == -signal.SIGKILL, status.stderr
+
+
+def _state(client: APIClient, spec: Spec) -> dict[str, Any]:
+    container = client.inspect_container(labels.object_name(spec.name, labels.POSTGRES))
+    state: dict[str, Any] = container["State"]
+    return state

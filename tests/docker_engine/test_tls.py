@@ -1,0 +1,86 @@
+"""TLS in images: whoever a server runs as there, of whatever age it is, or built without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from docker import APIClient
+
+from devdb import certificates, pgbouncer, postgres, wire
+from devdb.engines.docker import DockerEngine, images
+from devdb.model import Endpoint, Server, Spec
+
+Starts = Callable[[Spec], Server]
+
+
+def verified(spec: Spec, endpoint: Endpoint) -> bool:
+    """Whether a client that verifies everything gets in."""
+    with psycopg.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        dbname=endpoint.database,
+        sslmode="verify-full",
+        sslrootcert=str(certificates.ca_path(spec.name)),
+    ) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("version", ["1.18", "1.26"])
+def test_poolers_of_every_age_have_it(
+    spec: Spec, start: Starts, image: Callable[[str], str], version: str
+) -> None:
+    spec = replace(spec, pooler_image=image(f"devdb-test/pgbouncer:{version}"))
+    start(spec)
+    assert verified(spec, spec.pooled)
+
+
+@pytest.fixture
+def unprivileged(client: APIClient) -> Iterator[str]:
+    """A Postgres image that starts as the user `postgres`, not as root."""
+    name = f"devdb-test/unprivileged-{os.getpid()}:1"
+    container = client.create_container(os.environ["DEVDB_POSTGRES_IMAGE"])["Id"]
+    repository, tag = name.split(":")
+    client.commit(container, repository=repository, tag=tag, changes=["USER postgres"])
+    client.remove_container(container, v=True)
+    yield name
+    client.remove_image(name)
+
+
+def test_the_key_is_the_servers_own_whoever_starts_it(
+    unprivileged: str, engine: DockerEngine, spec: Spec, start: Starts
+) -> None:
+    spec = replace(spec, postgres_image=unprivileged)
+    start(spec)
+    assert verified(spec, spec.direct)
+    engine.stop(spec.name, destroy=True)  # before its image goes
+
+
+@pytest.fixture
+def built_without_tls(
+    engine: DockerEngine, client: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both images were asked, in a cache of this test's own, and answered no."""
+    del engine
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
+    for reference, what, answer in (
+        (os.environ["DEVDB_POSTGRES_IMAGE"], "postgres-tls", "no"),
+        (os.environ["DEVDB_PGBOUNCER_IMAGE"], "pgbouncer-banner", "PgBouncer 1.24.1\n"),
+    ):
+        image = images.inspect(client, reference)
+        assert image is not None
+        images.remember(image.id, what, answer)
+
+
+@pytest.mark.usefixtures("built_without_tls")
+def test_images_without_it_run_and_say_so(spec: Spec, start: Starts) -> None:
+    assert set(start(spec).notes) == {postgres.NO_TLS, pgbouncer.NO_TLS}
+    for endpoint in (spec.direct, spec.pooled):
+        assert wire.offers_tls(endpoint.host, endpoint.port) is False
+    assert not certificates.ca_path(spec.name).exists()

@@ -1,0 +1,121 @@
+"""A disk that is full, a directory that is not ours, a path too long for a socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import world
+from world import Elsewhere
+
+from devdb.engines.native import NativeEngine, binaries
+from devdb.engines.native.layout import Layout
+from devdb.errors import DevdbError
+from devdb.model import Spec
+from devdb.postgres import connect
+
+
+def refusal(native: NativeEngine, spec: Spec) -> DevdbError:
+    """The error a start ends in; it is two lines."""
+    with pytest.raises(DevdbError) as caught:
+        list(native.start(spec))
+    error = caught.value
+    assert error.message
+    assert error.hint
+    assert "\n" not in error.message + error.hint
+    return error
+
+
+def files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def fill(directory: Path) -> Path:
+    """Leave no byte free on that file system; returns the file to delete."""
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096) == 4096:
+                pass
+        except OSError:
+            return filler
+    return filler
+
+
+def test_a_full_disk_ends_a_fresh_start_and_leaves_nothing(
+    native: NativeEngine, spec: Spec, small_disk: Path, elsewhere: Elsewhere
+) -> None:
+    with elsewhere(small_disk):
+        error = refusal(native, spec)
+        assert "No space left" in error.message
+        assert "MB free" in error.hint
+        assert native.find(spec.name) is None
+    assert world.processes(spec.name, small_disk) == []
+    assert files(small_disk) == []
+
+
+def test_a_full_disk_ends_the_making_of_a_template_and_leaves_nothing(
+    native: NativeEngine, spec: Spec, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(binaries.pooler().path))
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(small_disk))
+    error = refusal(native, spec)
+    assert "No space left" in error.message
+    assert "DEVDB_CACHE_DIR" in error.hint
+    assert files(small_disk) == []
+    assert native.find(spec.name) is None
+
+
+def test_a_disk_that_fills_up_later_costs_no_data(
+    native: NativeEngine, spec: Spec, large_disk: Path, elsewhere: Elsewhere
+) -> None:
+    with elsewhere(large_disk):
+        list(native.start(spec))
+        with connect(spec.direct) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        native.stop(spec.name)
+        filler = fill(large_disk)
+        assert "No space left" in refusal(native, spec).message
+        assert world.processes(spec.name, large_disk) == []
+
+        filler.unlink()
+        list(native.start(spec))
+        with connect(spec.pooled) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_data_directory_that_cannot_be_written_is_named(
+    native: NativeEngine, spec: Spec, read_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("DEVDB_DATA_DIR", str(read_only))
+        error = refusal(native, spec)
+    assert str(read_only) in error.message
+    assert "DEVDB_DATA_DIR" in error.hint
+
+
+@pytest.mark.parametrize("part", ["d" * 60, "with space", "quote'd", "comma,semi;%n"])
+def test_a_path_that_sockets_cannot_have_works_without_them(
+    native: NativeEngine, spec: Spec, home: Path, elsewhere: Elsewhere, part: str
+) -> None:
+    with elsewhere(home / part):
+        assert Layout.of(spec.name).socket_directory is None
+        list(native.start(spec))
+        with connect(spec.pooled) as connection:
+            row = connection.execute("SHOW unix_socket_directories").fetchone()
+        assert row == ("",)
+
+
+def test_the_users_environment_does_not_reach_the_servers(
+    native: NativeEngine, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "1")
+    monkeypatch.setenv("PGDATA", "/nowhere")
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    monkeypatch.setenv("LC_ALL", "xx_XX.nothing")
+    monkeypatch.setenv("LANGUAGE", "de")
+    list(native.start(spec))
+    with connect(spec.direct, options="") as connection:
+        row = connection.execute("SHOW lc_messages").fetchone()
+    assert row is not None
+    assert row[0] in ("C", "C.UTF-8")

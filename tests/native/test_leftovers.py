@@ -1,0 +1,186 @@
+"""What a crash, a reboot or somebody else left is told apart from what is ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import world
+
+from devdb import marker
+from devdb.engines.native import NativeEngine, owner, processes
+from devdb.engines.native.layout import Layout
+from devdb.errors import DataMismatch
+from devdb.model import PartState, Spec
+from devdb.postgres import connect
+
+
+@contextlib.contextmanager
+def somebody(layout: Layout) -> Iterator[int]:
+    """The pid of a process of the servers' user that has nothing to do with the instance."""
+    credentials = owner.choose(layout.data).credentials
+    process = subprocess.Popen(["sleep", "60"], **credentials)
+    try:
+        yield process.pid
+        assert process.poll() is None, "somebody else's process was ended"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def crash(native: NativeEngine, spec: Spec, home: Path) -> None:
+    """Kill every process of the instance at once, as a power cut does."""
+    for process in world.processes(spec.name, home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    world.eventually(lambda: not world.processes(spec.name, home), "all of them dead")
+
+
+def test_pid_files_that_name_somebody_elses_process_are_stale(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    list(native.start(spec))
+    with connect(spec.direct) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    crash(native, spec, home)
+    layout = Layout.of(spec.name)
+    postmaster = layout.data / "postmaster.pid"
+    socket_lock = layout.run / f".s.PGSQL.{spec.port}.lock"
+    with somebody(layout) as pid:
+        for path in (postmaster, socket_lock):
+            rest = path.read_text().split("\n", 1)[1]
+            path.write_text(f"{pid}\n{rest}")
+        layout.pooler_pid.write_text(f"{pid}\n")
+
+        found = native.find(spec.name)
+        assert found is not None
+        assert found.part("postgres").state == PartState.DEAD
+        assert found.part("pgbouncer").state == PartState.DEAD
+        native.stop(spec.name)
+        list(native.start(spec))
+        with connect(spec.pooled) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_what_stood_before_a_reboot_is_stopped_not_dead(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    list(native.start(spec))
+    crash(native, spec, home)
+    layout = Layout.of(spec.name)
+    long_ago = psutil.boot_time() - 60
+    for path in (layout.data / "postmaster.pid", layout.pooler_pid):
+        os.utime(path, (long_ago, long_ago))
+    found = native.find(spec.name)
+    assert found is not None
+    assert {part.state for part in found.parts} == {PartState.STOPPED}
+
+
+def test_a_server_that_was_started_by_hand_is_found_and_taken_over(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    list(native.start(spec))
+    native.stop(spec.name)
+    layout = Layout.of(spec.name)
+    program = native.psql_argv(spec.name)[0].replace("psql", "postgres")
+    pid = processes.spawn(
+        [program, "-D", ".", "-p", str(spec.port), "-c", "unix_socket_directories="],
+        owner=owner.choose(layout.data),
+        cwd=layout.data,
+        log=layout.log / "postgres.log",
+        env={"LC_ALL": "C"},
+    )
+
+    def running() -> bool:
+        server = native.find(spec.name)
+        return server is not None and server.part("postgres").state == PartState.RUNNING
+
+    world.eventually(running, "the server started by hand is found")
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+    assert server.running
+    assert server.part("postgres").detail != f"pid {pid}"
+
+
+def test_a_users_own_programs_in_the_directory_are_left_alone(
+    native: NativeEngine, spec: Spec
+) -> None:
+    list(native.start(spec))
+    layout = Layout.of(spec.name)
+    log = str(layout.log / "postgres.log")
+    with (
+        subprocess.Popen(["tail", "-f", log], stdout=subprocess.DEVNULL) as tail,
+        subprocess.Popen(["sh", "-c", "sleep 60 & wait"], cwd=layout.log) as shell,
+    ):
+        try:
+            native.stop(spec.name)
+            assert tail.poll() is None
+            assert shell.poll() is None
+        finally:
+            tail.kill()
+            for child in psutil.Process(shell.pid).children():
+                child.kill()
+            shell.kill()
+
+
+def test_data_with_another_password_than_its_marker_is_refused_at_once(
+    native: NativeEngine, spec: Spec
+) -> None:
+    list(native.start(spec))
+    native.stop(spec.name)
+    stranger = replace(spec, password="another-password")
+    marker.save(stranger)
+    with pytest.raises(DataMismatch, match="another password"):
+        list(native.start(stranger))
+    list(native.start(spec))
+
+
+def test_a_log_that_grew_long_is_put_aside(native: NativeEngine, spec: Spec) -> None:
+    list(native.start(spec))
+    native.stop(spec.name)
+    log = Layout.of(spec.name).log / "postgres.log"
+    log.write_bytes(b"x" * 5_000_001)
+    list(native.start(spec))
+    assert log.stat().st_size < 100_000
+    assert log.with_suffix(".log.1").stat().st_size == 5_000_001
+
+
+STARTER = """
+import sys
+from devdb import engines, marker
+list(engines.get("native").start(marker.load(sys.argv[1])))
+print("READY", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_outlives_the_terminal_it_was_started_from(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", STARTER, spec.name])
+    output = b""
+    while b"READY" not in output:
+        output += os.read(terminal, 1024)
+    os.close(terminal)  # the kernel hangs up: SIGHUP to the session in that terminal
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGHUP
+
+    found = native.find(spec.name)
+    assert found is not None
+    assert found.running
+    sessions = {os.getsid(process.pid) for process in world.processes(spec.name, home)}
+    assert child not in sessions
+    with connect(spec.pooled) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)

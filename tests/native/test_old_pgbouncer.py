@@ -1,0 +1,83 @@
+"""A PgBouncer from before 1.19: session pooling, and its auth query in every database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from devdb.engines.native import NativeEngine, binaries
+from devdb.model import Level, PoolMode, Spec
+from devdb.postgres import connect, verifier
+
+
+@pytest.fixture(autouse=True)
+def old(pgbouncer_1_18: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(pgbouncer_1_18))
+
+
+def test_the_pool_mode_is_session_and_it_says_why(native: NativeEngine, spec: Spec) -> None:
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+    assert server.pool_mode == PoolMode.SESSION
+    assert server.part("pgbouncer").version == "1.18.0"
+    assert any("1.21" in note for note in server.notes)
+    assert native.find(spec.name) == server
+    warnings = [f.message for f in native.check() if f.level == Level.WARNING]
+    assert any("1.18.0" in message for message in warnings)
+
+
+def test_prepared_statements_do_not_break(native: NativeEngine, spec: Spec) -> None:
+    list(native.start(spec))
+    for _ in range(3):
+        with connect(spec.pooled, prepare_threshold=0) as connection:
+            for number in range(3):
+                assert connection.execute("SELECT %s::int", (number,)).fetchone() == (number,)
+
+
+@pytest.mark.parametrize("existing", ["before", "after"])
+def test_roles_of_databases_old_and_new_get_in(
+    native: NativeEngine, spec: Spec, existing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Databases that a newer PgBouncer served get the lookup when an older one takes over."""
+    if existing == "before":
+        with monkeypatch.context() as patch:
+            patch.delenv("DEVDB_PGBOUNCER")
+            if binaries.pooler().version[:2] < (1, 19):
+                pytest.skip("there is no PgBouncer from 1.19 on to begin with")
+            list(native.start(spec))
+            _make_role(spec)
+        server = list(native.start(spec))[-1].server
+        assert server is not None
+        assert server.pool_mode == PoolMode.SESSION
+    else:
+        list(native.start(spec))
+        _make_role(spec)
+    endpoint = replace(spec.pooled, user="later", password="later secret", database="made_later")
+    with connect(endpoint) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError):
+        connect(replace(endpoint, password="wrong"))
+
+
+def _make_role(spec: Spec) -> None:
+    with connect(spec.direct) as connection:
+        connection.execute(f"CREATE ROLE later LOGIN PASSWORD '{verifier('later secret')}'")
+        connection.execute("CREATE DATABASE made_later OWNER later")
+
+
+def test_its_libraries_are_found_when_it_is_copied(
+    native: NativeEngine, spec: Spec, root: None, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Path(os.environ["DEVDB_PGBOUNCER"])
+    closed = cache / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("bin", "lib"):
+        (closed / name).symlink_to(program.parent.parent / name)
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(closed / "bin" / "pgbouncer"))
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+    assert server.part("pgbouncer").version == "1.18.0"

