@@ -24,12 +24,15 @@ def get() -> Path | str:
         return program
     if shutil.which("apt-get") is None:
         return "there is no apt-get to get it with"
-    with tempfile.TemporaryDirectory() as scratch:
-        reason = _unpack(Path(scratch))
-        if reason:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent) as scratch:
+        if reason := _unpack(Path(scratch)):
             return reason
-        final.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(Path(scratch) / "made", final)
+        try:
+            (Path(scratch) / "made").rename(final)
+        except OSError:
+            if not program.exists():  # else another process of the suite was faster
+                raise
     return program
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from devdb.model import Spec
 
 NewSpec = Callable[..., Spec]
 """The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
+Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
+"""The fixture `elsewhere`: an instance in that data directory while a block lasts."""
 
 
 def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) -> Any:
@@ -60,6 +63,16 @@ def _belongs(process: psutil.Process, directory: str) -> bool:
     except psutil.Error:
         return False
     return any(directory in word for word in words)
+
+
+def mentioning(path: Path) -> list[psutil.Process]:
+    """The processes that were started with something below that path as an argument."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(path) in word for word in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:

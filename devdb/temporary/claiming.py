@@ -29,7 +29,10 @@ def claim(spec: Spec, name: str, new_name: str | None = None) -> TemporaryDataba
             _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, name])
         else:
             _rename(connection, spec, name, wanted)
-        return registry.one(connection, spec, wanted)
+        claimed = registry.one(connection, spec, wanted)
+    if wanted != name:
+        console.settle(claimed.pooled)
+    return claimed
 
 
 def extend(spec: Spec, name: str, ttl: timedelta) -> TemporaryDatabase:
@@ -49,18 +52,21 @@ def _rename(connection: Connection, spec: Spec, name: str, wanted: str) -> None:
 
     # Asked before the sessions on it are ended for nothing; claim() asks again.
     _call(connection, spec, name, "SELECT _devdb.living(%s)", [name])
-    _call(connection, spec, name, "SELECT _devdb.close(%s)", [name])
+    connection.execute("SELECT _devdb.announce(%s)", [name])
+    renamed = False
     try:
-        console.kill(spec, [name])
+        console.pause(spec, [name])
+        connection.execute("SELECT _devdb.close(%s)", [name])
         connection.execute("SELECT _devdb.drain(%s)", [[name]])
         _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, wanted])
+        renamed = True
     except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
         raise UsageError(
             f"There is a database or a role '{wanted}' already.", "Choose another name."
         ) from None
     finally:
         if not connection.closed:
-            dropping.reopen(connection, spec, [name])
+            dropping.reopen(connection, spec, [name], gone=renamed)
 
 
 def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from devdb.errors import DevdbError, NotFound, UsageError
@@ -22,10 +22,13 @@ _LARGE = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A database that can be copied, and its size in bytes."""
+    """A database that can be copied."""
 
     name: str
     size: int
+    """In bytes."""
+    pooled: bool
+    """Whether clients may come through the pooler: it is no template, and it is open."""
 
 
 def find(connection: Connection, spec: Spec, name: str) -> Origin:
@@ -40,7 +43,9 @@ def find(connection: Connection, spec: Spec, name: str) -> Origin:
             "Copy another one, e.g. `--from main`.",
         )
     row = connection.execute(
-        "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", [name]
+        "SELECT pg_database_size(oid), datallowconn AND NOT datistemplate"
+        " FROM pg_database WHERE datname = %s",
+        [name],
     ).fetchone()
     if row is None:
         raise NotFound(
@@ -52,19 +57,22 @@ def find(connection: Connection, spec: Spec, name: str) -> Origin:
             raise DevdbError(
                 f"'{name}' cannot be copied: it is {known.state}.", "Copy another database."
             )
-    return Origin(name=name, size=int(row[0]))
+    return Origin(name=name, size=int(row[0]), pooled=bool(row[1]))
 
 
 def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
     """Make the database `name` as a copy; the role of that name owns it and all that is in it.
 
-    The sessions on the origin are ended, and it lets nobody in while it is copied.
+    The sessions on the origin are ended, pooled ones only if they are in a transaction, and it
+    lets nobody in while it is copied.
     """
     from psycopg import sql
 
-    connection.execute("SELECT _devdb.close(%s)", [origin.name])
+    connection.execute("SELECT _devdb.announce(%s)", [origin.name])
     try:
-        console.kill(spec, [origin.name])
+        # Paused before it is closed: PgBouncer remembers a login that failed for a second.
+        console.pause(spec, [origin.name])
+        connection.execute("SELECT _devdb.close(%s)", [origin.name])
         connection.execute("SELECT _devdb.drain(%s)", [[origin.name]])
         connection.execute(
             sql.SQL("CREATE DATABASE {0} OWNER {0} TEMPLATE {1} {2}").format(
@@ -76,6 +84,8 @@ def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
     finally:
         if not connection.closed:
             dropping.reopen(connection, spec, [origin.name])
+    if origin.pooled:
+        console.settle(replace(spec.pooled, database=origin.name))
     ownership.hand_over(spec, name)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from devdb import postgres
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import copying, dropping, names, ownership, registry, seeding
+from devdb.temporary import console, copying, dropping, names, ownership, registry, seeding
 from devdb.temporary.database import State, TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 
@@ -35,9 +35,10 @@ def create(
 ) -> TemporaryDatabase:
     """A new database with a role of its own, for `ttl` from the moment it is ready.
 
-    `source` is a database of the instance to copy; sessions on it are ended for that. `seed` is
-    a `.sql`, `.sql.gz` or `.dump` file to run in it as the new role; it needs `psql`, the
-    instance's `Engine.psql_argv()`. On failure nothing is left of it.
+    `source` is a database of the instance to copy; sessions on it are ended for that, but pooled
+    ones that are between two transactions just wait. `seed` is a `.sql`, `.sql.gz` or `.dump` file
+    to run in it as the new role; it needs `psql`, the instance's `Engine.psql_argv()`. On failure
+    nothing is left of it.
 
     Raises UsageError for a name, a ttl or a seed that cannot be; NotFound for an unknown source.
     """
@@ -48,19 +49,22 @@ def create(
         names.check(name)
     with registry.session(spec) as connection:
         origin = copying.find(connection, spec, source) if source is not None else None
-        entry, name = _enter(connection, spec, name, ttl)
+        entry, called = _enter(connection, spec, name, ttl)
         try:
-            _make(connection, spec, name, origin)
+            _make(connection, spec, called, origin)
             verifier = postgres.verifier(registry.password(spec, entry))
             if seed is not None:
                 connection.execute("SELECT _devdb.admit(%s, %s)", [entry, verifier])
-                seeding.run(registry.endpoint(spec.direct, spec, entry, name), seed, psql)
-            return _finish(connection, spec, entry, name, verifier, ttl)
+                seeding.run(registry.endpoint(spec.direct, spec, entry, called), seed, psql)
+            made = _finish(connection, spec, entry, called, verifier, ttl)
         except BaseException:
             # Where that fails too, the reaper does it: the entry says that it is half-made.
             with contextlib.suppress(Exception):
-                dropping.remove(connection, spec, [name])
+                dropping.remove(connection, spec, [called])
             raise
+    if name is not None:
+        console.settle(made.pooled)  # a name that may have been another database's
+    return made
 
 
 def _enter(connection: Connection, spec: Spec, name: str | None, ttl: timedelta) -> tuple[int, str]:

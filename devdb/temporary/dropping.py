@@ -66,7 +66,7 @@ def remove(
     resisting: dict[str, psycopg.Error] = {}
     try:
         if seized:
-            console.kill(spec, seized)
+            console.pause(spec, seized)
             connection.execute("SELECT _devdb.drain(%s)", [seized])
         for name in seized:
             try:
@@ -76,17 +76,22 @@ def remove(
                 resisting[name] = error
     finally:
         if not connection.closed:
-            done = seized if console.resume(spec, seized) else []
+            done = seized if console.resume(spec, seized, gone=True) else []
             connection.execute("SELECT _devdb.forget(), _devdb.resumed(%s)", [done])
     if resisting and (names is not None or connection.closed):
         raise next(iter(resisting.values()))
     return [name for name in dict.fromkeys(names or seized) if name not in resisting]
 
 
-def reopen(connection: Connection, spec: Spec, names: Sequence[str] | None) -> list[str]:
-    """Let people in again to the databases of these names, else to all left closed."""
+def reopen(
+    connection: Connection, spec: Spec, names: Sequence[str] | None, *, gone: bool = False
+) -> list[str]:
+    """Let people in again to the databases of these names, else to all left closed.
+
+    With `gone` no pooled client may stay: the databases bear other names now.
+    """
     closed = _names(connection.execute("SELECT _devdb.reopen(%s)", [_list(names)]))
-    if closed and console.resume(spec, closed):
+    if closed and console.resume(spec, closed, gone=gone):
         connection.execute("SELECT _devdb.resumed(%s)", [closed])
     return closed
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION = 2
+VERSION = 3
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
 
 MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"

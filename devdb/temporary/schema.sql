@@ -166,14 +166,22 @@ END $$;
 
 -- Closing and opening ----------------------------------------------------------------------
 
--- Nobody gets in any more; who is in stays until drain(). Waits for the name's lock.
-CREATE FUNCTION _devdb.close(wanted text) RETURNS void
+-- Write down that it will be closed for a moment; from here on it can be paused in PgBouncer too.
+-- Waits for the name's lock.
+CREATE FUNCTION _devdb.announce(wanted text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_lock(_devdb.key(wanted));
-    INSERT INTO _devdb.closed SELECT datname, datallowconn FROM pg_database WHERE datname = wanted
-    ON CONFLICT DO NOTHING;
-    EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS false', wanted);
+    INSERT INTO _devdb.closed AS c SELECT datname, datallowconn FROM pg_database
+    WHERE datname = wanted
+    ON CONFLICT (name) DO UPDATE SET reopen = c.reopen OR excluded.reopen;
+END $$;
+
+-- Nobody gets in any more; who is in stays until drain().
+CREATE FUNCTION _devdb.close(announced text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS false', announced);
 END $$;
 
 -- End the sessions on closed databases; false when some are still there after `seconds`.
@@ -205,8 +213,11 @@ DECLARE
 BEGIN
     FOR c IN SELECT * FROM _devdb.closed WHERE chosen IS NULL OR name = ANY (chosen) LOOP
         CONTINUE WHEN NOT pg_try_advisory_lock(_devdb.key(c.name));
-        IF c.reopen AND EXISTS (SELECT FROM pg_database WHERE datname = c.name) THEN
-            EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', c.name);
+        IF c.reopen THEN
+            IF EXISTS (SELECT FROM pg_database WHERE datname = c.name) THEN
+                EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', c.name);
+            END IF;
+            UPDATE _devdb.closed SET reopen = false WHERE name = c.name;
         END IF;
         RETURN NEXT c.name;
     END LOOP;

@@ -6,20 +6,19 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import available
 import old_pgbouncer
 import pytest
-from world import NewSpec
+import world
+from world import Elsewhere, NewSpec
 
 from devdb import marker
 from devdb.engines.native import NativeEngine, binaries
 from devdb.model import Spec
-
-Elsewhere = Callable[[Path], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -43,11 +42,12 @@ def elsewhere(native: NativeEngine, spec: Spec, monkeypatch: pytest.MonkeyPatch)
     """Keeps the instance in another data directory while a block lasts; gone after it."""
 
     @contextmanager
-    def move(directory: Path) -> Iterator[None]:
+    def move(directory: Path) -> Iterator[Spec]:
         with monkeypatch.context() as patch:
             patch.setenv("DEVDB_DATA_DIR", str(directory))
+            marker.save(spec)
             try:
-                yield
+                yield spec
             finally:
                 native.stop(spec.name, destroy=True)
                 marker.delete(spec.name)
@@ -81,6 +81,9 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copytree(real, directory / "pgbouncer")
     monkeypatch.setenv("DEVDB_CACHE_DIR", str(directory))
     yield directory
+    world.eventually(
+        lambda: not world.mentioning(directory / "templates"), "nobody is at work in it"
+    )
     shutil.rmtree(directory)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import world
+from world import Elsewhere
 
 from devdb.engines.native import NativeEngine, binaries
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.postgres import connect
-
-Elsewhere = Callable[[Path], AbstractContextManager[None]]
 
 
 def refusal(native: NativeEngine, spec: Spec) -> DevdbError:

@@ -56,7 +56,7 @@ def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Insid
 
 
 def test_a_pooled_client_of_a_name_made_anew_gets_in_within_a_second(spec: Spec) -> None:
-    """Without KILL and RESUME it would hang until query_wait_timeout."""
+    """And who was connected to the old one is not: it is another database now."""
     old = temporary.create(spec, ttl=HOUR, name="anew")
     idle = postgres.connect(old.pooled, prepare_threshold=None)
     idle.execute("SELECT 1")
@@ -66,6 +66,8 @@ def test_a_pooled_client_of_a_name_made_anew_gets_in_within_a_second(spec: Spec)
     start = time.monotonic()
     assert login(new.pooled) == "in"
     assert time.monotonic() - start < 1
+    with pytest.raises(psycopg.OperationalError):
+        idle.execute("SELECT 1")
     idle.close()
 
 

@@ -72,6 +72,9 @@ def test_without_a_psql_here_the_containers_is_used(
 def test_a_dump_is_restored_without_its_owners(
     spec: Spec, shared: Instance, inside: Inside, tmp_path: Path
 ) -> None:
+    """Where the tools are as new as the server; the container's own are, see above."""
+    if older_than(spec, shared.psql[0]):
+        pytest.skip("pg_dump here is older than the server")
     dump = tmp_path / "main.dump"
     inside.sql("CREATE TABLE people AS SELECT 'Eve' AS name", database="main")
     try:
@@ -82,6 +85,13 @@ def test_a_dump_is_restored_without_its_owners(
     assert rows(made) == [("Eve",)]
     with postgres.connect(made.direct) as connection:
         connection.execute("DROP TABLE people")
+
+
+def older_than(spec: Spec, psql: str) -> bool:
+    told = subprocess.run([psql, "--version"], capture_output=True, text=True, check=True).stdout
+    version = postgres.probe(spec.direct)
+    assert version is not None
+    return int(told.split()[2].split(".")[0]) < int(version.split(".")[0])
 
 
 def pg_dump(shared: Instance, spec: Spec) -> bytes:

@@ -6,14 +6,12 @@ work (or was killed) by the file `starting`: nothing is remembered anywhere else
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from devdb import certificates, marker
+from devdb import certificates
 from devdb.certificates import Certificates
 from devdb.engines import ports
 from devdb.engines.native import (
@@ -22,33 +20,22 @@ from devdb.engines.native import (
     failure,
     finding,
     login,
-    logs,
+    newdata,
     owner,
     processes,
     servers,
     stopping,
-    template,
 )
-from devdb.engines.native.commands import (
-    BEAT,
-    Beats,
-    CommandFailed,
-    beside,
-    copy_tree,
-    meanwhile,
-)
+from devdb.engines.native.commands import Beats, beside, meanwhile
 from devdb.engines.native.config import Config
 from devdb.engines.native.finding import Seen
 from devdb.engines.native.layout import Layout
+from devdb.engines.native.newdata import NewData
 from devdb.engines.native.owner import Owner
+from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
 from devdb.errors import DevdbError
 from devdb.model import Progress, Spec, Step
-
-PATIENCE = 60.0
-"""Seconds without any progress that a server may take."""
-_POLL = 0.002
-"""Seconds between two looks at a file: a server is up some 30 ms after it was started."""
 
 
 def start(spec: Spec) -> Iterator[Progress]:
@@ -82,8 +69,7 @@ class _Attempt:
         self.spec = spec
         self.layout = Layout.of(spec.name)
         self.cancelled = threading.Event()
-        self.template_password: str | None = None
-        """What new data's superuser has for a password so far."""
+        self.new: NewData | None = None
         self.watch: list[Launch] = []
         """The servers that must not end meanwhile."""
         self.started: list[Launch] = []
@@ -130,7 +116,7 @@ class _Attempt:
             # Making them is mostly an import, copying is mostly the disk's: together they take
             # no longer than the copy alone.
             with meanwhile(self._certify) as certifying:
-                self.template_password = yield from self._make_data()
+                self.new = yield from newdata.make(self.config, self.owner)
                 self.config = replace(self.config, certificates=(yield from certifying))
             return
         certified = yield from beside(self._certify)
@@ -164,26 +150,10 @@ class _Attempt:
             # Backends of a killed postmaster notice soon; until then the data is not free.
             yield from beside(lambda: stopping.end_backends(layout))
 
-    def _make_data(self) -> Beats[str]:
-        """Copy a prepared data directory; returns the password its superuser has."""
-        layout = self.layout
-        prepared = yield from template.prepared(self.config.postgres, self.owner)
-        marker.make_private_directory(layout.root)
-        layout.starting.touch()
-        try:
-            yield from copy_tree(prepared.data, layout.data)
-        except CommandFailed as error:
-            raise failure.of_copy(error, layout) from error
-        layout.run.mkdir(mode=0o700)
-        self.owner.give(layout.run)
-        layout.etc.mkdir(mode=0o711)
-        layout.log.mkdir(mode=0o700)
-        return prepared.password
-
     def start_postgres(self) -> Beats[None]:
         """Start Postgres if it does not run, and wait until it lets clients in."""
         launch = self._ensure("postgres", finding.postmaster(self.layout), servers.start_postgres)
-        patience = _Patience(launch, self.layout)
+        patience = Patience(launch, self.layout)
         while not finding.postmaster(self.layout).ready:
             self._require_alive()
             yield from patience.wait()
@@ -214,7 +184,8 @@ class _Attempt:
             yield
 
     def _log_in(self) -> None:
-        login.log_in(self.config, self.template_password, self.cancelled)
+        password = self.new.template.password if self.new else None
+        login.log_in(self.config, password, self.cancelled)
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""
@@ -226,49 +197,12 @@ class _Attempt:
 
     def finish(self) -> None:
         """Everything works: make it last."""
-        if self.fresh:
-            _touch_for_good(self.layout.initialised)
-            template.write_out(self.layout.data, self.config.postgres, self.owner)
+        if self.new is not None:
+            newdata.keep(self.new, self.config, self.owner)
         stopping.stop_reaper(self.layout)
         if self.spec.reaper is not None:
             self.started.append(servers.start_reaper(self.config, self.owner))
         self.ready = True
-
-
-class _Patience:
-    """How long a server may still take: `PATIENCE` since it last wrote something to its log."""
-
-    def __init__(self, launch: Launch, layout: Layout) -> None:
-        self._launch = launch
-        self._layout = layout
-        self._size = launch.offset
-        self._beat = time.monotonic()
-        self._deadline = self._beat + PATIENCE
-
-    def wait(self) -> Beats[None]:
-        """Sleep until it is worth to look again; raises TimedOut."""
-        time.sleep(_POLL)
-        now = time.monotonic()
-        if now < self._beat + BEAT:
-            return
-        self._beat = now
-        size = logs.size(self._layout, self._launch.part)
-        if size != self._size:
-            self._size, self._deadline = size, now + PATIENCE
-        if now > self._deadline:
-            part, offset = self._launch.part, self._launch.offset
-            raise failure.timed_out(self._layout, part, PATIENCE, offset)
-        yield
-
-
-def _touch_for_good(path: Path) -> None:
-    """Make the file so that a power cut does not take it back: data without it is discarded."""
-    for place, flags in ((path, os.O_WRONLY | os.O_CREAT), (path.parent, os.O_RDONLY)):
-        descriptor = os.open(place, flags, 0o600)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _told(step: Step, detail: str, beats: Beats[None]) -> Iterator[Progress]:

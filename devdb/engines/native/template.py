@@ -33,6 +33,8 @@ class Template:
     data: Path
     password: str
     """Of the superuser in it; good for the first login to a copy, no more."""
+    is_new: bool
+    """Whether it was made just now: the first of its kind on this machine."""
 
 
 def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
@@ -44,7 +46,8 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
     place = f"{_RECIPE} {postgres.directory} {owner.uid}"
     digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
     final = home / f"{postgres.version}-{owner.name.replace(' ', '')}-{digest}"
-    if not final.is_dir():
+    is_new = not final.is_dir()
+    if is_new:
         lock = yield from locked(home / f"{final.name}.lock")
         try:
             if not final.is_dir():
@@ -57,7 +60,7 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
             ) from error
         finally:
             os.close(lock)
-    return Template(final / "data", (final / "password").read_text())
+    return Template(final / "data", (final / "password").read_text(), is_new)
 
 
 def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[None]:

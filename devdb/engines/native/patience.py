@@ -1,0 +1,41 @@
+"""How long a server may take to become ready."""
+
+from __future__ import annotations
+
+import time
+
+from devdb.engines.native import failure, logs
+from devdb.engines.native.commands import BEAT, Beats
+from devdb.engines.native.layout import Layout
+from devdb.engines.native.servers import Launch
+
+PATIENCE = 60.0
+"""Seconds without any progress that a server may take."""
+_POLL = 0.002
+"""Seconds between two looks at a file: a server is up some 30 ms after it was started."""
+
+
+class Patience:
+    """Lasts `PATIENCE` since the server last wrote something to its log: recovery takes long."""
+
+    def __init__(self, launch: Launch, layout: Layout) -> None:
+        self._launch = launch
+        self._layout = layout
+        self._size = launch.offset
+        self._beat = time.monotonic()
+        self._deadline = self._beat + PATIENCE
+
+    def wait(self) -> Beats[None]:
+        """Sleep until it is worth to look again; raises TimedOut."""
+        time.sleep(_POLL)
+        now = time.monotonic()
+        if now < self._beat + BEAT:
+            return
+        self._beat = now
+        size = logs.size(self._layout, self._launch.part)
+        if size != self._size:
+            self._size, self._deadline = size, now + PATIENCE
+        if now > self._deadline:
+            part, offset = self._launch.part, self._launch.offset
+            raise failure.timed_out(self._layout, part, PATIENCE, offset)
+        yield
