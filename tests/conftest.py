@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +28,10 @@ _ports: set[int] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell has what it runs in the background ignore Ctrl-C, and that is inherited; here
+    # processes are sent it.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Before any test changes HOME or the data directory: templates and binaries are shared.
     os.environ["DEVDB_CACHE_DIR"] = str(paths.cache_home())
     for variable, image in available.local_test_images().items():

@@ -49,7 +49,9 @@ class FakeEngine:
         try:
             for step, detail in _STEPS:
                 yield from self._step(step, detail)
-            self._write(spec.name, dict.fromkeys(_PARTS, "running"))
+            server = self.find(spec.name)
+            if server is None or not server.running:
+                self._write(spec.name, dict.fromkeys(_PARTS, "running"))
             done = True
         finally:
             if fresh and not done:

@@ -103,7 +103,15 @@ def test_files_with_secrets_are_their_reader_s_alone(
         for line in client.exec_start(run["Id"]).decode().splitlines():
             name, mode, owner = line.split()
             modes[f"{part}/{name}"] = (mode, owner)
+    run = client.exec_create(world.container(spec.name, "postgres"), ["id", "-u", "postgres"])
+    server = client.exec_start(run["Id"]).decode().strip()
     assert modes == {
+        "postgres/server.key": ("400", server),
+        "postgres/server.crt": ("444", "0"),
+        "postgres/ca.crt": ("444", "0"),
+        "pgbouncer/server.key": ("400", "65534"),
+        "pgbouncer/server.crt": ("444", "0"),
+        "pgbouncer/ca.crt": ("444", "0"),
         "postgres/password": ("400", "0"),
         "postgres/pgpass": ("600", "0"),
         "postgres/pg_hba.conf": ("444", "0"),
