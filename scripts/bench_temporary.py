@@ -25,6 +25,7 @@ HOUR = timedelta(hours=1)
 CREATE = "CREATE DATABASE by hand"
 DROP = "DROP DATABASE by hand"
 IMPORTS = 'python -c "import typer, psycopg"'
+OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'main'"
 FILES = "CREATE DATABASE ... TEMPLATE, 500 MB"
 
 
@@ -83,6 +84,8 @@ def running(engine_name: str, stack: ExitStack) -> Spec:
 
 def create_by_hand(spec: Spec, statement: str) -> float:
     with maintenance(spec) as connection:
+        while connection.execute(OTHERS).fetchall():
+            pass
         with Clock() as clock:
             connection.execute(statement.encode())
         connection.execute("DROP DATABASE by_hand")

@@ -25,6 +25,12 @@ class Inside:
             rows = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
 
+    def pooler(self) -> tuple[int, int, int]:
+        """The version of PgBouncer."""
+        with pgbouncer.console(self.spec) as connection:
+            [version] = connection.execute("SHOW VERSION").fetchall()
+        return pgbouncer.parse_version(str(version[0]))
+
     def databases(self) -> set[str]:
         return set(self.sql("SELECT datname FROM pg_database WHERE datname !~ '^template'"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import console, dropping, names, registry
+from devdb.temporary import closing, console, names, registry
 from devdb.temporary.database import TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 
@@ -52,21 +52,13 @@ def _rename(connection: Connection, spec: Spec, name: str, wanted: str) -> None:
 
     # Asked before the sessions on it are ended for nothing; claim() asks again.
     _call(connection, spec, name, "SELECT _devdb.living(%s)", [name])
-    connection.execute("SELECT _devdb.announce(%s)", [name])
-    renamed = False
     try:
-        console.pause(spec, [name])
-        connection.execute("SELECT _devdb.close(%s)", [name])
-        connection.execute("SELECT _devdb.drain(%s)", [[name]])
-        _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, wanted])
-        renamed = True
+        with closing.closed(connection, spec, name, renamed=True):
+            _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, wanted])
     except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
         raise UsageError(
             f"There is a database or a role '{wanted}' already.", "Choose another name."
         ) from None
-    finally:
-        if not connection.closed:
-            dropping.reopen(connection, spec, [name], gone=renamed)
 
 
 def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: list[Any]) -> None:

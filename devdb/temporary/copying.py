@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import MAINTENANCE_DATABASE, Spec
-from devdb.temporary import console, dropping, ownership, registry
+from devdb.temporary import closing, console, ownership, registry
 from devdb.temporary.database import State
 
 if TYPE_CHECKING:
@@ -68,12 +68,7 @@ def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
     """
     from psycopg import sql
 
-    connection.execute("SELECT _devdb.announce(%s)", [origin.name])
-    try:
-        # Paused before it is closed: PgBouncer remembers a login that failed for a second.
-        console.pause(spec, [origin.name])
-        connection.execute("SELECT _devdb.close(%s)", [origin.name])
-        connection.execute("SELECT _devdb.drain(%s)", [[origin.name]])
+    with closing.closed(connection, spec, origin.name):
         connection.execute(
             sql.SQL("CREATE DATABASE {0} OWNER {0} TEMPLATE {1} {2}").format(
                 sql.Identifier(name),
@@ -81,9 +76,6 @@ def copy(connection: Connection, spec: Spec, origin: Origin, name: str) -> None:
                 strategy(connection, size=origin.size),
             )
         )
-    finally:
-        if not connection.closed:
-            dropping.reopen(connection, spec, [origin.name])
     if origin.pooled:
         console.settle(replace(spec.pooled, database=origin.name))
     ownership.hand_over(spec, name)

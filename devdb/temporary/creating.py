@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from devdb import postgres
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import console, copying, dropping, names, ownership, registry, seeding
+from devdb.temporary import closing, console, copying, dropping, names, ownership, registry, seeding
 from devdb.temporary.database import State, TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 
@@ -116,9 +116,20 @@ def _make(connection: Connection, spec: Spec, name: str, origin: copying.Origin 
         copying.copy(connection, spec, origin, name)
         return
     strategy = copying.strategy(connection, size=0)
-    connection.execute(
-        sql.SQL("CREATE DATABASE {0} OWNER {0} {1}").format(sql.Identifier(name), strategy)
-    )
+    statement = sql.SQL("CREATE DATABASE {0} OWNER {0} {1}").format(sql.Identifier(name), strategy)
+    with _undisturbed_template(connection, spec):
+        connection.execute(statement)
     # From 15 on, public belongs to whoever owns the database; before, to the superuser.
     if connection.info.server_version < 150000:
         ownership.hand_over(spec, name)
+
+
+@contextlib.contextmanager
+def _undisturbed_template(connection: Connection, spec: Spec) -> Iterator[None]:
+    """Whoever once came to template1 through the pooler keeps it from being copied for minutes."""
+    busy = connection.execute("SELECT FROM pg_stat_activity WHERE datname = 'template1'")
+    if busy.fetchone() is None:
+        yield
+    else:
+        with closing.closed(connection, spec, "template1", sessions_stay=True):
+            yield

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from devdb.errors import UsageError
 from devdb.model import Spec
-from devdb.temporary import console, registry
+from devdb.temporary import closing, console, registry
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,14 +42,14 @@ def reap(spec: Spec) -> list[str]:
     """Drop what has expired or was left half-made, and resume_orphans(); returns the names."""
     with registry.session(spec) as connection:
         dropped = remove(connection, spec, None)
-        reopen(connection, spec, None)
+        closing.reopen(connection, spec, None)
         return dropped
 
 
 def resume_orphans(spec: Spec) -> list[str]:
     """Open again what a killed devdb had closed; returns the names of those databases."""
     with registry.session(spec) as connection:
-        return reopen(connection, spec, None)
+        return closing.reopen(connection, spec, None)
 
 
 def remove(
@@ -62,7 +62,9 @@ def remove(
     import psycopg
     from psycopg import sql
 
-    seized = _names(connection.execute("SELECT _devdb.seize(%s, %s)", [_list(names), claimed]))
+    chosen = None if names is None else list(names)
+    rows = connection.execute("SELECT _devdb.seize(%s, %s)", [chosen, claimed])
+    seized = [str(name) for (name,) in rows]
     resisting: dict[str, psycopg.Error] = {}
     try:
         if seized:
@@ -81,24 +83,3 @@ def remove(
     if resisting and (names is not None or connection.closed):
         raise next(iter(resisting.values()))
     return [name for name in dict.fromkeys(names or seized) if name not in resisting]
-
-
-def reopen(
-    connection: Connection, spec: Spec, names: Sequence[str] | None, *, gone: bool = False
-) -> list[str]:
-    """Let people in again to the databases of these names, else to all left closed.
-
-    With `gone` no pooled client may stay: the databases bear other names now.
-    """
-    closed = _names(connection.execute("SELECT _devdb.reopen(%s)", [_list(names)]))
-    if closed and console.resume(spec, closed, gone=gone):
-        connection.execute("SELECT _devdb.resumed(%s)", [closed])
-    return closed
-
-
-def _names(rows: Iterable[tuple[Any, ...]]) -> list[str]:
-    return [str(name) for (name,) in rows]
-
-
-def _list(names: Sequence[str] | None) -> list[str] | None:
-    return None if names is None else list(names)

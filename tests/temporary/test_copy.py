@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from inside import Inside, login
 
-from devdb import postgres, temporary
+from devdb import pgbouncer, postgres, temporary
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
 
@@ -55,11 +55,14 @@ def test_sessions_on_the_origin_do_not_stand_in_the_way(
         start = time.monotonic()
         made = temporary.create(spec, ttl=HOUR, source=origin)
         assert time.monotonic() - start < 5
-        for session in sessions[:3]:
+        # Between two transactions a pooled client waited, and noticed nothing: where it has no
+        # server connection of its own then.
+        waited = sessions[3:] if inside.pooler() >= pgbouncer.TRACKS_PREPARED else []
+        for session in waited:
+            assert session.execute("SELECT 1").fetchone() == (1,)
+        for session in sessions[: len(sessions) - len(waited)]:
             with pytest.raises(psycopg.OperationalError):
                 session.execute("SELECT 1")
-        # Between two transactions a pooled client waited, and noticed nothing.
-        assert sessions[3].execute("SELECT 1").fetchone() == (1,)
     start = time.monotonic()
     assert login(spec.pooled, database=origin) == login(spec.direct, database=origin) == "in"
     assert time.monotonic() - start < 2

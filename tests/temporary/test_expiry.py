@@ -32,7 +32,8 @@ def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside)
     for endpoint in (made.direct, made.pooled):
         start = time.monotonic()
         assert login(endpoint) != "in"
-        assert time.monotonic() - start < 2
+        # Below 1.19 PgBouncer looks a role up in the client's database, which is not there.
+        assert time.monotonic() - start < (2 if inside.pooler() >= (1, 19) else 20)
 
 
 def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Inside) -> None:
@@ -120,7 +121,7 @@ def test_what_has_no_entry_stays_but_lets_nobody_in(spec: Spec, inside: Inside) 
     assert made.name in inside.databases()
     assert login(made.direct) != "in"
     assert login(made.pooled) != "in"
-    inside.sql(f'DROP DATABASE "{made.name}"')
+    inside.sql(f'DROP DATABASE "{made.name}" WITH (FORCE)')
     inside.sql(f'DROP ROLE "{made.name}"')
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import psycopg
@@ -234,6 +235,27 @@ def test_drop_takes_what_its_owner_made_a_template(spec: Spec, inside: Inside) -
         )
     temporary.drop(spec, [made.name])
     inside.assert_tidy()
+
+
+def test_who_came_to_template1_through_the_pooler_does_not_stand_in_the_way(
+    spec: Spec, inside: Inside
+) -> None:
+    """PgBouncer keeps its connection for ten minutes, and a template has to be free of them."""
+    assert login(spec.pooled, database="template1") == "in"
+    assert inside.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'template1'") == [1]
+    start = time.monotonic()
+    temporary.create(spec, ttl=HOUR)
+    assert time.monotonic() - start < 4
+    inside.assert_tidy()
+
+
+def test_a_session_on_template1_is_not_ended_but_told_of(spec: Spec, inside: Inside) -> None:
+    with postgres.connect(spec.direct, database="template1") as session:
+        with pytest.raises(DevdbError, match="template1") as failed:
+            temporary.create(spec, ttl=HOUR)
+        assert "Disconnect" in failed.value.hint
+        assert session.execute("SELECT 1").fetchone() == (1,)
+    assert inside.entries() == {}
 
 
 def test_an_instance_that_does_not_answer_is_said_so(spec: Spec) -> None:

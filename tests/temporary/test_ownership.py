@@ -60,7 +60,8 @@ def test_everything_that_can_be_is_the_roles(spec: Spec, origin: str) -> None:
             "SELECT DISTINCT lomowner = current_user::regrole FROM pg_largeobject_metadata"
         ).fetchall()
         ran_as = connection.execute("SELECT whoami()").fetchone()
-    assert left == ONLY_A_SUPERUSER
+    # A PgBouncer below 1.19 looks roles up in every database.
+    assert left - {"_devdb", "lookup"} == ONLY_A_SUPERUSER
     assert large == [(True,)]
     assert ran_as == (made.role,)
 
