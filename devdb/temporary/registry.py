@@ -173,8 +173,13 @@ def install(connection: Connection) -> None:
 
 
 def _installed(connection: Connection) -> int:
+    # Asked of the catalogs' rows and not with to_regclass(): its answer comes from a cache that
+    # may say "not there" long after another caller, whose lock this one waited for, has installed.
     row = connection.execute(
-        f"SELECT obj_description(to_regclass('{SCHEMA}.temporary'), 'pg_class')"
+        "SELECT obj_description(c.oid, 'pg_class')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = 'temporary'",
+        [SCHEMA],
     ).fetchone()
     found = str(row[0] if row else "").removeprefix("devdb ")
     return int(found) if found.isdigit() else 0
