@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -17,8 +15,6 @@ from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.errors import DataMismatch
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 
-_SSL_REQUEST = struct.pack("!II", 8, 80877103)
-"""Any server answers it with one byte: S or N."""
 _PAUSE = 0.005
 _LONG_PAUSE = 0.02
 """Seconds between attempts; new data takes a second of work that many attempts would take from."""
@@ -48,7 +44,7 @@ class Login:
         once, as soon as the data has all it needs.
         """
         wait(starts[:1])
-        while not _answers(self.spec.direct) or (version := self.settle()) is None:
+        while (version := self.settle()) is None:
             if given_up.wait(_LONG_PAUSE if self.is_unsettled else _PAUSE):
                 return ""
         settling = begin(settled)
@@ -57,7 +53,8 @@ class Login:
             direct = begin(partial(postgres.probe, self.spec.direct))
             pooled = postgres.probe(self.spec.pooled)
             if direct.result() is None:
-                _begin_database(self.spec.direct)
+                with suppress(OSError):
+                    _begin_database(self.spec.direct)
             elif pooled is not None:
                 settling.result()
                 return version
@@ -70,7 +67,10 @@ class Login:
         Raises DataMismatch when the data has a password that is none of the instance's.
         """
         made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
-        making = _begin_database(made_with) if self.is_unsettled else None
+        try:
+            making = _begin_database(made_with) if self.is_unsettled else None
+        except OSError:
+            return None  # an engine's proxy accepts before there is a server
         if making is not None:
             if self.lookup_everywhere:
                 wait([making])  # its function goes into every database, so into this one too
@@ -90,24 +90,14 @@ class Login:
         return not known and not (self.is_unsettled and postgres.knows_password(made_with))
 
 
-def _answers(endpoint: Endpoint) -> bool:
-    """Whether a Postgres is behind that port: an engine's proxy accepts before there is one.
+def _begin_database(endpoint: Endpoint) -> Future[None] | None:
+    """Begin to make the instance's database; None when the server does not let us in.
 
-    One small question instead of several logins, because it is asked while initdb works.
+    Raises OSError when there is no server.
     """
     try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=1) as connection:
-            connection.sendall(_SSL_REQUEST)
-            return connection.recv(1) != b""
-    except OSError:
-        return False
-
-
-def _begin_database(endpoint: Endpoint) -> Future[None] | None:
-    """Begin to make the instance's database; None when nobody lets us in."""
-    try:
-        session = _log_in(endpoint)
-    except (wire.Refused, OSError):
+        session = wire.Session(endpoint, database=MAINTENANCE_DATABASE, timeout=_STATEMENT_TIMEOUT)
+    except wire.Refused:
         return None
     return begin(partial(_make_database, session))
 
@@ -117,7 +107,3 @@ def _make_database(session: wire.Session) -> None:
     with suppress(wire.Refused, OSError), session:
         if not session.query(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
             session.query(f"CREATE DATABASE {DATABASE}")
-
-
-def _log_in(endpoint: Endpoint) -> wire.Session:
-    return wire.Session(endpoint, database=MAINTENANCE_DATABASE, timeout=_STATEMENT_TIMEOUT)
