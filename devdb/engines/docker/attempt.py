@@ -190,7 +190,7 @@ class Attempt:
             for part, container in self._found.containers.items()
             if self._found.is_running(part)
             for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
-            for binding in bindings
+            for binding in bindings or ()
         }
         for plan in todo:
             for port in plan.ports.values():

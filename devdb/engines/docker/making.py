@@ -211,6 +211,8 @@ def _remove_now(client: APIClient, container: str) -> None:
     from docker.errors import APIError, NotFound
 
     deadline = time.monotonic() + _GHOST_PATIENCE
+    with suppress(APIError):
+        client.kill(container)  # Podman's forced removal would first wait for it to stop
     with suppress(NotFound):
         while True:
             try:

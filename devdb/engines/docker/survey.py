@@ -31,8 +31,8 @@ class Found:
     questions: list[str] = field(default_factory=list)
     data: Inspection | None = None
     unfinished: bool = False
-    networks: list[str] = field(default_factory=list)
-    """Ids; more than one where a killed devdb's last request was still carried out."""
+    networks: dict[str, str] = field(default_factory=dict)
+    """Id and name; more than one where a killed devdb's last request was still carried out."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -40,13 +40,15 @@ class Found:
         )
 
     def attached(self, *parts: str) -> set[str]:
-        """The ids of the networks that those containers are in; without parts: that any is in."""
-        return {
-            endpoint["NetworkID"]
+        """The ids of its networks that those containers are in; without parts: that any is in."""
+        said = {
+            word
             for part in parts or self.containers
             if part in self.containers
-            for endpoint in self.containers[part]["NetworkSettings"]["Networks"].values()
+            for name, endpoint in self.containers[part]["NetworkSettings"]["Networks"].items()
+            for word in (name, endpoint["NetworkID"])  # Podman has the name in both places
         }
+        return {network for network, name in self.networks.items() if {network, name} & said}
 
     def is_half_there(self, part: str) -> bool:
         """Whether that container was never started, or is being removed at this moment."""
@@ -80,21 +82,28 @@ def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
         mine.name = item["Labels"][labels.INSTANCE]
         return mine, item["Labels"].get(labels.PART, "")
 
-    for item in listing.result():
+    for item in _of_home(listing.result(), instance):
         mine, part = of(item)
         if part == labels.QUESTION:
             mine.questions.append(item["Id"])
         elif inspection := _inspect(client, item["Id"]):
             mine.containers[part] = inspection
-    for item in volumes.result():
+    for item in _of_home(volumes.result(), instance):
         mine, part = of(item)
         if part == labels.DATA:
             mine.data = item
         elif part == labels.UNFINISHED:
             mine.unfinished = True
-    for item in networks.result():
-        of(item)[0].networks.append(item["Id"])
+    for item in _of_home(networks.result(), instance):
+        of(item)[0].networks[item["Id"]] = item["Name"]
     return found.values()
+
+
+def _of_home(items: list[Inspection], instance: str | None) -> list[Inspection]:
+    """Those that were asked for: Podman takes several labels of a volume for alternatives."""
+    wanted = labels.common(instance, "") if instance else {labels.HOME: labels.home()}
+    wanted.pop(labels.PART, None)
+    return [item for item in items if wanted.items() <= item["Labels"].items()]
 
 
 def _inspect(client: APIClient, container: str) -> Inspection | None:
