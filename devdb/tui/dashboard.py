@@ -90,7 +90,8 @@ class Dashboard(Screen[None]):
         """Show what `up` found, then look for oneself."""
         ready = self._found
         self.show(Seen(ready.instance, None), known_ready=True)
-        self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, ready.changes)
+        news = (*ready.changes, *ready.notes)
+        self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, news)
         self._watch.start()
         self.set_interval(1, self._tick)
 

@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Collection
 
+from devdb.config import Settings
 from devdb.errors import PortInUse, UsageError
 from devdb.model import HOST, Spec
 
@@ -41,6 +42,19 @@ def choose(
         f"No pair of ports is free from {FIRST_DIRECT} and {FIRST_POOLED} upward.",
         "Name two with --port and --pool-port.",
     )
+
+
+def of_provider(settings: Settings) -> tuple[int, int] | None:
+    """Where the provider of the preset listens, unless a port is asked for by number.
+
+    Raises UsageError for an unknown preset.
+    """
+    from devdb.urls import presets  # 5 ms that `devdb url` does not need
+
+    if settings.preset in (None, presets.AUTO):
+        return None
+    provider = presets.preset(settings.preset)
+    return None if settings.port or settings.pool_port else provider.ports
 
 
 def refuse_if_taken(port: int, others: Collection[Spec]) -> None:

@@ -42,6 +42,8 @@ class Ready:
     """Why this engine."""
     changes: tuple[str, ...] = ()
     """What is other than it was before, in words."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known of this start, e.g. why not on the ports of the preset."""
 
 
 def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
@@ -50,6 +52,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     `name` is a resolved one. Closing the iterator cancels and undoes a half-made new instance.
     Raises DevdbError.
     """
+    ports.of_provider(settings)  # an unknown preset is said before anything is begun
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)
@@ -74,19 +77,22 @@ def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
 
 def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
     engine, reason = choice.choose(settings)
+    refused: PortInUse | None = None
     for attempt in range(PORT_TRIES):
         with marker.locked(PORTS_LOCK, timeout=30):
-            spec = _new_spec(settings, project, name, engine, skip=attempt)
+            pair, notes = _ports(settings, refused, skip=attempt)
+            spec = _new_spec(settings, project, name, engine, *pair)
             marker.save(spec)
         complete = False
         try:
             yield Progress(step=Step.CHOOSE, detail=reason)
             server = yield from _run(engine, spec)
             complete = True
-        except PortInUse:
+        except PortInUse as error:
             # Between looking and listening somebody else may have come; what was asked for stays.
             if attempt + 1 == PORT_TRIES or (settings.port and settings.pool_port):
                 raise
+            refused = error
             continue
         finally:
             if not complete:
@@ -94,8 +100,32 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         spec = _remember(spec, server)
         instance = Instance(spec=spec, server=server)
         yield Progress(step=Step.READY, server=server)
-        yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason)
+        yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason, notes=notes)
         return
+
+
+def _ports(
+    settings: Settings, refused: PortInUse | None, *, skip: int
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """The ports of a new instance: the preset's where they are free; else why they are not.
+
+    `refused` is what was said when they seemed free and were not.
+    """
+    others = marker.every()
+    liked = ports.of_provider(settings)
+    if liked is not None and refused is None:
+        try:
+            return ports.choose(liked, others), ()
+        except PortInUse as error:
+            refused = error
+    pair = ports.choose((settings.port, settings.pool_port), others, skip=skip)
+    if liked is None or refused is None:
+        return pair, ()
+    why = refused.message[0].lower() + refused.message[1:]
+    return pair, (
+        f"ports {pair[0]} and {pair[1]} instead of {settings.preset}'s {liked[0]} and {liked[1]}: "
+        f"{why}",
+    )
 
 
 def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
@@ -117,7 +147,17 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         changes=changes,
+        notes=_stays(wanted, settings),
     )
+
+
+def _stays(spec: Spec, settings: Settings) -> tuple[str, ...]:
+    """That an instance does not move for a preset that was given to this very command."""
+    liked = ports.of_provider(settings)
+    if liked in (None, (spec.port, spec.pool_port)) or settings.source("preset") != "--preset":
+        return ()
+    move = f"devdb up -n {spec.name} --port {liked[0]} --pool-port {liked[1]}"
+    return (f"'{spec.name}' keeps its ports {spec.port} and {spec.pool_port}; to move it: {move}",)
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
@@ -151,8 +191,9 @@ def _remember(spec: Spec, server: Server) -> Spec:
     return wanted
 
 
-def _new_spec(settings: Settings, project: Path, name: str, engine: Engine, *, skip: int) -> Spec:
-    direct, pooled = ports.choose((settings.port, settings.pool_port), marker.every(), skip=skip)
+def _new_spec(
+    settings: Settings, project: Path, name: str, engine: Engine, direct: int, pooled: int
+) -> Spec:
     return Spec(
         name=name,
         project=project,
