@@ -80,7 +80,7 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
     refused: PortInUse | None = None
     for attempt in range(PORT_TRIES):
         with marker.locked(PORTS_LOCK, timeout=30):
-            pair, notes = _ports(settings, refused, skip=attempt)
+            pair, notes = ports.settle(settings, marker.every(), refused, skip=attempt)
             spec = _new_spec(settings, project, name, engine, *pair)
             marker.save(spec)
         complete = False
@@ -104,30 +104,6 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         return
 
 
-def _ports(
-    settings: Settings, refused: PortInUse | None, *, skip: int
-) -> tuple[tuple[int, int], tuple[str, ...]]:
-    """The ports of a new instance: the preset's where they are free; else why they are not.
-
-    `refused` is what was said when they seemed free and were not.
-    """
-    others = marker.every()
-    liked = ports.of_provider(settings)
-    if liked is not None and refused is None:
-        try:
-            return ports.choose(liked, others), ()
-        except PortInUse as error:
-            refused = error
-    pair = ports.choose((settings.port, settings.pool_port), others, skip=skip)
-    if liked is None or refused is None:
-        return pair, ()
-    why = refused.message[0].lower() + refused.message[1:]
-    return pair, (
-        f"ports {pair[0]} and {pair[1]} instead of {settings.preset}'s {liked[0]} and {liked[1]}: "
-        f"{why}",
-    )
-
-
 def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
     wanted, changes = _changed(spec, settings)
     if spec.project is not None and spec.project != project and not spec.project.exists():
@@ -147,17 +123,8 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         changes=changes,
-        notes=_stays(wanted, settings),
+        notes=ports.stays(wanted, settings),
     )
-
-
-def _stays(spec: Spec, settings: Settings) -> tuple[str, ...]:
-    """That an instance does not move for a preset that was given to this very command."""
-    liked = ports.of_provider(settings)
-    if liked in (None, (spec.port, spec.pool_port)) or settings.source("preset") != "--preset":
-        return ()
-    move = f"devdb up -n {spec.name} --port {liked[0]} --pool-port {liked[1]}"
-    return (f"'{spec.name}' keeps its ports {spec.port} and {spec.pool_port}; to move it: {move}",)
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
