@@ -103,10 +103,13 @@ ADVICE = (
         text="Timed out trying to acquire a postgres advisory lock",
         pattern=r"acquire a postgres advisory lock|ConcurrentMigrationError|concurrent migration",
         cause=(
-            "The migration tool holds a lock of its session, and through the pooler in transaction "
-            "mode the next statement is in another session."
+            "The migration tool locks for as long as its session lasts. Through the pooler in "
+            "transaction mode that session stays when the tool is gone, and the lock with it."
         ),
-        cure="Migrate with the direct URL: devdb url",
+        cure=(
+            "Migrate with the direct URL (devdb url); a lock that was left goes with the pooler's "
+            "sessions: devdb down && devdb up -d"
+        ),
     ),
     Advice(
         text='cursor "_django_curs_1_sync_1" does not exist',
@@ -134,9 +137,13 @@ ADVICE = (
         pattern=r"query_wait_timeout",
         cause=(
             "A query waited 15 s for a server connection: all of the pool are in transactions that "
-            "do not end, or Postgres lets nobody in."
+            "do not end (in session mode: have clients that do not disconnect), or Postgres lets "
+            "nobody in."
         ),
-        cure="Look for sessions idle in transaction and for errors: devdb logs",
+        cure=(
+            "Look for sessions idle in transaction and for errors (devdb logs); in session mode "
+            "keep the app's own pool below 20: devdb status"
+        ),
     ),
     Advice(
         text="server login has been failing, cached error: connect failed (server_login_retry)",

@@ -28,6 +28,9 @@ TRACKS_PREPARED = (1, 21)
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
 
+POOL = 20
+"""Connections, PgBouncer's own default, where Postgres has its own default of 100."""
+
 NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
 
 
@@ -75,6 +78,15 @@ def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str 
     return spec.pool_mode, None
 
 
+def pool_size(spec: Spec) -> int:
+    """How many connections to Postgres the clients of a role and database share.
+
+    At most half of them all: what a pool has it keeps, and the direct URL has to get in.
+    """
+    limit = dict(spec.settings).get("max_connections", "")
+    return max(1, min(POOL, int(limit) // 2)) if limit.isdecimal() else POOL
+
+
 def ini(
     spec: Spec,
     version: tuple[int, int, int],
@@ -97,7 +109,7 @@ def ini(
         "auth_query": f"SELECT username, verifier FROM {LOOKUP_SCHEMA}.lookup($1)",
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
-        "default_pool_size": "20",
+        "default_pool_size": str(pool_size(spec)),
         "max_client_conn": "1000",
         # Refused otherwise: JDBC sends extra_float_digits, libpq's PGOPTIONS sends options.
         "ignore_startup_parameters": "extra_float_digits,options",

@@ -10,8 +10,9 @@ import typer
 
 from devdb import urls
 from devdb.cli import options
-from devdb.cli.here import existing, look_around
+from devdb.cli.here import Here, look_around
 from devdb.errors import EngineUnavailable, ExitCode
+from devdb.model import Spec
 from devdb.output import envelope, streams
 
 app = options.new_app()
@@ -40,7 +41,7 @@ def url(
         typer.Option(
             "--for",
             metavar="CLIENT",
-            help="As that library reads it: asyncpg, prisma, jdbc, ...",
+            help="As that library reads it: asyncpg, prisma, jdbc, ...; else devdb.toml's client.",
             autocompletion=options.clients,
             show_default=False,
         ),
@@ -52,16 +53,12 @@ def url(
     """Print the direct URL, and nothing else."""
     from devdb.workspace.ports import reachable
 
-    spec = existing(name)
+    here = look_around(name)
+    spec = here.instance()
     endpoint = spec.pooled if pooled else spec.direct
-    text, notes = urls.url(endpoint), tuple[str, ...]()
-    if client is not None or tls is not None:
-        from devdb.urls.spelling import spelling
-        from devdb.workspace.environment import tls_of
-
-        how = tls_of(spec, tls, endpoint)
-        spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
-        text, notes = spelled.text, spelled.notes
+    reader, text, notes = client or here.settings.client, urls.url(endpoint), tuple[str, ...]()
+    if reader is not None or tls is not None:
+        text, notes = _spelled(here, spec, client, pooled=pooled, tls=tls)
     if not json:
         streams.data(text)
     for note in notes:
@@ -70,11 +67,33 @@ def url(
         copy_to_clipboard(text)
     running = reachable(spec)
     if json:
-        found = {"name": spec.name, "url": text, "notes": list(notes), "running": running}
-        streams.data(envelope.ok("url", found))
+        found = {"name": spec.name, "client": reader, "url": text, "notes": list(notes)}
+        streams.data(envelope.ok("url", {**found, "running": running}))
     if not running:
         streams.narrate(f"warning: '{spec.name}' is not running; devdb up -d -n {spec.name}")
     return ExitCode.OK
+
+
+def _spelled(
+    here: Here, spec: Spec, client: str | None, *, pooled: bool, tls: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """The URL as the client reads it, by the option or the settings, and what is to be said."""
+    from devdb.urls.spelling import spelling
+    from devdb.workspace.environment import named_client, tls_of
+
+    endpoint = spec.pooled if pooled else spec.direct
+    how = tls_of(spec, tls, endpoint)
+    named = named_client(here.settings) if client is None else None
+    if named is None:
+        spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
+        return spelled.text, spelled.notes
+    spelled = spelling(named.name, endpoint, pooled=pooled, tls=how)
+    if spelled == spelling("libpq", endpoint, pooled=pooled, tls=how):
+        return spelled.text, spelled.notes
+    # Asked for nowhere in this command, and psql may be what it is for.
+    source = here.settings.source("client")
+    said = f"spelled for {named.name}, which {source} names; for psql: --for libpq"
+    return spelled.text, (said, *spelled.notes)
 
 
 def copy_to_clipboard(text: str, *, quiet: bool = False) -> None:

@@ -13,10 +13,10 @@ from devdb.cli import options
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
-from devdb.model import Endpoint, Spec
+from devdb.model import Endpoint
 from devdb.output import envelope, streams
-from devdb.urls.presets import SHADOW_DATABASE
-from devdb.workspace.environment import Variables, ensure_shadow, tls_of, variables
+from devdb.workspace import environment
+from devdb.workspace.environment import Variables, tls_of, variables
 
 app = options.new_app()
 
@@ -51,8 +51,8 @@ def env(
     how = tls_of(spec, tls, spec.direct, spec.pooled)
     chosen = variables(spec.direct, spec.pooled, here.settings, here.project, tls=how)
     _say(chosen)
-    if chosen.preset.needs_shadow and not (only_print or dry_run):
-        _shadow(spec)
+    if not (only_print or dry_run) and (news := environment.ensure_shadow(spec, chosen)):
+        streams.narrate(news)
     written = []
     if not only_print:
         wanted = files or [Path(".env")]
@@ -82,22 +82,10 @@ def write(
 
 
 def _say(chosen: Variables) -> None:
-    if chosen.saw is not None:
-        seen = ", ".join(chosen.saw) or "no file of a framework that devdb knows"
-        streams.narrate(f"preset {chosen.preset.name}: saw {seen}")
-    elif chosen.preset.name != "plain":
-        streams.narrate(f"preset {chosen.preset.name}: {chosen.preset.used_by}")
+    if chosen.origin is not None:
+        streams.narrate(chosen.origin)
     for note in chosen.notes:
         streams.narrate(f"note: {note}")
-
-
-def _shadow(spec: Spec) -> None:
-    made = ensure_shadow(spec)
-    if made:
-        streams.narrate(f"made the database '{SHADOW_DATABASE}' for migration tools")
-    elif made is None:
-        again = f"devdb up -d -n {spec.name}, then this again"
-        streams.narrate(f"note: '{SHADOW_DATABASE}' is made when the instance runs: {again}")
 
 
 def _write(
@@ -110,10 +98,10 @@ def _write(
     quiet: bool = False,
 ) -> Written:
     """Write the file, and say what was written."""
-    written = envfile.write(
+    written = environment.write(
+        chosen,
         here.directory / file,
-        chosen.values,
-        project=here.project,
+        here.project,
         comments=dict.fromkeys(chosen.values, comment) if comment else {},
         dry_run=dry_run,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +26,7 @@ Examples:
   devdb up -d                    print the direct and the pooled URL, and return
   devdb up -d --env .env         the same, and write both to .env
   devdb up -n pg16 --pg 16       a second instance, with Postgres 16
-  devdb up --preset digitalocean listen where it does: 25060 and 25061
+  devdb up --preset digitalocean listen where it does, if free: 25060 and 25061
 """
 
 
@@ -112,8 +111,6 @@ def up(
         pooler_image=pooler_image,
         preset=preset,
     )
-    if preset is not None:
-        here = replace(here, settings=_where_it_listens(here.settings))
     chosen = resolve(here)
     dashboard = streams.interactive() and not (detach or json)
     if dashboard and env is None:
@@ -168,16 +165,6 @@ def start(settings: Settings, project: Path, name: str, *, quiet: bool = False) 
     return ready
 
 
-def _where_it_listens(settings: Settings) -> Settings:
-    """The settings with the ports of the preset's provider, where no others are asked for."""
-    from devdb.urls import presets
-
-    ports = None if settings.preset == presets.AUTO else presets.preset(settings.preset or "").ports
-    if ports is None or settings.port is not None or settings.pool_port is not None:
-        return settings
-    return replace(settings, port=ports[0], pool_port=ports[1])
-
-
 def _dashboard(here: Here, name: str) -> int:
     from devdb import tui
 
@@ -213,7 +200,7 @@ def _say(ready: Ready) -> None:
     streams.narrate(f"{done} '{spec.name}': {versions}, {server.pool_mode} pooling")
     for change in ready.changes:
         streams.narrate(f"changed: {change}")
-    for note in server.notes:
+    for note in (*ready.notes, *server.notes):
         streams.narrate(f"note: {note}")
     streams.narrate(f"data: {server.location}")
     streams.narrate(f"stop: devdb down {spec.name}   delete: devdb rm {spec.name}")
@@ -224,5 +211,6 @@ def _record(ready: Ready) -> dict[str, Any]:
         "outcome": ready.outcome.value,
         "reason": ready.reason,
         "changes": list(ready.changes),
+        "notes": list(ready.notes),
         "instance": records.instance(ready.instance),
     }

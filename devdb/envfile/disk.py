@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devdb import atomic
 from devdb.envfile.text import Change, edit
 from devdb.errors import DevdbError
 
@@ -162,45 +161,13 @@ def _refuse_read_only(target: Path, status: os.stat_result) -> None:
 
 
 def _replace(target: Path, content: bytes, status: os.stat_result | None) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if status and hasattr(os, "fchown"):
-                    _keep_owner(file.fileno(), status)
-                    os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_directory(target.parent)
+        atomic.replace(target, content, status, mode=0o600)
     except OSError as error:
         raise DevdbError(
             f"{target} cannot be written: {_reason(error)}.",
             f"It is as it was. Make room or fix the directory's mode, or {_PRINT}",
         ) from error
-
-
-def _keep_owner(descriptor: int, status: os.stat_result) -> None:
-    mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the rename survive a power cut, where directories can be synced at all."""
-    if os.name != "posix":
-        return
-    with suppress(OSError):  # the new file is in place by now
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from devdb.model import Spec
 from devdb.tui.commands import KeyCommands
 from devdb.tui.dashboard import Dashboard, Restart
 from devdb.tui.ending import Ending, Unfinished
-from devdb.tui.messages import Started
+from devdb.tui.messages import ClientChosen, Started
 from devdb.tui.starting import Starting
 from devdb.tui.startup import start
 from devdb.workspace import Outcome
@@ -60,7 +61,15 @@ class DevdbApp(App[Ending]):
         """The instance is ready."""
         if self._owned is None:
             self._owned = message.ready.outcome != Outcome.ATTACHED
-        await self.switch_screen(Dashboard(message.ready, self._unfinished, owned=self._owned))
+        dashboard = Dashboard(
+            message.ready, self._settings, self._project, self._unfinished, owned=self._owned
+        )
+        await self.switch_screen(dashboard)
+
+    @on(ClientChosen)
+    def remember(self, message: ClientChosen) -> None:
+        """A restart does not forget it."""
+        self._settings = replace(self._settings, client=message.name)
 
     @on(Restart)
     async def restart(self, message: Restart) -> None:

@@ -15,9 +15,10 @@ from textual.message import Message
 from textual.screen import Screen
 
 from devdb import temporary, workspace
+from devdb.config import Settings
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.tui import dotenv, psql
+from devdb.tui import psql
 from devdb.tui.banner import Banner
 from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.facts import Facts
@@ -25,11 +26,11 @@ from devdb.tui.help import HelpScreen
 from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.keys import KEYS
 from devdb.tui.logview import LogView
-from devdb.tui.messages import Done, Failed, Refused, Seen, Stopped
+from devdb.tui.messages import ClientChosen, Done, Failed, Refused, Seen, Stopped
 from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.temporaries import Temporaries
-from devdb.tui.urlcard import DIRECT, POOLED, UrlCard
+from devdb.tui.urlpanel import UrlPanel
 from devdb.tui.watch import Watch
 from devdb.workspace import Ready, State
 
@@ -51,9 +52,19 @@ class Dashboard(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    def __init__(self, ready: Ready, unfinished: Unfinished, *, owned: bool) -> None:
+    def __init__(
+        self,
+        ready: Ready,
+        settings: Settings,
+        project: Path,
+        unfinished: Unfinished,
+        *,
+        owned: bool,
+    ) -> None:
         super().__init__()
         self._found = ready
+        self._settings = settings
+        self._project = project
         self._spec = ready.instance.spec
         self._unfinished = unfinished
         self._owned = owned
@@ -67,8 +78,7 @@ class Dashboard(Screen[None]):
         """URLs first: they are what one comes for."""
         yield Banner(self._spec.name)
         with VerticalScroll(id="body"):
-            yield UrlCard("t", "Direct", DIRECT, self._spec.direct)
-            yield UrlCard("p", "Pooled", POOLED, self._spec.pooled)
+            yield UrlPanel(self._spec, self._settings, self._project, self._unfinished)
             yield Servers()
             yield Temporaries(self._spec, self._unfinished)
             yield Facts()
@@ -80,7 +90,8 @@ class Dashboard(Screen[None]):
         """Show what `up` found, then look for oneself."""
         ready = self._found
         self.show(Seen(ready.instance, None), known_ready=True)
-        self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, ready.changes)
+        news = (*ready.changes, *ready.notes)
+        self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, news)
         self._watch.start()
         self.set_interval(1, self._tick)
 
@@ -128,33 +139,30 @@ class Dashboard(Screen[None]):
             return self._chosen is not None and self._chosen.state == temporary.State.READY
         if action == "urls":
             return self._chosen is not None
-        if self._leaving and action in ("restart", "psql", "write_env"):
+        if self._leaving and action in ("restart", "psql", "write_env", "choose_client"):
             return False
         return super().check_action(action, parameters)
 
     def action_show(self, key: str) -> None:
-        """Show one URL whole and copy it; the other one hides its password again."""
-        for card in self.query(UrlCard):
-            if card.id == f"url-{key}":
-                card.show_and_copy()
-                card.scroll_visible()
-            else:
-                card.rest()
+        """Show one URL whole and copy it."""
+        self.query_one(UrlPanel).show(key)
 
     def action_mask(self) -> None:
         """Hide the passwords, and what was said."""
         self._notice.clear_away()
-        for card in self.query(UrlCard):
-            card.rest()
+        self.query_one(UrlPanel).rest()
+
+    def action_choose_client(self) -> None:
+        """Whom the URLs are for."""
+        self.query_one(UrlPanel).choose()
+
+    @on(ClientChosen)
+    def _spell_for(self, message: ClientChosen) -> None:
+        self.query_one(Temporaries).client = message.name
 
     def action_write_env(self) -> None:
-        """Write `.env` and say what was written."""
-        try:
-            title, *lines = dotenv.write(self._spec, Path.cwd())
-        except DevdbError as error:
-            self._notice.complain(error)
-        else:
-            self._notice.tell(title, *lines)
+        """What `devdb env` writes."""
+        self.query_one(UrlPanel).write_env()
 
     def action_psql(self) -> None:
         """Lend the terminal to psql."""

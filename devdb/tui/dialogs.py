@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from devdb.temporary import TemporaryDatabase
 from devdb.tui.keybar import KEY
-from devdb.tui.urlcard import DIRECT, POOLED, UrlCard
+from devdb.tui.urlcard import UrlCard
 
 
 class Confirm(ModalScreen[bool]):
@@ -47,17 +47,18 @@ class TemporaryUrls(ModalScreen[None]):
         Binding("escape,q,enter", "dismiss", "Back", tooltip="To the dashboard"),
     ]
 
-    def __init__(self, database: TemporaryDatabase) -> None:
+    def __init__(self, database: TemporaryDatabase, client: str | None) -> None:
         super().__init__()
         self._database = database
+        self._client = client
 
     def compose(self) -> ComposeResult:
         """As on the dashboard."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content.styled(self._database.name, "b")
             box.border_subtitle = "esc closes"
-            yield UrlCard("t", "Direct", DIRECT, self._database.direct, whole=True)
-            yield UrlCard("p", "Pooled", POOLED, self._database.pooled, whole=True)
+            yield UrlCard("t", self._database.direct, client=self._client, whole=True)
+            yield UrlCard("p", self._database.pooled, client=self._client, whole=True)
 
     def action_copy(self, key: str) -> None:
         """Copy one."""

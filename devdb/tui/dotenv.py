@@ -1,23 +1,28 @@
-"""The key `e`: both URLs into `.env` of the current directory, and what was written in words."""
+"""The key `e`: what `devdb env` would write here, and what was written in words."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from devdb import envfile, urls
+from devdb import envfile
+from devdb.config import Settings
 from devdb.model import Spec
 from devdb.tui import words
+from devdb.workspace import environment
 
-KEYS = {"DATABASE_URL": "pooled", "DIRECT_URL": "direct"}
 
-
-def write(spec: Spec, directory: Path) -> list[str]:
-    """Write them; returns what happened, the gist first. Raises DevdbError."""
-    values = {"DATABASE_URL": urls.url(spec.pooled), "DIRECT_URL": urls.url(spec.direct)}
-    written = envfile.write(directory / ".env", values, project=spec.project)
+def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> list[str]:
+    """Write it; returns what happened, the gist first. Raises DevdbError."""
+    chosen = environment.variables(spec.direct, spec.pooled, settings, project)
+    news = environment.ensure_shadow(spec, chosen)
+    written = environment.write(chosen, directory / ".env", project)
     path = words.path(written.path)
     gist = "Made" if written.created else "Wrote" if written.changed else "Nothing to change in"
-    lines = [f"{gist} {path}", *(_words(change) for change in written.changes)]
+    goes = dict(chosen.preset.variables)
+    width = max(len(change.key) for change in written.changes)
+    lines = [f"{gist} {path}"]
+    lines += [f"{each.key:<{width}} {goes[each.key]:<6} {_words(each)}" for each in written.changes]
+    lines += [text for text in (chosen.origin, news, *chosen.notes) if text]
     if written.link is not None:
         lines.append(f"{words.path(written.link)} is a symbolic link to it")
     if written.readable_by_others:
@@ -29,4 +34,4 @@ def write(spec: Spec, directory: Path) -> list[str]:
 
 def _words(change: envfile.Change) -> str:
     was = f" (was {change.old})" if change.old else ""
-    return f"{change.key:<12} {KEYS[change.key]:<6} URL, {change.action}{was}"
+    return f"URL, {change.action}{was}"

@@ -7,7 +7,8 @@ from textual.binding import Binding
 KEYS = (
     Binding("t", "show('t')", "TCP URL", tooltip="Show and copy the URL straight to Postgres"),
     Binding("p", "show('p')", "Pooled URL", tooltip="Show and copy the URL through PgBouncer"),
-    Binding("e", "write_env", "Write .env", tooltip="Write both URLs to .env in this directory"),
+    Binding("f", "choose_client", "For client", tooltip="Choose the client they are spelled for"),
+    Binding("e", "write_env", "Write .env", tooltip="Write .env in this directory, as devdb env"),
     Binding("s", "psql", "psql", tooltip="Open psql here; leaving it comes back"),
     Binding("l", "logs", "Logs", tooltip="Follow what the servers write"),
     Binding("r", "restart", "Restart", tooltip="Stop and start the instance"),

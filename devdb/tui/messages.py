@@ -68,6 +68,13 @@ class Refused(Message):
     error: DevdbError
 
 
+@dataclass
+class ClientChosen(Message):
+    """From now on the URLs are spelled for this client."""
+
+    name: str
+
+
 class Stopped(Message):
     """The instance was stopped."""
 
@@ -76,6 +83,7 @@ class Stopped(Message):
 class Copied(Message):
     """An attempt to copy is over."""
 
+    text: str
     tool: str | None
     """The tool that confirmed it; None: there is none, or none did."""
 

@@ -52,6 +52,8 @@ class Temporaries(Vertical):
         self._databases: dict[str, TemporaryDatabase] = {}
         self._seen_at = time.monotonic()
         self._made = ""
+        self.client: str | None = None
+        """Whom their URLs are spelled for; None: for nobody in particular."""
 
     def compose(self) -> ComposeResult:
         """A heading and the table."""
@@ -115,7 +117,7 @@ class Temporaries(Vertical):
     def show_urls(self) -> None:
         """Both URLs of the chosen one; with the mouse: a click on the row the cursor is on."""
         if (chosen := self.chosen) is not None:
-            self.app.push_screen(TemporaryUrls(chosen))
+            self.app.push_screen(TemporaryUrls(chosen, self.client))
 
     @work(thread=True)
     def _claim(self, name: str) -> None:

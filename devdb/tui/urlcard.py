@@ -11,42 +11,59 @@ from devdb import clipboard, urls
 from devdb.model import Endpoint
 from devdb.tui.keybar import KEY
 from devdb.tui.messages import Copied
+from devdb.urls.spelling import spell
 
-DIRECT = "TCP, straight to Postgres: for migrations, psql"
-POOLED = "through PgBouncer: for your app"
+PURPOSES = {
+    "t": ("Direct", "TCP, straight to Postgres: for migrations, psql"),
+    "p": ("Pooled", "through PgBouncer: for your app"),
+}
+"""The two URLs, by the key that copies each."""
 
 
 class UrlCard(Static):
     """A framed URL; the frame says what it is for, which key copies it, and whether it did."""
 
     def __init__(
-        self, key: str, title: str, purpose: str, endpoint: Endpoint, *, whole: bool = False
+        self, key: str, endpoint: Endpoint, *, client: str | None = None, whole: bool = False
     ) -> None:
         super().__init__(id=f"url-{key}")
         self._key = key
-        self._title = title
-        self._purpose = purpose
-        self._url = urls.url(endpoint)
+        self._endpoint = endpoint
+        self._client = client
         self._whole = whole
+
+    @property
+    def url(self) -> str:
+        """As the client reads it; the canonical one where none is named."""
+        if self._client is None:
+            return urls.url(self._endpoint)
+        return spell(self._client, self._endpoint, pooled=self._key == "p")
+
+    def spell_for(self, client: str) -> None:
+        """Show it as that client reads it."""
+        self._client = client
+        self.rest()
 
     @on(Mount)
     def rest(self) -> None:
         """Show it as it is shown when nobody asks for it: mostly without its password."""
-        self.border_title = Content.assemble((self._title, "b"), f"  {self._purpose}")
+        title, purpose = PURPOSES[self._key]
+        reader = (f" for {self._client}", "$text-accent") if self._client else ""
+        self.border_title = Content.assemble((title, "b"), reader, f"  {purpose}")
         self.remove_class("whole")
         self._say((self._key, KEY), " copies it" if self._whole else " shows and copies it")
-        self.update(Content(self._url if self._whole else urls.masked(self._url)))
+        self.update(Content(self.url if self._whole else urls.masked(self.url)))
 
     def show_and_copy(self) -> None:
         """Show it whole, copy it, and say which of the two happened."""
         self.add_class("whole")
         self._say("copying")
-        self.update(Content(self._url))
-        self._copy()
+        self.update(Content(self.url))
+        self._copy(self.url)
 
     @work(thread=True, exclusive=True)
-    def _copy(self) -> None:
-        self.post_message(Copied(clipboard.copy(self._url)))
+    def _copy(self, text: str) -> None:
+        self.post_message(Copied(text, clipboard.copy(text)))
 
     @on(Copied)
     def _say_what_happened(self, message: Copied) -> None:
@@ -55,7 +72,7 @@ class UrlCard(Static):
             self._say(("✓ copied", "b $text-success"), f" ({message.tool})")
             return
         # OSC 52: a terminal may drop it silently, so nothing more than this is known.
-        self.app.copy_to_clipboard(self._url)
+        self.app.copy_to_clipboard(message.text)
         self._say(("→ sent to the terminal's clipboard", "$text-success"))
 
     @on(Click)

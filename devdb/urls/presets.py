@@ -150,7 +150,7 @@ def variables(
     """What each of the preset's variables is to be, in its order.
 
     `client` is the project's own, for presets that leave it open; `tls` and `tracked` as for
-    `spelling`. Raises UsageError for a client whose spelling is no line of a `.env` file.
+    `spelling`. Raises UsageError for an unknown client.
     """
     reader = _reader(chosen, client)
     endpoints = {
@@ -168,9 +168,5 @@ def variables(
 
 def _reader(chosen: Preset, own: str | None) -> str:
     name = chosen.client or own or "libpq"
-    if client(name).form == Form.DJANGO:
-        raise UsageError(
-            f"The client '{name}' reads Python, which no .env file can hold.",
-            f"Use the client 'django', or print it: devdb url --for {name}",
-        )
-    return name
+    # Python is no line of a .env file; what a settings.py takes from there is a URL.
+    return "django" if client(name).form == Form.DJANGO else name

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from devdb.workspace.diagnosis import Diagnosis as Diagnosis
     from devdb.workspace.diagnosis import diagnose as diagnose
+    from devdb.workspace.environment import keep_client as keep_client
+    from devdb.workspace.environment import named_client as named_client
     from devdb.workspace.instances import Health as Health
     from devdb.workspace.instances import Instance as Instance
     from devdb.workspace.instances import State as State
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "diagnosis": ("Diagnosis", "diagnose"),
+    "environment": ("keep_client", "named_client"),
     "instances": (
         "Health",
         "Instance",

@@ -1,16 +1,18 @@
-"""`env`: which variables a project reads, and what they are to be."""
+"""`env`: which variables a project reads, what they are to be, and the client that spells them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import certificates, pgbouncer, postgres, wire
-from devdb.config import Settings
+from devdb import certificates, config, envfile, pgbouncer, postgres, wire
+from devdb.config import Settings, editing
+from devdb.envfile import Written
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
-from devdb.urls import presets
-from devdb.urls.clients import Tls
+from devdb.urls import clients, presets
+from devdb.urls.clients import Client, Tls
 from devdb.urls.detection import detect
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
@@ -32,6 +34,15 @@ class Variables:
     def values(self) -> dict[str, str]:
         """The text of each variable."""
         return {name: spelling.text for name, spelling in self.spellings.items()}
+
+    @property
+    def origin(self) -> str | None:
+        """Why these variables, in words; None where nobody asked for others."""
+        if self.saw is not None:
+            seen = ", ".join(self.saw) or "no file of a framework that devdb knows"
+            return f"preset {self.preset.name}: saw {seen}"
+        plain = self.preset.name == presets.DEFAULT
+        return None if plain else f"preset {self.preset.name}: {self.preset.used_by}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -76,9 +87,50 @@ def _why_no_tls(spec: Spec) -> str:
     )
 
 
-def ensure_shadow(spec: Spec) -> bool | None:
-    """Make the scratch database of migration tools; None when the instance does not answer."""
-    return postgres.ensure_database(spec.direct, presets.SHADOW_DATABASE)
+def named_client(settings: Settings) -> Client | None:
+    """The client that the settings name; raises UsageError, saying who named an unknown one."""
+    if settings.client is None:
+        return None
+    try:
+        return clients.client(settings.client)
+    except UsageError as error:
+        raise UsageError(f"{settings.source('client')}: {error.message}", error.hint) from None
+
+
+def keep_client(project: Path, client: Client) -> Path | None:
+    """Make it the one that the project's `devdb.toml` names; returns that file.
+
+    None where the directory is no project's. Raises DevdbError.
+    """
+    if not config.is_project(project):
+        return None
+    return editing.keep(project, "client", client.name)
+
+
+def ensure_shadow(spec: Spec, chosen: Variables) -> str | None:
+    """Make the scratch database of migration tools, where one is wanted; says what is to be said.
+
+    Where the instance does not answer, that is when it will be made.
+    """
+    if not chosen.preset.needs_shadow:
+        return None
+    made = postgres.ensure_database(spec.direct, presets.SHADOW_DATABASE)
+    if made is None:
+        again = f"devdb up -d -n {spec.name}, then this again"
+        return f"note: '{presets.SHADOW_DATABASE}' is made when the instance runs: {again}"
+    return f"made the database '{presets.SHADOW_DATABASE}' for migration tools" if made else None
+
+
+def write(
+    chosen: Variables,
+    file: Path,
+    project: Path | None,
+    *,
+    comments: Mapping[str, str] = {},
+    dry_run: bool = False,
+) -> Written:
+    """Write the variables to a `.env` file; raises DevdbError, and then it is as it was."""
+    return envfile.write(file, chosen.values, project=project, comments=comments, dry_run=dry_run)
 
 
 def variables(
@@ -93,7 +145,8 @@ def variables(
 
     Raises UsageError for an unknown preset or client.
     """
-    name, client = settings.preset or presets.DEFAULT, settings.client
+    named = named_client(settings)
+    name, client = settings.preset or presets.DEFAULT, named.name if named else None
     saw: tuple[str, ...] | None = None
     if name == presets.AUTO:
         found = detect(project)

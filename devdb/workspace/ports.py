@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Collection
 
+from devdb.config import Settings
 from devdb.errors import PortInUse, UsageError
 from devdb.model import HOST, Spec
 
@@ -41,6 +42,50 @@ def choose(
         f"No pair of ports is free from {FIRST_DIRECT} and {FIRST_POOLED} upward.",
         "Name two with --port and --pool-port.",
     )
+
+
+def settle(
+    settings: Settings, others: Collection[Spec], refused: PortInUse | None, *, skip: int
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """The ports of a new instance: the preset's if they are free, else in words why they are not.
+
+    `refused` is what was said when they seemed free and were not; `skip` as in `choose`.
+    """
+    liked = of_provider(settings)
+    if liked is not None and refused is None:
+        try:
+            return choose(liked, others), ()
+        except PortInUse as error:
+            refused = error
+    pair = choose((settings.port, settings.pool_port), others, skip=skip)
+    if liked is None or refused is None:
+        return pair, ()
+    instead = f"instead of {settings.preset}'s {liked[0]} and {liked[1]}"
+    why = refused.message[0].lower() + refused.message[1:]
+    return pair, (f"ports {pair[0]} and {pair[1]} {instead}: {why}",)
+
+
+def stays(spec: Spec, settings: Settings) -> tuple[str, ...]:
+    """That an instance does not move for a preset that was given to this very command."""
+    liked = of_provider(settings)
+    asked_now = settings.source("preset") == "--preset"
+    if liked is None or liked == (spec.port, spec.pool_port) or not asked_now:
+        return ()
+    move = f"devdb up -n {spec.name} --port {liked[0]} --pool-port {liked[1]}"
+    return (f"'{spec.name}' keeps its ports {spec.port} and {spec.pool_port}; to move it: {move}",)
+
+
+def of_provider(settings: Settings) -> tuple[int, int] | None:
+    """Where the provider of the preset listens, unless a port is asked for by number.
+
+    Raises UsageError for an unknown preset.
+    """
+    from devdb.urls import presets  # 5 ms that `devdb url` does not need
+
+    if settings.preset in (None, presets.AUTO):
+        return None
+    provider = presets.preset(settings.preset)
+    return None if settings.port or settings.pool_port else provider.ports
 
 
 def refuse_if_taken(port: int, others: Collection[Spec]) -> None:

@@ -42,6 +42,8 @@ class Ready:
     """Why this engine."""
     changes: tuple[str, ...] = ()
     """What is other than it was before, in words."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known of this start, e.g. why not on the ports of the preset."""
 
 
 def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
@@ -50,6 +52,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     `name` is a resolved one. Closing the iterator cancels and undoes a half-made new instance.
     Raises DevdbError.
     """
+    ports.of_provider(settings)  # an unknown preset is said before anything is begun
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)
@@ -74,19 +77,22 @@ def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
 
 def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
     engine, reason = choice.choose(settings)
+    refused: PortInUse | None = None
     for attempt in range(PORT_TRIES):
         with marker.locked(PORTS_LOCK, timeout=30):
-            spec = _new_spec(settings, project, name, engine, skip=attempt)
+            pair, notes = ports.settle(settings, marker.every(), refused, skip=attempt)
+            spec = _new_spec(settings, project, name, engine, *pair)
             marker.save(spec)
         complete = False
         try:
             yield Progress(step=Step.CHOOSE, detail=reason)
             server = yield from _run(engine, spec)
             complete = True
-        except PortInUse:
+        except PortInUse as error:
             # Between looking and listening somebody else may have come; what was asked for stays.
             if attempt + 1 == PORT_TRIES or (settings.port and settings.pool_port):
                 raise
+            refused = error
             continue
         finally:
             if not complete:
@@ -94,7 +100,7 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         spec = _remember(spec, server)
         instance = Instance(spec=spec, server=server)
         yield Progress(step=Step.READY, server=server)
-        yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason)
+        yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason, notes=notes)
         return
 
 
@@ -117,6 +123,7 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         changes=changes,
+        notes=ports.stays(wanted, settings),
     )
 
 
@@ -151,8 +158,9 @@ def _remember(spec: Spec, server: Server) -> Spec:
     return wanted
 
 
-def _new_spec(settings: Settings, project: Path, name: str, engine: Engine, *, skip: int) -> Spec:
-    direct, pooled = ports.choose((settings.port, settings.pool_port), marker.every(), skip=skip)
+def _new_spec(
+    settings: Settings, project: Path, name: str, engine: Engine, direct: int, pooled: int
+) -> Spec:
     return Spec(
         name=name,
         project=project,

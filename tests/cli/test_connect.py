@@ -52,7 +52,44 @@ def test_url_for_an_unknown_client_lists_the_known_ones(cli: Cli) -> None:
 def test_url_json(cli: Cli) -> None:
     direct, _ = made(cli)
     data = cli("url", "--json").json["data"]
-    assert data == {"name": "shop", "url": direct, "notes": [], "running": True}
+    assert data == {
+        "name": "shop",
+        "client": None,
+        "url": direct,
+        "notes": [],
+        "running": True,
+    }
+
+
+def test_url_is_spelled_for_the_projects_client_and_it_is_said(cli: Cli) -> None:
+    direct, pooled = made(cli)
+    (cli.project / "devdb.toml").write_text('client = "postgres.js"\n')
+    done = cli("url", "--pooled")
+    assert done.out == f"{pooled.replace('postgresql:', 'postgres:')}\n"
+    assert done.err == (
+        "note: spelled for postgres.js, which devdb.toml names; for psql: --for libpq\n"
+    )
+    assert (cli("url", "--for", "libpq").out, cli("url", "--for", "libpq").err) == (
+        f"{direct}\n",
+        "",
+    )
+    by_variable = cli("url", "--json", DEVDB_CLIENT="jdbc").json["data"]
+    assert by_variable["client"] == "jdbc"
+    assert by_variable["url"].startswith("jdbc:postgresql://")
+    assert cli("url", DEVDB_CLIENT="asyncpg").err == ""
+    assert cli("up", "-d").out == f"{direct}\n{pooled}\n"
+
+
+def test_a_client_that_is_unknown_is_blamed_on_who_named_it(cli: Cli) -> None:
+    made(cli)
+    (cli.project / "devdb.toml").write_text('client = "prizma"\n')
+    for command in ("url", "env"):
+        done = cli(command)
+        assert done.code == 2
+        assert done.error[0] == "error: devdb.toml: There is no client 'prizma' in devdb's table."
+        assert "Did you mean 'prisma'?" in done.error[1]
+    assert cli("url", DEVDB_CLIENT="nope").error[0].startswith("error: DEVDB_CLIENT: ")
+    assert cli("url", "--for", "libpq").code == 0
 
 
 def test_url_loads_nothing_slow(cli: Cli) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
-from commandline import Cli
+from commandline import Cli, Done
 
 URL = re.compile(r"postgresql://devdb:[\w-]{20,}@127\.0\.0\.1:(\d+)/main")
 
@@ -140,15 +141,50 @@ def test_settings_come_from_the_file_the_environment_the_option(cli: Cli) -> Non
     assert (made["name"], made["port"], made["pool_port"]) == ("filed", 26103, 26104)
 
 
+def ports(done: Done) -> tuple[int, int]:
+    made = done.json["data"]["instance"]
+    return made["port"], made["pool_port"]
+
+
 def test_a_preset_listens_where_its_provider_does(cli: Cli) -> None:
-    made = cli("up", "--json", "--preset", "digitalocean").json["data"]["instance"]
-    assert (made["port"], made["pool_port"]) == (25060, 25061)
-    other = cli("up", "-d", "-n", "other", "--preset", "digitalocean")
-    assert other.code == 5
-    assert "Port 25060 belongs to the instance 'shop'" in other.error[0]
+    first = cli("up", "--json", "--preset", "digitalocean")
+    assert ports(first) == (25060, 25061)
+    assert first.json["data"]["notes"] == []
     own = cli("up", "--json", "-n", "other", "--preset", "supabase", "--port", "26105")
-    assert own.json["data"]["instance"]["port"] == 26105
-    assert cli("up", "-d", "-n", "third", "--preset", "nope").code == 2
+    assert ports(own)[0] == 26105
+    unknown = cli("up", "-d", "-n", "third", "--preset", "nope")
+    assert unknown.code == 2
+    assert "Known: auto, plain" in unknown.error[1]
+
+
+def test_a_preset_whose_ports_are_taken_says_by_whom(cli: Cli) -> None:
+    (cli.project / "devdb.toml").write_text('preset = "digitalocean"\n')
+    cli("up", "-d")
+    by_instance = cli("up", "-d", "-n", "other")
+    assert by_instance.code == 0
+    direct, pooled = URL.findall(by_instance.out)
+    assert (
+        f"note: ports {direct} and {pooled} instead of digitalocean's 25060 and 25061: "
+        "port 25060 belongs to the instance 'shop'."
+    ) in by_instance.err
+    cli("rm", "--force", "shop", "other")
+    with socket.create_server(("127.0.0.1", 25061)):
+        by_process = cli("up", "--json")
+    assert ports(by_process) != (25060, 25061)
+    [note] = by_process.json["data"]["notes"]
+    assert "port 25061 is in use by " in note
+    assert f"(pid {os.getpid()})" in note
+
+
+def test_a_preset_does_not_move_an_instance(cli: Cli) -> None:
+    before = cli("up", "-d").out
+    done = cli("up", "-d", "--preset", "digitalocean")
+    assert done.out == before
+    assert "--port 25060 --pool-port 25061" in done.err
+    assert "changed" not in done.err
+    assert "keeps its ports" not in cli("up", "-d", DEVDB_PRESET="digitalocean").err
+    cli("up", "-d", "--port", "25060", "--pool-port", "25061")
+    assert "keeps its ports" not in cli("up", "-d", "--preset", "digitalocean").err
 
 
 def test_a_file_that_is_no_toml_is_exit_2(cli: Cli) -> None:

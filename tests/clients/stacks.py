@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import available
+import old_pgbouncer
 import pytest
 import workload
 import world
@@ -22,6 +23,8 @@ from devdb.engines import Engine
 from devdb.model import PoolMode, Spec
 
 NEW, OLD = "new", "old"
+PATIENCE = 90
+"""Seconds a client of a test may wait for its turn."""
 _ports: set[int] = set()
 _FALLBACK = {NEW: "devdb-test/pgbouncer:1.24", OLD: "devdb-test/pgbouncer:1.18"}
 
@@ -45,11 +48,11 @@ class Stack:
 @contextmanager
 def running(age: str) -> Iterator[Stack]:
     """An instance with a PgBouncer of that age; skips the test where there is none."""
-    name, pooler_image = _engine(age)
+    name, pooler_image, environment = _engine(age)
     home = tempfile.mkdtemp(prefix="devdb-test-")
     os.chmod(home, 0o755)  # noqa: PTH101
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEVDB_DATA_DIR", home)
+    environment |= {"DEVDB_DATA_DIR": home}
+    with _told(environment):
         engine = engines.get(name)
         spec = Spec(
             name=f"test-{secrets.token_hex(4)}",
@@ -63,8 +66,7 @@ def running(age: str) -> Iterator[Stack]:
         )
         marker.save(spec)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DEVDB_DATA_DIR", home)
+        with _told(environment):
             server = list(engine.start(spec))[-1].server
             ca = certificates.ca_path(spec.name)
         assert server is not None
@@ -72,26 +74,57 @@ def running(age: str) -> Iterator[Stack]:
         workload.prepare(spec)
         with workload.console(spec) as tell:
             tell(f"SET default_pool_size = {workload.POOL}")
+            # In session mode the last of fifty waits for nine turns of others, each from their
+            # login to their leave: on a busy machine longer than the 15 s that devdb sets.
+            tell(f"SET query_wait_timeout = {PATIENCE}")
         yield Stack(spec, engine, server.pool_mode, version, ca)
     finally:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DEVDB_DATA_DIR", home)
+        with _told(environment):
             engine.stop(spec.name, destroy=True)
         shutil.rmtree(home)
 
 
-def _engine(age: str) -> tuple[str, str | None]:
-    """The engine that has a PgBouncer of that age, and the image that it is in."""
-    listed = os.environ.get("DEVDB_TEST_PGBOUNCER_IMAGES", "").split(",")
-    if reason := available.why_not("docker"):
-        if (native := available.why_not("native")) is None and _native_age() == age:
-            return "native", None
-        pytest.skip(f"no {age} PgBouncer; docker engine: {reason}; native engine: {native}")
-    by_age = {OLD: listed[0], NEW: listed[1] if len(listed) > 1 else listed[0]}
-    return "docker", by_age[age] or _FALLBACK[age]
+@contextmanager
+def _told(environment: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+        yield
 
 
-def _native_age() -> str:
+def _engine(age: str) -> tuple[str, str | None, dict[str, str]]:
+    """The engine, the image of its PgBouncer, and what the engine has to be told.
+
+    Native processes have the new one, Docker the old one, so that the clients meet both engines;
+    where only one of them runs, it has both.
+    """
+    reasons = {name: available.why_not(name) for name in ("native", "docker")}
+    if reasons["native"] is None and (age == NEW or reasons["docker"] is not None):
+        program = _native(age)
+        if isinstance(program, dict):
+            return "native", None, program
+        reasons["native"] = program
+    if reasons["docker"] is None:
+        return "docker", _image(age), {}
+    told = "; ".join(f"{name} engine: {reason}" for name, reason in reasons.items())
+    pytest.skip(f"no {age} PgBouncer; {told}")
+
+
+def _native(age: str) -> dict[str, str] | str:
+    """What to tell the native engine for a PgBouncer of that age; else why there is none."""
     from devdb.engines.native.binaries import pooler
 
-    return NEW if pooler().version[:2] >= pgbouncer.TRACKS_PREPARED else OLD
+    found = pooler()
+    tracks = found.version[:2] >= pgbouncer.TRACKS_PREPARED
+    if tracks == (age == NEW):
+        return {}
+    if age == NEW:
+        return f"its PgBouncer is {found.text}"
+    program = old_pgbouncer.get()
+    return {"DEVDB_PGBOUNCER": str(program)} if isinstance(program, Path) else program
+
+
+def _image(age: str) -> str:
+    listed = os.environ.get("DEVDB_TEST_PGBOUNCER_IMAGES", "").split(",")
+    by_age = {OLD: listed[0], NEW: listed[1] if len(listed) > 1 else listed[0]}
+    return by_age[age] or _FALLBACK[age]

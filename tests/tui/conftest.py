@@ -44,7 +44,12 @@ def use_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEngine], None]:
 def drive(settings: Settings, project: Path) -> Callable[..., DevdbApp]:
     """Runs the app with a scenario; returns the app when that is over."""
 
-    def run(scenario: Scenario, *, size: tuple[int, int] = (80, 24)) -> DevdbApp:
+    def run(
+        scenario: Scenario,
+        *,
+        size: tuple[int, int] = (80, 24),
+        settings: Settings = settings,
+    ) -> DevdbApp:
         async def main() -> None:
             async with app.run_test(size=size) as pilot:
                 await scenario(Driver(app, pilot))

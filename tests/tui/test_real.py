@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from devdb.model import PartState, Spec
 from devdb.tui import temporaries
 from devdb.tui.app import DevdbApp
 from devdb.tui.dialogs import TemporaryUrls
+from devdb.urls.spelling import spell
 from devdb.workspace import Pulse, State
 
 Drive = Callable[..., DevdbApp]
@@ -118,6 +120,35 @@ def test_a_temporary_database_from_n_to_x(
         assert temporary.every(running) == []
 
     drive(scenario, size=(110, 40))
+
+
+def test_a_temporary_databases_urls_are_the_chosen_clients_too(
+    drive: Drive, running: Spec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(clipboard, "copy", lambda text: copied.append(text) or "xclip")
+    made = temporary.create(running, ttl=timedelta(hours=2))
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("01:59:5")
+        await user.press("enter", "p")
+        await user.until(lambda: copied, "a copy")
+
+    drive(scenario, settings=replace(settings, client="npgsql"))
+    assert copied == [spell("npgsql", made.pooled, pooled=True)]
+
+
+def test_e_makes_the_shadow_database_that_the_preset_wants(
+    drive: Drive, running: Spec, settings: Settings
+) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("e")
+        await user.sees("made the database 'shadow' for migration tools")
+
+    drive(scenario, settings=replace(settings, preset="prisma"), size=(110, 40))
+    assert postgres.probe(replace(running.direct, database="shadow")) is not None
 
 
 def test_c_keeps_the_one_that_was_chosen(drive: Drive, running: Spec) -> None:

@@ -61,10 +61,11 @@ def test_skip_gives_the_next_pair() -> None:
     assert ports.choose((None, None), [], skip=1) > first
 
 
-def test_the_two_ports_of_one_instance_never_meet() -> None:
-    taken = replace(SPEC, port=1, pool_port=2)
-    direct, pooled = ports.choose((None, ports.FIRST_DIRECT), [taken])
-    assert direct != pooled
+def test_the_two_ports_of_one_instance_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _free()
+    monkeypatch.setattr(ports, "FIRST_DIRECT", first)
+    direct, pooled = ports.choose((None, first), [replace(SPEC, port=1, pool_port=2)])
+    assert (direct != first, pooled) == (True, first)
 
 
 def _free() -> int:

@@ -76,9 +76,8 @@ def test_the_projects_client_spells_what_a_preset_leaves_open() -> None:
     assert texts("rails", client="sqlalchemy-asyncpg")["DATABASE_URL"] == URL_POOLED
 
 
-def test_python_in_an_env_file_is_refused() -> None:
-    with pytest.raises(UsageError, match="reads Python"):
-        texts("plain", client="django-settings")
+def test_a_settings_py_takes_a_url_from_an_env_file() -> None:
+    assert texts("plain", client="django-settings") == texts("plain", client="django")
 
 
 def test_unknown_preset_names_the_known_ones_and_the_likeliest() -> None:

@@ -79,7 +79,7 @@ const clients = {
     for (let round = 0; round < rounds; round++) {
       await db.transaction(async (tx) => {
         const sum = sql`${sql.placeholder('a')}::int + ${sql.placeholder('b')}::int`
-        const prepared = tx.select({ total: sum }).from(sql`(SELECT 1)`).prepare(name('total'))
+        const prepared = tx.select({ total: sum }).from(sql`(SELECT 1) AS one`).prepare(name('total'))
         const [{ total }] = await prepared.execute({ a: worker, b: round })
         check(total, worker, round)
         await tx.insert(work).values({ client, worker, round })

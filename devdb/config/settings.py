@@ -1,4 +1,4 @@
-"""Settings: what the user wants, and who said so: option > `DEVDB_*` > `devdb.toml` > default."""
+"""What the user wants, and who said so: option > `DEVDB_*` > `devdb.toml` > default."""
 
 from __future__ import annotations
 
@@ -78,10 +78,12 @@ def load(
 def project_root(start: Path) -> Path:
     """The nearest directory upward with a project's mark in it; `start` where there is none."""
     start = start.absolute()
-    for directory in (start, *start.parents):
-        if any((directory / mark).exists() for mark in ROOT_MARKS):
-            return directory
-    return start
+    return next((each for each in (start, *start.parents) if is_project(each)), start)
+
+
+def is_project(directory: Path) -> bool:
+    """Whether the directory has a project's mark in it."""
+    return any((directory / mark).exists() for mark in ROOT_MARKS)
 
 
 def slug(text: str) -> str:

@@ -1,0 +1,5 @@
+-- Up Migration
+CREATE TABLE migrated (id integer PRIMARY KEY);
+INSERT INTO migrated VALUES (1);
+-- Down Migration
+DROP TABLE migrated;
