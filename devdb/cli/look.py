@@ -72,6 +72,8 @@ def logs(
     """Print what the servers of an instance wrote."""
     spec = existing(name)
     for line in workspace.logs(spec, tail=tail, follow=follow):
+        if line is None:
+            continue
         streams.data(f"{streams.paint(f'{line.part:<9}', 'dim')} | {line.text}")
     return ExitCode.OK
 

@@ -88,7 +88,8 @@ class Watch:
 
     def _logs(self) -> list[LogLine]:
         try:
-            return list(workspace.logs(self._spec, tail=LAST_WORDS, follow=False))
+            said = workspace.logs(self._spec, tail=LAST_WORDS, follow=False)
+            return [line for line in said if line is not None]
         except DevdbError as error:
             return [LogLine(part=part, text=error.message) for part in self._down]
 

@@ -98,8 +98,8 @@ def health(spec: Spec) -> Health:
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
-def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
-    """The last `tail` lines of each server, then, with `follow`, what comes."""
+def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+    """The last `tail` lines of each server, then, with `follow`, what comes; None: nothing."""
     return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
 
 

@@ -13,7 +13,7 @@ import world
 from world import NewSpec
 
 from devdb.engines import Engine
-from devdb.model import Endpoint, PartState, PoolMode, Progress, Server, Spec, Step
+from devdb.model import Endpoint, LogLine, PartState, PoolMode, Progress, Server, Spec, Step
 from devdb.postgres import connect
 
 HEARTBEAT = 0.3
@@ -215,10 +215,32 @@ def test_a_changed_pooler_leaves_postgres_running(real_engine: Engine, real_spec
 
 def test_logs_have_lines_of_both_servers(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
-    lines = list(real_engine.logs(real_spec.name, tail=1000, follow=False))
+    lines = _written(real_engine, real_spec)
     assert {"postgres", "pgbouncer"} <= {line.part for line in lines}
     assert any("ready to accept connections" in line.text for line in lines)
     assert len(list(real_engine.logs(real_spec.name, tail=1, follow=False))) <= 3
+
+
+def _written(engine: Engine, spec: Spec) -> list[LogLine]:
+    lines = list(engine.logs(spec.name, tail=1000, follow=False))
+    assert None not in lines, "heartbeats are for those who follow"
+    return [line for line in lines if line is not None]
+
+
+def test_logs_can_be_left_while_nothing_is_written(engine: Engine, spec: Spec) -> None:
+    start(engine, spec)
+    threads = threading.active_count()
+    following = engine.logs(spec.name, tail=0, follow=True)
+    assert hasattr(following, "close"), "logs() is a generator"
+    silence, last = 0, time.monotonic()
+    while silence < 10:
+        silence += next(following) is None
+        now = time.monotonic()
+        assert now - last <= HEARTBEAT * SLACK
+        last = now
+    following.close()
+    assert time.monotonic() - last < 1
+    world.eventually(lambda: threading.active_count() <= threads, "the readers' end")
 
 
 def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
@@ -228,6 +250,8 @@ def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
 
     def follow() -> None:
         for line in real_engine.logs(real_spec.name, tail=0, follow=True):
+            if line is None:
+                continue
             seen.append(line.text)
             if "no_such_table" in line.text:
                 break

@@ -97,7 +97,7 @@ class DockerEngine:
             if login.settle() is not None:
                 making.finish(self._connect().client, found.name)
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes."""
         connection = self._connect()
         with speaking(connection.host):

@@ -47,7 +47,7 @@ class NativeEngine:
         else:
             stopping.stop(Layout.of(name))
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """What its servers wrote, whether they run or not."""
         return logs.read(Layout.of(name), tail=tail, follow=follow)
 
