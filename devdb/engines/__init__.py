@@ -60,7 +60,7 @@ class Engine(Protocol):
         """
         ...
 
-    def psql_argv(self, name: str) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """The command that opens psql on the instance's database; no secret in it.
 
         Where it runs outside a container it reads PGPASSWORD from the environment.

@@ -111,9 +111,9 @@ class FakeEngine:
         time.sleep(_HEARTBEAT)
         yield None
 
-    def psql_argv(self, name: str) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """A command that does nothing."""
-        return ["true", name]
+        return ["true", name, *(["pooled"] if pooled else [])]
 
     def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
         """What its servers would say of themselves: nobody can log in to a fake one."""

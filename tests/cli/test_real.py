@@ -46,6 +46,10 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert {"postgres", "pgbouncer"} <= {
         line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
     }
+    backend = ("-XAtc", "SELECT pg_backend_pid()")
+    assert real("psql", *backend).out != real("psql", *backend).out
+    # One after the other, the pooler's clients get the same server connection.
+    assert real("psql", "--pooled", *backend).out == real("psql", "--pooled", *backend).out
     real("env")
     assert f"DATABASE_URL={pooled}\n" in (real.project / ".env").read_text()
     assert real("down").code == 0

@@ -237,9 +237,10 @@ def layout(image: Image) -> str:
     return str(PurePosixPath(image.data_directory).relative_to(image.mount))
 
 
-def psql_in_container() -> list[str]:
+def psql_in_container(*, pooled: bool) -> list[str]:
     """psql as it is called inside the Postgres container."""
-    return ["psql", "-h", HOST, "-p", str(_POSTGRES_PORT), "-U", USER, "-d", DATABASE]
+    host, port = (labels.PGBOUNCER, _PGBOUNCER_PORT) if pooled else (HOST, _POSTGRES_PORT)
+    return ["psql", "-h", host, "-p", str(port), "-U", USER, "-d", DATABASE]
 
 
 def _pgpass(spec: Spec) -> str:
