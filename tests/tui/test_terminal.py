@@ -106,6 +106,37 @@ def test_it_is_drawn_on_the_terminal_although_stderr_is_a_file(
     assert "\x1b" not in (project / "narration").read_text()
 
 
+BUG = """
+from devdb import urls
+from devdb.cli import main
+from devdb.tui.dashboard import Dashboard
+
+def action_help(self):
+    url = urls.url(self._spec.direct)
+    spec = self._spec
+    raise RuntimeError(f"cannot help with {url}")
+
+Dashboard.action_help = action_help
+main()
+"""
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_bug_is_two_lines_and_shows_no_password(
+    terminal: Callable[..., Terminal], debug: str
+) -> None:
+    screen = terminal(argv=[sys.executable, "-c", BUG, "up"], DEVDB_DEBUG=debug)
+    screen.wait_for("● ready")
+    shown = len(screen.text)
+    screen.type("?")
+    assert screen.end() == 1
+    left = screen.text[shown:]
+    assert "This is a bug in devdb: RuntimeError: cannot help with" in left
+    assert ("Traceback" in left) == bool(debug)
+    assert spec().password not in screen.text
+    assert state() == State.RUNNING
+
+
 def test_detach_and_come_back(tmux: Callable[..., Tmux]) -> None:
     screen = tmux()
     screen.sees("q Quit & stop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
 from devdb import pgbouncer, postgres
@@ -30,7 +30,7 @@ class File:
     """A file that is put into a container before it starts."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     mode: int
     owner: int
 
