@@ -13,7 +13,7 @@ from devdb import urls, workspace
 from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
-from devdb.config import Settings
+from devdb.config import Settings, slug
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
@@ -187,7 +187,13 @@ def _dashboard(here: Here, name: str) -> int:
 def resolve(here: Here) -> str:
     """The name, once a project that vanished has been adopted or not."""
     try:
-        return workspace.resolve(here.settings.name, here.project)
+        name = workspace.resolve(here.settings.name, here.project)
+        if here.settings.name is None and not workspace.is_own(name, here.project):
+            own = slug(here.project.name)
+            streams.narrate(
+                f"'{name}' is the only instance of {here.project}; one beside it: devdb up -n {own}"
+            )
+        return name
     except workspace.Gone as gone:
         question = f"Take it over for {here.project}?"
         if streams.interactive() and streams.confirmed([gone.message], question):
