@@ -98,7 +98,8 @@ def up(
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
 
-    Off a terminal, or with -d: print the direct and the pooled URL, one a line, and return.
+    Off a terminal, on a dumb one, or with -d: print the direct and the pooled URL, one a line,
+    and return.
     """
     here = look_around(
         name,
@@ -115,7 +116,7 @@ def up(
     if preset is not None:
         here = replace(here, settings=_where_it_listens(here.settings))
     chosen = resolve(here)
-    dashboard = streams.interactive() and not (detach or json)
+    dashboard = streams.full_screen() and not (detach or json)
     if dashboard and env is None:
         return _dashboard(here, chosen)
     ready = start(here.settings, here.project, chosen)

@@ -20,6 +20,7 @@ from devdb.model import LogLine, Server, Spec
 from devdb.tui import psql
 from devdb.tui.app import DevdbApp
 from devdb.tui.logview import LogView
+from devdb.tui.temporaries import Table
 from devdb.workspace import State
 
 Drive = Callable[..., DevdbApp]
@@ -337,6 +338,22 @@ def test_the_logs_can_be_left_while_nothing_is_logged(drive: Drive, use_engine: 
         await user.press("escape")
         assert not isinstance(user.app.screen, LogView)
         await user.until(lambda: engine.closed, "the end of the stream")
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_the_chosen_database_is_told_without_colours(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, no_color: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+
+    async def scenario(user: Driver) -> None:
+        table = (await user.ready()).query_one(Table)
+        style = table.get_component_styles("datatable--cursor").text_style
+        assert bool(style.reverse) is no_color
 
     drive(scenario)
 
