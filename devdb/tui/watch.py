@@ -59,14 +59,17 @@ class Watch:
         self._wake.set()
 
     def _run(self) -> None:
-        while not self._stopped:
-            self._wake.clear()
-            seen = self._look()
-            if self._taken.is_set() and not self._stopped:
-                self._taken.clear()
-                self._post(seen)
-            self._wake.wait(INTERVAL)
-        self._pulse.close()
+        try:
+            while not self._stopped:
+                self._wake.clear()
+                seen = self._look()
+                if self._taken.is_set() and not self._stopped:
+                    self._taken.clear()
+                    self._post(seen)
+                self._wake.wait(INTERVAL)
+        finally:
+            # Also when the app that it posts to has ended meanwhile.
+            self._pulse.close()
 
     def _look(self) -> Seen:
         instance, health = self._pulse.look()
