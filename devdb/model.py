@@ -16,9 +16,9 @@ DATABASE = "main"
 MAINTENANCE_DATABASE = "postgres"
 HOST = "127.0.0.1"
 
-SCHEMA = "_devdb"
-"""What devdb keeps in a database is in this schema. Not `devdb`: a schema that bears the user's
-name is the first in its search path, and would get the tables that the user makes."""
+LOOKUP_SCHEMA = "pg_devdb"
+"""Where PgBouncer's question is answered. `pg_`: pg_dump takes it for Postgres' own and leaves it
+out, wherever an old PgBouncer needs it."""
 POOLER_ROLE = "devdb_pooler"
 """PgBouncer's own role: looks up other roles' verifiers, and may use the admin console."""
 TEMPORARY_GROUP = "devdb_temporary"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.model import (
     HOST,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
-    SCHEMA,
     USER,
     PoolMode,
     Spec,
@@ -94,7 +94,7 @@ def ini(
         "auth_type": "scram-sha-256",
         "auth_file": auth_file,
         "auth_user": POOLER_ROLE,
-        "auth_query": f"SELECT username, verifier FROM {SCHEMA}.lookup($1)",
+        "auth_query": f"SELECT username, verifier FROM {LOOKUP_SCHEMA}.lookup($1)",
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
         "default_pool_size": "20",

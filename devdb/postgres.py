@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from devdb import wire
 from devdb.model import (
     CLAIMED_GROUP,
+    LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
-    SCHEMA,
     TEMPORARY_GROUP,
     USER,
     Endpoint,
@@ -29,7 +29,7 @@ NEWEST_MAJOR = 18
 OLDEST_MAJOR = 13
 
 _SCRAM_ITERATIONS = 4096
-_SETUP_VERSION = 1
+_SETUP_VERSION = 2
 
 
 def settings(spec: Spec) -> dict[str, str]:
@@ -275,24 +275,26 @@ ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
 # The user's settings may have every statement logged, and no verifier belongs in a log.
 _UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
 _INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
-_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{SCHEMA}'"
+_COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
 _OTHERS = f"""
 SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
 """
 
 LOOKUP = f"""
-CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {USER};
-REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
-GRANT USAGE ON SCHEMA {SCHEMA} TO {POOLER_ROLE};
-CREATE OR REPLACE FUNCTION {SCHEMA}.lookup(INOUT username text, OUT verifier text)
+SET allow_system_table_mods = on;
+CREATE SCHEMA IF NOT EXISTS {LOOKUP_SCHEMA} AUTHORIZATION {USER};
+RESET allow_system_table_mods;
+REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
+GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
+CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
 RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
     FROM pg_authid WHERE rolname = username AND rolcanlogin
 $$;
-REVOKE ALL ON FUNCTION {SCHEMA}.lookup FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {SCHEMA}.lookup TO {POOLER_ROLE};
-COMMENT ON SCHEMA {SCHEMA} IS 'devdb {_SETUP_VERSION}';
+REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};
+COMMENT ON SCHEMA {LOOKUP_SCHEMA} IS 'devdb {_SETUP_VERSION}';
 """
 """SQL that makes what PgBouncer's auth_query asks.
 

@@ -25,10 +25,12 @@ _PROTOCOL = 196608
 """3.0: what every Postgres and PgBouncer of this century speaks."""
 _SSL_REQUEST = 80877103
 _OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
+_NOT_YET = "57P03"
+"""What a server says that is starting, stopping or recovering."""
 
 
 class Refused(Exception):
-    """The server said no; `sqlstate` is its code: `28P01` a wrong password, `57P03` not yet."""
+    """The server said no; `sqlstate` is its code: `28P01` is a wrong password."""
 
     def __init__(self, message: str, sqlstate: str = "") -> None:
         super().__init__(message)
@@ -54,7 +56,7 @@ class Session:
     ) -> None:
         """Log in. `timeout` is in seconds, for each answer of the server.
 
-        Raises Refused, or OSError when nobody listens or answers in time.
+        Raises Refused, or OSError when nobody listens, answers in time or is up yet.
         """
         self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout)
         self._stream = self._socket.makefile("rb")
@@ -184,6 +186,7 @@ def _row(body: bytes) -> Row:
     return tuple(values)
 
 
-def _refusal(body: bytes) -> Refused:
+def _refusal(body: bytes) -> Refused | ConnectionError:
     fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
-    return Refused(fields.get(b"M", "no reason given"), fields.get(b"C", ""))
+    message, sqlstate = fields.get(b"M", "no reason given"), fields.get(b"C", "")
+    return ConnectionError(message) if sqlstate == _NOT_YET else Refused(message, sqlstate)

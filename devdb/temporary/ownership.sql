@@ -8,8 +8,6 @@ WITH members AS (
 own_schemas AS (
     SELECT oid FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-      -- The lookup of a PgBouncer below 1.19, which has to stay the superuser's.
-      AND coalesce(obj_description(oid, 'pg_namespace'), '') !~ '^devdb \d+$'
 ),
 objects (kind, identity, classid, objid, owned_by) AS (
     SELECT 'SCHEMA', quote_ident(nspname), 'pg_namespace'::regclass, oid, nspowner

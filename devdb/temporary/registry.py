@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from devdb import postgres
 from devdb.errors import DevdbError, EngineUnavailable, NotFound
-from devdb.model import MAINTENANCE_DATABASE, SCHEMA, Endpoint, Spec
+from devdb.model import MAINTENANCE_DATABASE, Endpoint, Spec
 from devdb.temporary.database import State, TemporaryDatabase
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION = 3
+SCHEMA = "_devdb"
+"""As in `schema.sql`. Not `devdb`: a schema that bears the user's name is the first in its search
+path, and would get the tables that the user makes."""
+VERSION = 4
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
 
 MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"

@@ -4,6 +4,9 @@
 -- taken before the first row is written. A killed process lets go of it, and what it left behind
 -- (a row that is `making` or `dropping`, a name in _devdb.closed) is everybody's to mend.
 
+CREATE SCHEMA IF NOT EXISTS _devdb;
+REVOKE ALL ON SCHEMA _devdb FROM PUBLIC;
+
 -- What an older devdb put there may differ in more than CREATE OR REPLACE can change.
 DO $$
 DECLARE
@@ -11,7 +14,7 @@ DECLARE
 BEGIN
     FOR old IN
         SELECT oid FROM pg_proc
-        WHERE pronamespace = '_devdb'::regnamespace AND proname <> 'lookup'
+        WHERE pronamespace = '_devdb'::regnamespace
     LOOP
         EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', old);
     END LOOP;

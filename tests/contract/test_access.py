@@ -94,7 +94,7 @@ def test_the_pooler_role_reaches_nothing_but_its_lookup(
     with connect(pooler, database="postgres") as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT FROM pg_authid")
-        row = connection.execute("SELECT verifier FROM _devdb.lookup('devdb')").fetchone()
+        row = connection.execute("SELECT verifier FROM pg_devdb.lookup('devdb')").fetchone()
     assert row is not None
     assert row[0].startswith("SCRAM-SHA-256$")
 

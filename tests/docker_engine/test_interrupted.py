@@ -98,7 +98,7 @@ def test_there_are_no_more_changes_than_were_tried(known: None, spec: Spec) -> N
 def test_a_cancelled_start_killed_while_it_cleans_up_is_taken_up(
     after: int, known: None, spec: Spec, start: Starts
 ) -> None:
-    killed = run(spec, methods="DELETE", after=after, cancel_at=Step.PGBOUNCER)
+    killed = run(spec, methods="DELETE", after=after, cancel_at=Step.LOGIN)
     assert killed == -signal.SIGKILL
     assert start(spec).running
     assert_whole(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_roles_of_databases_old_and_new_get_in(
         assert connection.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError):
         connect(replace(endpoint, password="wrong"))
+
+
+def test_a_dump_has_nothing_of_devdbs_in_it(native: NativeEngine, spec: Spec) -> None:
+    list(native.start(spec))
+    with connect(spec.direct) as connection:
+        assert connection.execute("SELECT FROM pg_namespace WHERE nspname = 'pg_devdb'").fetchall()
+        connection.execute("CREATE TABLE theirs ()")
+    psql, *where = native.psql_argv(spec.name)
+    dump = subprocess.run(
+        [Path(psql).with_name("pg_dump"), *where],
+        env={**os.environ, "PGPASSWORD": spec.password},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "CREATE TABLE public.theirs" in dump
+    assert "pg_devdb" not in dump
+    assert "lookup" not in dump
 
 
 def _make_role(spec: Spec) -> None:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -150,18 +150,32 @@ def test_a_full_disk_leaves_nothing_half_made(spec: Spec, inside: Inside, small_
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, inside: Inside) -> Iterator[Path]:
-    """64 MB that belong to the server's user."""
+def small_disk(inside: Inside) -> Iterator[Path]:
+    """About 60 MB that belong to the server's user."""
+    [directory] = inside.sql("SHOW data_directory")
+    with _mounted(Path(directory)) if Path(directory).is_dir() else _in_container(inside) as place:
+        yield place
+
+
+@contextmanager
+def _mounted(data: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    [directory] = inside.sql("SHOW data_directory")
-    if not Path(directory).is_dir():
-        pytest.skip("the server is in a container, where nothing can be mounted later")
     place = Path(f"/tmp/devdb-small-{os.getpid()}")
     place.mkdir()
-    owner = Path(directory).stat()
+    owner = data.stat()
     options = f"size=64m,mode=0700,uid={owner.st_uid},gid={owner.st_gid}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
     yield place
     subprocess.run(["umount", str(place)], check=True)
     place.rmdir()
+
+
+@contextmanager
+def _in_container(inside: Inside) -> Iterator[Path]:
+    """Nothing can be mounted there later, but its shared memory is 256 MB."""
+    place = Path("/dev/shm/small")
+    run = "COPY (SELECT) TO PROGRAM 'cat > /dev/null && {}'"
+    inside.sql(run.format(f"mkdir -m 700 {place} && head -c 200M /dev/zero > {place}.filler"))
+    yield place
+    inside.sql(run.format(f"rm -r {place} {place}.filler"))

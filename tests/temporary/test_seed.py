@@ -47,21 +47,25 @@ def test_sql_is_run_by_psql_as_the_new_role(
     assert made.left == HOUR
 
 
-def test_without_a_psql_here_the_containers_is_used(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def without_psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a docker command, and with no tools of Postgres."""
     docker = shutil.which("docker")
-    if docker is None:
-        pytest.skip("there is no docker command")
+    assert docker is not None, "the suite's engine comes with one"
+    path = tmp_path / "bin"
+    path.mkdir()
+    (path / "docker").symlink_to(docker)
+    monkeypatch.setenv("PATH", str(path))
+
+
+def test_without_a_psql_here_the_containers_is_used(
+    tmp_path: Path, without_psql: None, request: pytest.FixtureRequest
+) -> None:
     instance = Instance("docker")
     request.addfinalizer(instance.destroy)
-    only_docker = tmp_path / "bin"
-    only_docker.mkdir()
-    (only_docker / "docker").symlink_to(docker)
-    monkeypatch.setenv("PATH", str(only_docker))
     psql = instance.psql
-    assert psql[0] == str(only_docker / "docker")
-    for seed, content in (("a.sql", SQL.encode()), ("b.dump", pg_dump(instance, instance.spec))):
+    assert Path(psql[0]).name == "docker"
+    for seed, content in (("a.sql", SQL.encode()), ("b.dump", pg_dump(instance))):
         (tmp_path / seed).write_bytes(content)
         made = temporary.create(instance.spec, ttl=HOUR, seed=tmp_path / seed, psql=psql)
         assert login(made.direct) == "in"
@@ -70,15 +74,14 @@ def test_without_a_psql_here_the_containers_is_used(
 
 
 def test_a_dump_is_restored_without_its_owners(
-    spec: Spec, shared: Instance, inside: Inside, tmp_path: Path
+    spec: Spec, shared: Instance, inside: Inside, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Where the tools are as new as the server; the container's own are, see above."""
     if older_than(spec, shared.psql[0]):
-        pytest.skip("pg_dump here is older than the server")
+        request.getfixturevalue("without_psql")  # the container's own are as new as the server
     dump = tmp_path / "main.dump"
     inside.sql("CREATE TABLE people AS SELECT 'Eve' AS name", database="main")
     try:
-        dump.write_bytes(pg_dump(shared, spec))
+        dump.write_bytes(pg_dump(shared))
     finally:
         inside.sql("DROP TABLE people", database="main")
     made = temporary.create(spec, ttl=HOUR, seed=dump, psql=shared.psql)
@@ -94,11 +97,11 @@ def older_than(spec: Spec, psql: str) -> bool:
     return int(told.split()[2].split(".")[0]) < int(version.split(".")[0])
 
 
-def pg_dump(shared: Instance, spec: Spec) -> bytes:
-    argv = [re.sub(r"psql$", "pg_dump", word) for word in shared.psql]
+def pg_dump(instance: Instance) -> bytes:
+    argv = [re.sub(r"psql$", "pg_dump", word) for word in instance.psql]
     return subprocess.run(
         [*argv, "-Fc"],
-        env={**os.environ, "PGPASSWORD": spec.password},
+        env={**os.environ, "PGPASSWORD": instance.spec.password},
         capture_output=True,
         check=True,
     ).stdout

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
+_HEAD_START = 0.08
+"""Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 
 
@@ -52,6 +54,7 @@ class Attempt:
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
         self._network = ""
+        self._is_ready = False
         self._given_up = Event()
         self._work: list[Future[Any]] = []
 
@@ -64,17 +67,21 @@ class Attempt:
             self._take_back(stop=False)
             raise
         except BaseException:
-            self._take_back(stop=True)
+            if not self._is_ready:
+                self._take_back(stop=True)
             raise
         finally:
             self._given_up.set()
+            # The reaper starts after READY, but not after the end of this process.
+            wait(self._work, timeout=_UNDO_PATIENCE)
 
     def _run(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
         self._tls = self._begin(self._certify)
-        self._network = yield from attend(self._begin(self._prepare), beat)
-        plans = yield from attend(self._begin(self._plans), beat)
+        preparing, planning = self._begin(self._prepare), self._begin(self._plans)
+        self._network = yield from attend(preparing, beat)
+        plans = yield from attend(planning, beat)
         remake = [plan for plan in plans if self._is_outdated(plan)]
         todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
@@ -82,15 +89,19 @@ class Attempt:
             self._begin(partial(self._clear, remake, plans)),
             replace(beat, detail="stopping what has changed"),
         )
-        work = self._bring_up(todo, remake)
-        started = work.get(labels.POSTGRES) or begin(lambda: None)
+        logging_in: Future[str] = Future()
+        work = self._bring_up(todo, remake, logging_in)
+        done = begin(lambda: None)
+        starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
-        log_in = partial(self._login.until_ready, started, self._given_up, settled)
-        logging_in = begin(log_in)
-        yield from self._attend_parts(work, plans)
+        log_in = partial(self._login.until_ready, starts, self._given_up, settled)
+        begin(log_in, logging_in)
+        yield from self._attend_parts(work)
+        looking = begin(self._look_again)
         version = yield from self._until_logged_in(logging_in)
         images.remember(self._postgres.id, labels.POSTGRES, version)
-        found = yield from attend(begin(self._look_again), _LOGIN)
+        found = yield from attend(looking, _LOGIN)
+        self._is_ready = True
         yield Progress(step=Step.READY, server=survey.server(found))
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -203,38 +214,45 @@ class Attempt:
                 making.remove_network(self._client, network)
         return now
 
-    def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
-        """Make and start the containers side by side.
+    def _bring_up(
+        self, todo: list[Blueprint], remake: list[Blueprint], logging_in: Future[str]
+    ) -> dict[str, Future[None]]:
+        """Make and start the containers side by side, those that can wait a little later.
 
-        New data takes Postgres a second of work: what the others need of the machine waits until
-        it is at it.
+        Engines set up one network at a time, and Postgres has the most to do once it has its own.
+        The reaper, for whom nobody waits, comes after the login.
         """
         work: dict[str, Future[None]] = {}
         for plan in todo:
-            first = work.get(labels.POSTGRES) if self._is_new else None
-            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, first))
+            after: Future[Any] | None = None
+            if plan.part == labels.REAPER:
+                after = logging_in
+            elif plan.part == labels.PGBOUNCER:
+                after = work.get(labels.POSTGRES)
+            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
         return work
 
-    def _start(self, plan: Blueprint, make: bool, after: Future[None] | None) -> None:
+    def _start(self, plan: Blueprint, make: bool, after: Future[Any] | None) -> None:
+        if after is not None:
+            # New data takes Postgres a second of work; restarted, it is up as soon as PgBouncer.
+            is_brief = plan.part == labels.PGBOUNCER and not self._is_new
+            wait([after], timeout=_HEAD_START if is_brief else None)
+        if self._given_up.is_set() and not self._is_ready:
+            return
         if make:
             making.make_container(self._client, self._spec, plan, self._network)
-        if after is not None:
-            after.result()
         making.start_container(self._client, self._spec, plan.part)
 
-    def _attend_parts(
-        self, work: dict[str, Future[None]], plans: list[Blueprint]
-    ) -> Iterator[Progress]:
-        """Wait for the containers; READY does not wait for what the reaper does, only for its."""
-        steps = {
-            labels.POSTGRES: Progress(step=Step.POSTGRES, detail=self._postgres.reference),
-            labels.PGBOUNCER: Progress(step=Step.PGBOUNCER, detail=self._pooler.reference),
-            labels.REAPER: _LOGIN,
-        }
-        for plan in plans:
-            yield steps[plan.part]
-            if plan.part in work:
-                yield from attend(work[plan.part], steps[plan.part])
+    def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
+        """Wait until both servers' containers have been started."""
+        for step, part, image in (
+            (Step.POSTGRES, labels.POSTGRES, self._postgres),
+            (Step.PGBOUNCER, labels.PGBOUNCER, self._pooler),
+        ):
+            progress = Progress(step=step, detail=image.reference)
+            yield progress
+            if part in work:
+                yield from attend(work[part], progress)
 
     def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
         yield _LOGIN

@@ -69,6 +69,8 @@ class Blueprint:
     volume: str | None
     """Where the data volume goes."""
     tmpfs: tuple[str, ...] = ()
+    init: bool = True
+    """Whether an init process is PID 1: it is whom orphans go to, and who passes signals on."""
     stop_signal: str
     stop_timeout: int
     """Seconds the engine waits before it kills; long enough that it never does."""
@@ -135,6 +137,7 @@ def for_postgres(
             "POSTGRES_DB": DATABASE if makes_database else MAINTENANCE_DATABASE,
             "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
+            "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
             "PGDATA": str(image.mount / layout),
         },
         files=(
@@ -189,6 +192,7 @@ def for_pgbouncer(
         ports={_PGBOUNCER_PORT: spec.pool_port},
         volume=None,
         tmpfs=image.volumes,
+        init=False,  # it has no children, and handles its signals itself
         stop_signal="SIGQUIT" if version[:2] >= _IMMEDIATE else "SIGTERM",
         stop_timeout=20,
         labels={

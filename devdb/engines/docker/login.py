@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -14,7 +15,10 @@ from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.errors import DataMismatch
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 
-_PAUSE = 0.02
+_PAUSE = 0.005
+_LONG_PAUSE = 0.02
+"""Seconds between attempts; new data takes a second of work that many attempts would take from."""
+_STATEMENT_TIMEOUT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,24 +32,29 @@ class Login:
     """Whether PgBouncer is one that asks its question in the database a client wants."""
 
     def until_ready(
-        self, started: Future[None], given_up: Event, settled: Callable[[], object]
+        self,
+        starts: tuple[Future[None], Future[None]],
+        given_up: Event,
+        settled: Callable[[], object],
     ) -> str:
         """Try until both URLs work; the server's version, or "" when it is given up.
 
-        `started` is the start of the Postgres container: a connection that is tried while its
-        network is being made loses a packet, and a second with it. `settled` is called, once,
-        as soon as the data has all it needs.
+        `starts` are those of the Postgres and the PgBouncer container: a connection that is tried
+        while a network is being made loses a packet, and a second with it. `settled` is called,
+        once, as soon as the data has all it needs.
         """
-        wait([started])
+        wait(starts[:1])
         while (version := self.settle()) is None:
-            if given_up.wait(_PAUSE):
+            if given_up.wait(_LONG_PAUSE if self.is_unsettled else _PAUSE):
                 return ""
         settling = begin(settled)
+        wait(starts)
         while not given_up.is_set():
             direct = begin(partial(postgres.probe, self.spec.direct))
             pooled = postgres.probe(self.spec.pooled)
             if direct.result() is None:
-                _make_database(self.spec.direct)
+                with suppress(OSError):
+                    _begin_database(self.spec.direct)
             elif pooled is not None:
                 settling.result()
                 return version
@@ -58,9 +67,17 @@ class Login:
         Raises DataMismatch when the data has a password that is none of the instance's.
         """
         made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
-        if self.is_unsettled and _make_database(made_with):
+        try:
+            making = _begin_database(made_with) if self.is_unsettled else None
+        except OSError:
+            return None  # an engine's proxy accepts before there is a server
+        if making is not None:
+            if self.lookup_everywhere:
+                wait([making])  # its function goes into every database, so into this one too
             postgres.set_password(made_with, self.spec.password)
         version = postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        if making is not None:
+            wait([making])
         if version is None and self._is_another_s(made_with):
             raise DataMismatch(
                 f"The data of '{self.spec.name}' has another password than its marker.",
@@ -73,15 +90,20 @@ class Login:
         return not known and not (self.is_unsettled and postgres.knows_password(made_with))
 
 
-def _make_database(endpoint: Endpoint) -> bool:
-    """Make the instance's database if it is not there: new data, or somebody dropped it.
+def _begin_database(endpoint: Endpoint) -> Future[None] | None:
+    """Begin to make the instance's database; None when the server does not let us in.
 
-    Returns whether anybody could be asked.
+    Raises OSError when there is no server.
     """
     try:
-        with wire.Session(endpoint, database=MAINTENANCE_DATABASE) as session:
-            if not session.query(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
-                session.query(f"CREATE DATABASE {DATABASE}")
-    except (wire.Refused, OSError):
-        return False
-    return True
+        session = wire.Session(endpoint, database=MAINTENANCE_DATABASE, timeout=_STATEMENT_TIMEOUT)
+    except wire.Refused:
+        return None
+    return begin(partial(_make_database, session))
+
+
+def _make_database(session: wire.Session) -> None:
+    """Make the instance's database if it is not there: new data, or somebody dropped it."""
+    with suppress(wire.Refused, OSError), session:
+        if not session.query(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
+            session.query(f"CREATE DATABASE {DATABASE}")

@@ -119,8 +119,8 @@ def _create(client: APIClient, spec: Spec, blueprint: Blueprint, name: str, netw
         host_config=client.create_host_config(
             port_bindings={inside: (HOST, port) for inside, port in blueprint.ports.items()},
             network_mode=network,
-            # Not PID 1: a process that is orphaned to the postmaster looks like a crash to it.
-            init=True,
+            # Never Postgres as PID 1: a process orphaned to it looks like a crash of its own.
+            init=blueprint.init,
             restart_policy={"Name": "unless-stopped"},
             mounts=mounts,
             tmpfs=dict.fromkeys(blueprint.tmpfs, ""),

@@ -56,8 +56,9 @@ def _images(
     data_major = int(found.data["Labels"][labels.MAJOR]) if found.data else None
     references = images.wanted(spec.postgres_image, spec.pooler_image, spec.major or data_major)
     have = []
-    for reference in references:
-        image = yield from attend(begin(partial(images.inspect, client, reference)), None)
+    looking = [begin(partial(images.inspect, client, reference)) for reference in references]
+    for reference, look in zip(references, looking, strict=True):
+        image = yield from attend(look, None)
         if image is None:
             yield from pull(client, reference)
             image = yield from attend(begin(partial(images.inspect, client, reference)), None)

@@ -151,6 +151,8 @@ def _state(name: str, docker: Inspection, *, running: bool) -> PartState:
         return PartState.STARTING
     if docker["Running"]:
         return PartState.RUNNING
+    if docker["Status"] == "created" and not docker.get("Error"):
+        return PartState.STARTING if running else PartState.STOPPED
     ended_badly = docker["Status"] != "created" and docker["ExitCode"] not in _ENDED_WELL[name]
     return PartState.DEAD if running or ended_badly else PartState.STOPPED
 
