@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from devdb.envfile.text import Change, edit
 from devdb.errors import DevdbError
+from devdb.replacing import replacing
 
 _PRINT = "see what to write with: devdb env --print"
 
@@ -162,21 +162,12 @@ def _refuse_read_only(target: Path, status: os.stat_result) -> None:
 
 
 def _replace(target: Path, content: bytes, status: os.stat_result | None) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if status and hasattr(os, "fchown"):
-                    _keep_owner(file.fileno(), status)
-                    os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(target, durable=True) as (file, _):
+            if status and hasattr(os, "fchown"):
+                _keep_owner(file.fileno(), status)
+                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            file.write(content)
         _sync_directory(target.parent)
     except OSError as error:
         raise DevdbError(
