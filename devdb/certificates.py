@@ -5,8 +5,6 @@ Both servers show the same one. The CA's key is thrown away: nobody can sign ano
 
 from __future__ import annotations
 
-import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from devdb import paths
 from devdb.errors import DevdbError
 from devdb.marker import make_private_directory
+from devdb.replacing import in_place_of
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -198,13 +197,6 @@ def _load(directory: Path) -> Certificates | None:
 
 def _write(path: Path, text: str, mode: int) -> None:
     """Whole or not at all, with exactly that mode."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+    with in_place_of(path) as (file, temporary):
+        file.write(text.encode("ascii"))
         temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -17,6 +17,7 @@ from typing import Any
 from devdb import paths
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import PoolMode, Spec
+from devdb.replacing import in_place_of
 
 FORMAT = 1
 
@@ -60,17 +61,8 @@ def save(spec: Spec) -> None:
     path = _path(spec.name)
     try:
         make_private_directory(path.parent)
-        temporary = path.with_name(f".marker-{os.urandom(4).hex()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(_to_json(spec), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with in_place_of(path, durable=True) as (file, _):
+            file.write(json.dumps(_to_json(spec), indent=1).encode())
     except OSError as error:
         raise DevdbError(
             f"Cannot write {path}: {error.strerror or error}.",
@@ -81,7 +73,7 @@ def save(spec: Spec) -> None:
 def delete(name: str) -> None:
     """Forget the instance; no error when there is none."""
     path = _path(name)
-    for leftover in path.parent.glob(".marker-*"):
+    for leftover in path.parent.glob(f".{path.name}-*"):
         leftover.unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     try:

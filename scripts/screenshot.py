@@ -67,7 +67,7 @@ async def photograph(project: Path) -> str:
     app = DevdbApp(settings, project, project.name, Unfinished())
     with (
         mock.patch.object(engines, "get", return_value=Pictured(pace=0)),
-        mock.patch.object(workspace.ports, "is_free", return_value=True),
+        mock.patch.object(workspace.ports, "is_taken", return_value=False),
         mock.patch.object(workspace.Pulse, "look", look),
         mock.patch.object(temporary, "every", temporaries),
     ):

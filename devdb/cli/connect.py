@@ -28,6 +28,7 @@ _PSQL_EXAMPLES = """\b
 Examples:
   devdb psql
   devdb psql -c 'select version()'
+  devdb psql --pooled           through PgBouncer, as your app sees it
   devdb psql -- --help          what psql itself can do
 """
 
@@ -121,6 +122,7 @@ def psql(
         typer.Argument(metavar="[-- PSQL-ARGS...]", help="Passed on.", show_default=False),
     ] = None,
     name: options.Name = None,
+    pooled: Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")] = False,
 ) -> int:
     """Open psql on an instance; one that is stopped is started first."""
     from devdb import workspace
@@ -131,7 +133,7 @@ def psql(
         from devdb.cli.start import bring_up
 
         spec = bring_up(here, spec)
-    argv = [*workspace.psql_argv(spec), *(arguments or [])]
+    argv = [*workspace.psql_argv(spec, pooled=pooled), *(arguments or [])]
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")
     os.execvpe(argv[0], argv, {**os.environ, "PGPASSWORD": spec.password})  # noqa: S606

@@ -68,11 +68,23 @@ def logs(
     tail: Annotated[
         int, typer.Option("--tail", metavar="N", min=0, help="Last lines of each server.")
     ] = 100,
+    json: options.Json = False,
 ) -> int:
-    """Print what the servers of an instance wrote."""
+    """Print what the servers of an instance wrote.
+
+    With --json one object with all lines; with -f too, one object for each line as it comes.
+    """
     spec = existing(name)
-    for line in workspace.logs(spec, tail=tail, follow=follow):
-        streams.data(f"{streams.paint(f'{line.part:<9}', 'dim')} | {line.text}")
+    lines = (line for line in workspace.logs(spec, tail=tail, follow=follow) if line is not None)
+    if json and not follow:
+        said = [records.log_line(line) for line in lines]
+        streams.data(envelope.ok("logs", {"name": spec.name, "lines": said}))
+        return ExitCode.OK
+    for line in lines:
+        if json:
+            streams.data(envelope.one_of_many("logs", records.log_line(line)))
+        else:
+            streams.data(f"{streams.paint(f'{line.part:<9}', 'dim')} | {line.text}")
     return ExitCode.OK
 
 

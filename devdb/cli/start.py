@@ -12,7 +12,7 @@ from devdb import urls, workspace
 from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
-from devdb.config import Settings
+from devdb.config import Settings, slug
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
@@ -97,7 +97,8 @@ def up(
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
 
-    Off a terminal, or with -d: print the direct and the pooled URL, one a line, and return.
+    Off a terminal, on a dumb one, or with -d: print the direct and the pooled URL, one a line,
+    and return.
     """
     here = look_around(
         name,
@@ -112,7 +113,7 @@ def up(
         preset=preset,
     )
     chosen = resolve(here)
-    dashboard = streams.interactive() and not (detach or json)
+    dashboard = streams.full_screen() and not (detach or json)
     if dashboard and env is None:
         return _dashboard(here, chosen)
     ready = start(here.settings, here.project, chosen)
@@ -174,7 +175,13 @@ def _dashboard(here: Here, name: str) -> int:
 def resolve(here: Here) -> str:
     """The name, once a project that vanished has been adopted or not."""
     try:
-        return workspace.resolve(here.settings.name, here.project)
+        name = workspace.resolve(here.settings.name, here.project)
+        if here.settings.name is None and not workspace.is_own(name, here.project):
+            own = slug(here.project.name)
+            streams.narrate(
+                f"'{name}' is the only instance of {here.project}; one beside it: devdb up -n {own}"
+            )
+        return name
     except workspace.Gone as gone:
         question = f"Take it over for {here.project}?"
         if streams.interactive() and streams.confirmed([gone.message], question):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from devdb import atomic
+from devdb import replacing
 from devdb.config.settings import FILE
 from devdb.errors import DevdbError
 
@@ -44,7 +44,7 @@ def _set(target: Path, key: str, value: str) -> None:
     # Renaming over it would work, and for root writing would too: but its owner said read-only.
     if status and not (status.st_mode & 0o222 and os.access(target, os.W_OK)):
         raise PermissionError(errno.EACCES, "it is read-only")
-    atomic.replace(target, after.encode(), status, mode=0o644)
+    replacing.rewrite(target, after.encode(), status, mode=0o644)
 
 
 def edited(text: str, key: str, value: str) -> str:

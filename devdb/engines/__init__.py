@@ -52,11 +52,15 @@ class Engine(Protocol):
         """Stop it (fast shutdown); with `destroy` delete its data too. No-op when absent."""
         ...
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
-        """The last `tail` lines of each server, then, with `follow`, what comes."""
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+        """The last `tail` lines of each server, then, with `follow`, what comes.
+
+        While it follows and nothing comes it yields None at least every 0.3 s, so that the
+        thread that iterates it can close it.
+        """
         ...
 
-    def psql_argv(self, name: str) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """The command that opens psql on the instance's database; no secret in it.
 
         Where it runs outside a container it reads PGPASSWORD from the environment.

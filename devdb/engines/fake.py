@@ -96,18 +96,24 @@ class FakeEngine:
         parts = {**state["parts"], part: "dead"}
         self._write(name, parts, started=state["started"], detail="killed by signal 9")
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
-        """A line of each server."""
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+        """A line of each server, one more when they are followed, then silence."""
         if self._read(name) is None:
             return
         yield from [LogLine(part=part, text=f"{part} is ready") for part in _PARTS][-tail:]
-        while follow:
-            time.sleep(_HEARTBEAT)
+        if follow:
+            yield from self._silence()
             yield LogLine(part="postgres", text="checkpoint complete")
+        while follow:
+            yield from self._silence()
 
-    def psql_argv(self, name: str) -> Sequence[str]:
+    def _silence(self) -> Iterator[None]:
+        time.sleep(_HEARTBEAT)
+        yield None
+
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """A command that does nothing."""
-        return ["true", name]
+        return ["true", name, *(["pooled"] if pooled else [])]
 
     def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
         """What its servers would say of themselves: nobody can log in to a fake one."""

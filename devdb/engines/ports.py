@@ -1,4 +1,4 @@
-"""Who holds a port of 127.0.0.1."""
+"""Whether a port of 127.0.0.1 is free, and who holds one that is not."""
 
 from __future__ import annotations
 
@@ -19,19 +19,12 @@ def require_free(spec: Spec, *ports: int) -> None:
     Raises UsageError for a port that this user may not listen on.
     """
     for port in ports:
-        try:
-            taken = is_taken(port)
-        except PermissionError:
-            raise UsageError(
-                f"Port {port} is below 1024, which this system keeps for root.",
-                f"Choose a higher one: devdb up -n {spec.name} --port PORT --pool-port PORT",
-            ) from None
-        if taken:
+        if is_taken(port):
             raise in_use(spec, port)
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on that port. Raises PermissionError for one we may not have."""
+    """Whether somebody listens there. Raises UsageError where this user may not listen."""
     with socket.socket() as probe:
         # As the servers bind: connections of an earlier run that linger do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,6 +33,11 @@ def is_taken(port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return True
+            if error.errno == errno.EACCES:
+                raise UsageError(
+                    f"Port {port} is one that only root may listen on.",
+                    "Ask for one from 1024 upward with --port/--pool-port.",
+                ) from error
             raise
     # With SO_REUSEADDR some systems let one address be bound beside a wildcard listener.
     return accepts(port)
@@ -54,7 +52,7 @@ def accepts(port: int) -> bool:
 
 def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
     """The error for a port that somebody else holds: `holder`, where that is known already."""
-    who = holder or owner(port) or "somebody else"
+    who = holder or owner(port, besides=spec.name)
     option = "--port" if port == spec.port else "--pool-port"
     return PortInUse(
         f"Port {port} of instance '{spec.name}' is in use by {who}.",
@@ -62,13 +60,14 @@ def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
     )
 
 
-def owner(port: int) -> str | None:
-    """Who listens on that port: an instance of devdb, else a process; None: not to be known."""
+def owner(port: int, *, besides: str = "") -> str:
+    """Who listens on that port: an instance other than `besides`, else a process, in words."""
     process = _process(port)
     for spec in _instances():
-        if port in (spec.port, spec.pool_port) and process and _is_server(process):
+        is_its = port in (spec.port, spec.pool_port) and spec.name != besides
+        if is_its and process and _is_server(process):
             return f"instance '{spec.name}' ({process})"
-    return process
+    return process or "somebody else"
 
 
 def _instances() -> list[Spec]:

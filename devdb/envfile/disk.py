@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devdb import atomic
+from devdb import replacing
 from devdb.envfile.text import Change, edit
 from devdb.errors import DevdbError
 
@@ -162,7 +162,7 @@ def _refuse_read_only(target: Path, status: os.stat_result) -> None:
 
 def _replace(target: Path, content: bytes, status: os.stat_result | None) -> None:
     try:
-        atomic.replace(target, content, status, mode=0o600)
+        replacing.rewrite(target, content, status, mode=0o600)
     except OSError as error:
         raise DevdbError(
             f"{target} cannot be written: {_reason(error)}.",

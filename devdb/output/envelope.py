@@ -15,6 +15,11 @@ def ok(command: str, data: dict[str, Any], *, success: bool = True) -> str:
     return _text({"version": VERSION, "ok": success, "command": command, "data": data})
 
 
+def one_of_many(command: str, data: dict[str, Any]) -> str:
+    """The same for one thing of a stream of them, on one line."""
+    return json.dumps({"version": VERSION, "ok": True, "command": command, "data": data})
+
+
 def failed(error: DevdbError) -> str:
     """An error, as data."""
     return _text({"version": VERSION, "ok": False, "error": as_json(error)})

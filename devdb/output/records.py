@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb import paths, urls
-from devdb.model import Finding, Part, Spec
+from devdb.model import Finding, LogLine, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ def temporary(spec: Spec, one: TemporaryDatabase) -> dict[str, Any]:
         "sessions": one.sessions,
         "claim": f"devdb temp claim {one.name} -n {spec.name}" if one.expires else None,
     }
+
+
+def log_line(line: LogLine) -> dict[str, str]:
+    """What a server wrote."""
+    return {"part": line.part, "text": line.text}
 
 
 def finding(one: Finding) -> dict[str, Any]:

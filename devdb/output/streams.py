@@ -26,9 +26,14 @@ def interactive() -> bool:
     return _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
 
 
+def full_screen() -> bool:
+    """Whether a person sits at a terminal on which one can draw."""
+    return interactive() and _draws(sys.stdout)
+
+
 def live() -> bool:
     """Whether narration goes to a terminal that can rewrite a line."""
-    return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+    return _draws(sys.stderr)
 
 
 def width(stream: TextIO | None = None) -> int:
@@ -70,7 +75,7 @@ def to_clipboard(text: str) -> bool:
 
     Terminals do not answer, and some drop it: more than "sent" cannot be claimed.
     """
-    stream = next((each for each in (sys.stderr, sys.stdout) if _is_terminal(each)), None)
+    stream = next((each for each in (sys.stderr, sys.stdout) if _draws(each)), None)
     if stream is None:
         return False
     encoded = base64.b64encode(text.encode()).decode()
@@ -87,8 +92,7 @@ def complain(message: str, hint: str) -> None:
 
 def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
     """The text in a colour, on a terminal that has them and wants them (NO_COLOR)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    if plain or not _is_terminal(stream or sys.stdout):
+    if os.environ.get("NO_COLOR") or not _draws(stream or sys.stdout):
         return text
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
@@ -113,6 +117,11 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def _draws(stream: TextIO | None) -> bool:
+    """Whether it is a terminal that takes more than text."""
+    return _is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def _silence(stream: TextIO) -> None:

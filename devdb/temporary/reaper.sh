@@ -47,9 +47,18 @@ SELECT _devdb.resumed(:'names') WHERE :'status' = '0' \g /dev/null
 SQL
 }
 
+# Nobody reads that the child was ended too, which shells say of a signal to the whole group.
+rest() {
+    sleep 20 & child=$!
+    wait $child 2>/dev/null
+}
+
+# It may be here before Postgres is, which is nothing to tell of.
+until psql -Xqw -c '' >/dev/null 2>&1 & child=$!; wait $child; do
+    rest
+done
 while :; do
     round & child=$!
     wait $child
-    sleep 20 & child=$!
-    wait $child
+    rest
 done

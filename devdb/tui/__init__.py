@@ -19,12 +19,14 @@ def run(settings: Settings, project: Path, name: str) -> int:
     """Start or attach to the instance, show it until the user leaves; returns the exit code.
 
     `name` is a resolved one. What is left to say is said on stderr, after the screen is gone.
-    Raises the DevdbError that the dashboard was left with.
+    Raises the DevdbError that the dashboard was left with, and the exception it broke off with.
     """
     unfinished = Unfinished()
     app = DevdbApp(settings, project, name, unfinished)
     with leaving_at_signals(app, unfinished), _on_the_terminal():
         ending = app.run()
+    if app.bug is not None:
+        raise app.bug
     if ending is None:
         return app.return_code or ExitCode.FAILURE
     if ending.error is not None:

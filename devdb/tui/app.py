@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -47,6 +48,8 @@ class DevdbApp(App[Ending]):
         self._instance = name
         self._unfinished = unfinished
         self._owned: bool | None = None
+        self.bug: BaseException | None = None
+        """What ended the app that nobody expected."""
 
     def on_mount(self) -> None:
         """The start is the first thing there is to see."""
@@ -99,6 +102,15 @@ class DevdbApp(App[Ending]):
         """Leave as `d` does; while starting: cancel."""
         for screen in self._main_screens():
             screen.terminate()
+
+    def _fatal_error(self) -> None:
+        """Leave a bug to whoever runs the app.
+
+        Textual's own method, and private: there is no other way to have it not print the
+        traceback with all local variables, and there are URLs with passwords among them.
+        """
+        self.bug = self.bug or sys.exception()
+        self.panic()
 
     def _main_screens(self) -> list[Starting | Dashboard]:
         """The one of them that is open, below whatever lies over it."""

@@ -51,7 +51,7 @@ class LogView(Screen[None]):
         threading.Thread(target=self._follow, name="devdb-logs", daemon=True).start()
 
     def on_unmount(self) -> None:
-        """The thread closes the stream at the next line; it holds nothing up until then."""
+        """The thread closes the stream within a heartbeat; it holds nothing up until then."""
         self._left.set()
 
     def _follow(self) -> None:
@@ -60,7 +60,8 @@ class LogView(Screen[None]):
             for line in lines:
                 if self._left.is_set():
                     break
-                self._put(line)
+                if line is not None:
+                    self._put(line)
         except DevdbError as error:
             self._put(LogLine(part="devdb", text=error.message))
         finally:

@@ -59,14 +59,17 @@ class Watch:
         self._wake.set()
 
     def _run(self) -> None:
-        while not self._stopped:
-            self._wake.clear()
-            seen = self._look()
-            if self._taken.is_set() and not self._stopped:
-                self._taken.clear()
-                self._post(seen)
-            self._wake.wait(INTERVAL)
-        self._pulse.close()
+        try:
+            while not self._stopped:
+                self._wake.clear()
+                seen = self._look()
+                if self._taken.is_set() and not self._stopped:
+                    self._taken.clear()
+                    self._post(seen)
+                self._wake.wait(INTERVAL)
+        finally:
+            # Also when the app that it posts to has ended meanwhile.
+            self._pulse.close()
 
     def _look(self) -> Seen:
         instance, health = self._pulse.look()
@@ -88,7 +91,8 @@ class Watch:
 
     def _logs(self) -> list[LogLine]:
         try:
-            return list(workspace.logs(self._spec, tail=LAST_WORDS, follow=False))
+            said = workspace.logs(self._spec, tail=LAST_WORDS, follow=False)
+            return [line for line in said if line is not None]
         except DevdbError as error:
             return [LogLine(part=part, text=error.message) for part in self._down]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from devdb.workspace.instances import matching as matching
     from devdb.workspace.instances import psql_argv as psql_argv
     from devdb.workspace.names import Gone as Gone
+    from devdb.workspace.names import is_own as is_own
     from devdb.workspace.names import resolve as resolve
     from devdb.workspace.names import resolve_existing as resolve_existing
     from devdb.workspace.ports import reachable as reachable
@@ -50,7 +51,7 @@ _HOMES = {
         "matching",
         "psql_argv",
     ),
-    "names": ("Gone", "resolve", "resolve_existing"),
+    "names": ("Gone", "is_own", "resolve", "resolve_existing"),
     "ports": ("reachable",),
     "pulse": ("Pulse",),
     "shutdown": ("Removal", "down", "removal", "remove"),

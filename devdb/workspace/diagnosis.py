@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from devdb import engines, marker
 from devdb.config import Settings
+from devdb.engines.ports import accepts, owner
 from devdb.errors import DevdbError, PortInUse
 from devdb.model import Finding, Level
 from devdb.workspace import choice, ports
@@ -82,11 +83,11 @@ def _look_at(instance: Instance) -> list[Finding]:
             Finding(
                 level=Level.WARNING,
                 subject=subject,
-                message=f"stopped, and its port {port} is in use by {ports.owner(port)}",
+                message=f"stopped, and its port {port} is in use by {who}",
                 fix=f"end that, or move: devdb up -d -n {spec.name} {option} N",
             )
             for port, option in ((spec.port, "--port"), (spec.pool_port, "--pool-port"))
-            if ports.answers(port)
+            if accepts(port) and (who := owner(port, besides=spec.name))
         ]
     if spec.project is not None and not spec.project.exists():
         findings.append(

@@ -98,11 +98,11 @@ def health(spec: Spec) -> Health:
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
 
 
-def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine]:
-    """The last `tail` lines of each server, then, with `follow`, what comes."""
+def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+    """The last `tail` lines of each server, then, with `follow`, what comes; None: nothing."""
     return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
 
 
-def psql_argv(spec: Spec) -> list[str]:
+def psql_argv(spec: Spec, *, pooled: bool = False) -> list[str]:
     """The command that opens psql on the instance; it reads PGPASSWORD."""
-    return list(engine_of(spec).psql_argv(spec.name))
+    return list(engine_of(spec).psql_argv(spec.name, pooled=pooled))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from devdb import config, marker
-from devdb.errors import DevdbError, NotFound
+from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import Spec
 
 
@@ -26,7 +26,8 @@ class Gone(DevdbError):
 def resolve(name: str | None, project: Path) -> str:
     """The name of the instance to start: the one given, else the project's, else a new one.
 
-    Raises Gone when the project's own name belongs to a directory that has vanished.
+    Raises Gone when the project's own name belongs to a directory that has vanished, UsageError
+    when the project has several instances and none of its own name.
     """
     if name is not None:
         return config.check_name(name)
@@ -42,7 +43,7 @@ def resolve(name: str | None, project: Path) -> str:
 
 
 def resolve_existing(name: str | None, project: Path) -> Spec:
-    """The instance that a command other than `up` speaks of; raises NotFound."""
+    """The instance that a command other than `up` speaks of; raises NotFound or UsageError."""
     found = marker.load(config.check_name(name)) if name is not None else _of_project(project)
     if found is not None:
         return found
@@ -53,9 +54,23 @@ def resolve_existing(name: str | None, project: Path) -> Spec:
     raise NotFound(f"{project} has no instance yet.", hint)
 
 
-def _of_project(project: Path) -> Spec | None:
-    """The instance of that directory; with several (made with -n), the one of the default name."""
-    mine = [spec for spec in marker.every() if spec.project == project]
+def is_own(name: str, project: Path) -> bool:
+    """Whether an instance of that project is called so when nobody names it."""
     slug = config.slug(project.name)
-    preferred = [spec for spec in mine if spec.name in (slug, config.suffixed(slug, project))]
-    return next(iter(preferred or mine), None)
+    return name == slug or name == config.suffixed(slug, project)
+
+
+def _of_project(project: Path) -> Spec | None:
+    """The instance of its own name, else the only one it has (made with -n); None: it has none.
+
+    Raises UsageError where it has several, and none of its own name.
+    """
+    mine = [spec for spec in marker.every() if spec.project == project]
+    own = [spec for spec in mine if is_own(spec.name, project)]
+    if not own and len(mine) > 1:
+        slug, names = config.slug(project.name), ", ".join(spec.name for spec in mine)
+        raise UsageError(
+            f"{project} has several instances ({names}), and none is called '{slug}'.",
+            f"Name one: -n {mine[0].name}. A new one of the project's name: devdb up -n {slug}",
+        )
+    return next(iter(own or mine), None)

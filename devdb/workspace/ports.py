@@ -1,14 +1,13 @@
-"""The two ports of an instance: which are free, and who holds one that is not."""
+"""Which two ports an instance gets, and whether it is reached there."""
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Collection
 
 from devdb.config import Settings
-from devdb.errors import PortInUse, UsageError
-from devdb.model import HOST, Spec
+from devdb.engines.ports import accepts, is_taken, owner
+from devdb.errors import PortInUse
+from devdb.model import Spec
 
 FIRST_DIRECT = 15432
 FIRST_POOLED = 16543
@@ -33,7 +32,7 @@ def choose(
         direct, pooled = wanted[0] or FIRST_DIRECT + index, wanted[1] or FIRST_POOLED + index
         pair = zip((direct, pooled), wanted, strict=True)
         chosen = [port for port, asked_for in pair if asked_for is None]
-        if any(port in held or not is_free(port) for port in chosen):
+        if any(port in held or is_taken(port) for port in chosen):
             continue
         if skip == 0:
             return direct, pooled
@@ -96,36 +95,11 @@ def refuse_if_taken(port: int, others: Collection[Spec]) -> None:
                 f"Port {port} belongs to the instance '{spec.name}'.",
                 f"Ask for another with --port/--pool-port, or delete it: devdb rm {spec.name}",
             )
-    if not is_free(port):
+    if is_taken(port):
         raise PortInUse(
             f"Port {port} is in use by {owner(port)}.",
             "End that, or ask for another port with --port/--pool-port.",
         )
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now; ports only root may have count as free."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno == errno.EACCES:
-                raise UsageError(
-                    f"Port {port} is one that only root may listen on.",
-                    "Ask for one from 1024 upward.",
-                ) from error
-            return False
-    return not answers(port)
-
-
-def answers(port: int, *, timeout: float = 0.5) -> bool:
-    """Whether somebody accepts connections there; `timeout` in seconds."""
-    try:
-        with socket.create_connection((HOST, port), timeout=timeout):
-            return True
-    except OSError:
-        return False
 
 
 def reachable(spec: Spec) -> bool:
@@ -135,20 +109,4 @@ def reachable(spec: Spec) -> bool:
 
         server = FakeEngine().find(spec.name)
         return server is not None and server.running
-    return answers(spec.port)
-
-
-def owner(port: int) -> str:
-    """Who listens there, as far as the system tells: `postgres (pid 123)`."""
-    import psutil
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            local = connection.laddr
-            if local and local.port == port and connection.status == psutil.CONN_LISTEN:
-                if connection.pid is None:
-                    break
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return "a process this user may not see"
+    return accepts(spec.port)

@@ -149,6 +149,35 @@ def test_logs_have_the_part_before_each_line(cli: Cli) -> None:
     assert cli("logs", "--tail", "-1").code == 2
 
 
+def test_logs_json_is_pinned(cli: Cli) -> None:
+    cli("up", "-d")
+    lines = [{"part": part, "text": f"{part} is ready"} for part in ("postgres", "pgbouncer")]
+    assert cli("logs", "--json").json == {
+        "version": 1,
+        "ok": True,
+        "command": "logs",
+        "data": {"name": "shop", "lines": lines},
+    }
+    assert cli("logs", "--json", "-n", "nope").json["error"]["code"] == "not_found"
+
+
+def test_logs_json_followed_is_an_object_a_line(
+    cli: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    cli("up", "-d")
+    shown = terminal("logs", "-f", "--json", columns=200)
+    shown.wait_for("checkpoint complete")
+    shown.type("\x03")
+    assert shown.end() == 130
+    first = json.loads(shown.text.splitlines()[0])
+    assert first == {
+        "version": 1,
+        "ok": True,
+        "command": "logs",
+        "data": {"part": "postgres", "text": "postgres is ready"},
+    }
+
+
 def test_logs_follow_until_ctrl_c(cli: Cli, terminal: Callable[..., Terminal]) -> None:
     cli("up", "-d")
     shown = terminal("logs", "-f", NO_COLOR="1")

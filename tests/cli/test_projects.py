@@ -97,6 +97,32 @@ def test_on_a_terminal_it_can_be_adopted(
         assert "which is gone" in shown.text
 
 
+def test_up_means_the_only_instance_of_a_project_and_names_the_other(cli: Cli) -> None:
+    url = cli("up", "-d", "-n", "pg16").out
+    done = cli("up", "-d")
+    assert done.out == url
+    assert f"'pg16' is the only instance of {cli.project}" in done.err
+    assert "devdb up -n shop" in done.err
+    assert cli.markers() == ["pg16"]
+    assert cli("url").err == ""
+    assert cli("up", "-d", "-n", "shop").out != url
+    own = cli("up", "-d")
+    assert "only instance" not in own.err
+    assert "attached to 'shop'" in own.err
+
+
+@pytest.mark.parametrize("command", ["up -d", "url", "env", "temp"])
+def test_of_several_instances_none_is_guessed(cli: Cli, command: str) -> None:
+    for name in ("pg15", "pg16"):
+        cli("up", "-d", "-n", name)
+    done = cli(*command.split())
+    assert done.code == 2
+    assert "pg15, pg16" in done.error[0]
+    assert "-n pg15" in done.error[1]
+    assert "devdb up -n shop" in done.error[1]
+    assert cli.markers() == ["pg15", "pg16"]
+
+
 def test_a_second_instance_of_a_project_does_not_change_its_default(cli: Cli) -> None:
     cli("up", "-d")
     cli("up", "-d", "-n", "pg16")

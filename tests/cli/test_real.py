@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert {"postgres", "pgbouncer"} <= {
         line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
     }
+    backend = ("-XAtc", "SELECT pg_backend_pid()")
+    assert real("psql", *backend).out != real("psql", *backend).out
+    # One after the other, the pooler's clients get the same server connection.
+    assert real("psql", "--pooled", *backend).out == real("psql", "--pooled", *backend).out
     real("env")
     assert f"DATABASE_URL={pooled}\n" in (real.project / ".env").read_text()
     assert real("down").code == 0
@@ -59,6 +64,21 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert query(direct, "SELECT answer FROM kept") == "42"
     assert real("rm", "-f", real.name).code == 0
     assert real.markers() == []
+
+
+def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
+    real: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    urls(real)
+    variables = {key: value for key, value in real.env.items() if key.startswith("DEVDB_")}
+    shown = terminal("logs", "-f", "--tail", "1", cwd=real.project, NO_COLOR="1", **variables)
+    for part in ("postgres", "pgbouncer"):
+        shown.wait_for(f"{part:<9} | ")
+    begun = time.monotonic()
+    shown.type("\x03")
+    assert shown.end() == 130
+    assert time.monotonic() - begun < 2
+    assert "Traceback" not in shown.text
 
 
 @native

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -44,3 +45,33 @@ def test_a_dumb_terminal_gets_no_control_sequence(terminal: Callable[..., Termin
     shown = terminal("up", "-d", TERM="dumb", DEVDB_FAKE_PACE="0.3")
     assert shown.end() == 0
     assert "\x1b" not in shown.text
+
+
+@pytest.mark.parametrize(
+    "words", ["up", "up -d", "status", "ls", "logs", "doctor", "url --copy", "env", "url -n nope"]
+)
+def test_a_dumb_terminal_gets_text_alone(
+    cli: Cli, terminal: Callable[..., Terminal], words: str
+) -> None:
+    cli("up", "-d")
+    shown = terminal(*words.split(), columns=200, TERM="dumb", SSH_CONNECTION="a 1 b 2")
+    shown.end()
+    assert shown.text
+    assert "\x1b" not in shown.text
+
+
+@pytest.mark.parametrize("words", ["up -d", "status", "ls", "logs", "doctor", "url -n nope"])
+def test_no_color_is_heeded(cli: Cli, terminal: Callable[..., Terminal], words: str) -> None:
+    cli("up", "-d")
+    shown = terminal(*words.split(), columns=200, NO_COLOR="1")
+    shown.end()
+    assert re.findall(r"\x1b\[[\d;]*m", shown.text) == []
+
+
+def test_a_dumb_terminal_gets_the_urls_and_no_dashboard(
+    cli: Cli, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("up", columns=200, TERM="dumb")
+    assert shown.end() == 0
+    direct, pooled = cli("up", "-d").out.splitlines()
+    assert shown.text.splitlines()[-2:] == [direct, pooled]

@@ -167,12 +167,13 @@ def test_prepared_statements_survive_transaction_pooling(
     assert len(backends) == 1, "two clients take turns on one server connection"
 
 
-def test_psql_opens_the_database(real_engine: Engine, real_spec: Spec) -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_psql_opens_the_database(real_engine: Engine, real_spec: Spec, pooled: bool) -> None:
     start(real_engine, real_spec)
-    argv = [*real_engine.psql_argv(real_spec.name), "-Atc", "SELECT current_database()"]
+    argv = real_engine.psql_argv(real_spec.name, pooled=pooled)
     assert real_spec.password not in " ".join(argv)
     result = subprocess.run(
-        argv,
+        [*argv, "-Atc", "SELECT current_database()"],
         env={**os.environ, "PGPASSWORD": real_spec.password},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import world
 from world import NewSpec
 
+from devdb import temporary
 from devdb.engines import Engine
-from devdb.model import Endpoint, PartState, PoolMode, Progress, Server, Spec, Step
+from devdb.model import Endpoint, LogLine, PartState, PoolMode, Progress, Server, Spec, Step
 from devdb.postgres import connect
 
 HEARTBEAT = 0.3
@@ -215,10 +218,57 @@ def test_a_changed_pooler_leaves_postgres_running(real_engine: Engine, real_spec
 
 def test_logs_have_lines_of_both_servers(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
-    lines = list(real_engine.logs(real_spec.name, tail=1000, follow=False))
+    lines = _written(real_engine, real_spec)
     assert {"postgres", "pgbouncer"} <= {line.part for line in lines}
     assert any("ready to accept connections" in line.text for line in lines)
     assert len(list(real_engine.logs(real_spec.name, tail=1, follow=False))) <= 3
+
+
+def _written(engine: Engine, spec: Spec) -> list[LogLine]:
+    lines = list(engine.logs(spec.name, tail=1000, follow=False))
+    assert None not in lines, "heartbeats are for those who follow"
+    return [line for line in lines if line is not None]
+
+
+def test_logs_can_be_left_while_nothing_is_written(engine: Engine, spec: Spec) -> None:
+    start(engine, spec)
+    threads = threading.active_count()
+    following = engine.logs(spec.name, tail=0, follow=True)
+    assert hasattr(following, "close"), "logs() is a generator"
+    silence, last = 0, time.monotonic()
+    while silence < 10:
+        silence += next(following) is None
+        now = time.monotonic()
+        assert now - last <= HEARTBEAT * SLACK
+        last = now
+    following.close()
+    assert time.monotonic() - last < 1
+    world.eventually(lambda: threading.active_count() <= threads, "the readers' end")
+
+
+def _at_least(count: Callable[[], int], wanted: int) -> bool:
+    return count() >= wanted
+
+
+def test_the_logs_of_a_healthy_life_have_no_alarm_in_them(
+    real_engine: Engine, new_spec: NewSpec
+) -> None:
+    reaper = temporary.REAPER.replace("sleep 20", "sleep 0.2")
+    spec = new_spec(real_engine, reaper=reaper, settings=(("log_connections", "on"),))
+
+    def rounds() -> int:
+        lines = _written(real_engine, spec)
+        return sum("application_name=devdb-reaper" in line.text for line in lines)
+
+    for _ in range(2):
+        wanted = rounds() + 3
+        start(real_engine, spec)
+        world.eventually(partial(_at_least, rounds, wanted), "the reaper's rounds")
+        real_engine.stop(spec.name)
+    lines = _written(real_engine, spec)
+    assert [line.text for line in lines if line.part == "reaper"] == []
+    if real_engine.name == "native":  # in Docker logins are tried while Postgres still starts
+        assert [line.text for line in lines if re.search("ERROR|FATAL|WARNING", line.text)] == []
 
 
 def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
@@ -228,6 +278,8 @@ def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
 
     def follow() -> None:
         for line in real_engine.logs(real_spec.name, tail=0, follow=True):
+            if line is None:
+                continue
             seen.append(line.text)
             if "no_such_table" in line.text:
                 break

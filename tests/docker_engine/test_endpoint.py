@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker import APIClient
 
-from devdb.engines.docker import DockerEngine
-from devdb.engines.docker.endpoint import candidates
+from devdb.engines.docker import DockerEngine, endpoint
+from devdb.engines.docker.endpoint import Candidate, candidates
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import Level
 
@@ -179,6 +182,81 @@ def test_check_names_the_engine_its_version_and_its_images(engine: DockerEngine)
     assert engine.title in messages
     assert os.environ["DEVDB_POSTGRES_IMAGE"] in messages
     assert os.environ["DEVDB_PGBOUNCER_IMAGE"] in messages
+
+
+NO_LOOPBACK = "not on our 127.0.0.1"
+
+
+@pytest.fixture
+def sleeper(client: APIClient) -> Iterator[dict[str, Any]]:
+    """A running container that has nothing to do with devdb."""
+    name = f"test-{secrets.token_hex(4)}"
+    made = client.create_container(
+        os.environ["DEVDB_POSTGRES_IMAGE"], ["sleep", "300"], name=name, entrypoint=""
+    )
+    client.start(made["Id"])
+    yield client.inspect_container(made["Id"])
+    client.remove_container(made["Id"], force=True)
+
+
+def test_check_knows_a_process_in_a_container_of_that_engine(
+    engine: DockerEngine, sleeper: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: sleeper["Config"]["Hostname"])
+    assert [f.fix for f in engine.check() if NO_LOOPBACK in f.message] == [
+        "devdb up --engine native"
+    ]
+
+
+def test_a_container_that_is_called_as_this_machine_is_not_taken_for_it(
+    engine: DockerEngine, sleeper: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: sleeper["Name"].lstrip("/"))
+    assert not [f for f in engine.check() if NO_LOOPBACK in f.message]
+
+
+def test_a_host_name_that_the_engine_has_too_is_the_engines_machine(
+    engine: DockerEngine, client: APIClient
+) -> None:
+    if client.info()["Name"] != socket.gethostname():
+        pytest.skip("this engine is on another machine, as Docker Desktop's is")
+    twin = client.create_container(
+        os.environ["DEVDB_POSTGRES_IMAGE"],
+        ["sleep", "300"],
+        name=socket.gethostname(),
+        hostname=socket.gethostname(),
+        entrypoint="",
+    )
+    try:
+        client.start(twin["Id"])
+        assert not [f for f in engine.check() if NO_LOOPBACK in f.message]
+    finally:
+        client.remove_container(twin["Id"], force=True)
+
+
+def test_the_places_looked_at_in_vain_are_counted_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [f"unix://{tmp_path}/{number}.sock" for number in range(9)]
+    found = [Candidate("somebody", place) for place in places]
+    monkeypatch.setattr(endpoint, "candidates", lambda _pinned: found)
+    with pytest.raises(EngineUnavailable, match="looked in 9 places") as caught:
+        DockerEngine().find("any")
+    assert str(tmp_path) not in caught.value.message
+    assert all(place in " ".join(f.message for f in DockerEngine().check()) for place in places)
+
+
+def test_a_place_that_says_more_than_that_nothing_is_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    places = [f"unix://{tmp_path}/none.sock", f"unix://{tmp_path}/file"]
+    found = [Candidate("somebody", place) for place in places]
+    monkeypatch.setattr(endpoint, "candidates", lambda _pinned: found)
+    with pytest.raises(EngineUnavailable, match="looked in 2 places") as caught:
+        DockerEngine().find("any")
+    assert f"{tmp_path}/file (Connection refused)" in caught.value.message
+    assert "none.sock" not in caught.value.message
 
 
 def test_check_lists_what_was_looked_at_in_vain(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import world
 from docker import APIClient
 
 from devdb.engines.docker import DockerEngine, images, labels
-from devdb.model import PartState, Server, Spec, Step
+from devdb.model import PartState, PoolMode, Server, Spec, Step
 from devdb.postgres import connect
 
 Starts = Callable[[Spec], Server]
@@ -121,6 +122,36 @@ def test_a_first_start_goes_on_without_devdb_and_is_attached_to(
     assert start(spec).running
     assert _state(client, spec)["StartedAt"] == before
     assert_whole(spec)
+
+
+@pytest.mark.parametrize("server", ["goes on", "is killed too"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"pool_mode": PoolMode.SESSION}, {"settings": (("work_mem", "7MB"),)}],
+    ids=["pool mode", "setting"],
+)
+def test_a_first_start_that_was_killed_is_taken_up_with_other_settings(
+    changes: dict[str, Any],
+    server: str,
+    spec: Spec,
+    start: Starts,
+    engine: DockerEngine,
+    client: APIClient,
+) -> None:
+    _kill_at_login(spec)
+    if server == "is killed too":
+        client.kill(labels.object_name(spec.name, labels.POSTGRES))
+    changed = replace(spec, **changes)
+    for _ in range(2):
+        assert start(changed).pool_mode == changed.pool_mode
+        assert_whole(changed)
+        with connect(changed.pooled) as connection:
+            work_mem = dict(changed.settings).get("work_mem", "4MB")
+            assert connection.execute("SHOW work_mem").fetchone() == (work_mem,)
+            # The last thing that initdb does is to make the two other ones.
+            found = connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
+            assert [row[0] for row in found] == ["main", "postgres", "template0", "template1"]
+        engine.stop(spec.name)
 
 
 def test_data_whose_making_was_interrupted_is_discarded(

@@ -267,10 +267,11 @@ def test_psql_of_the_container_is_used_where_the_machine_has_none(
     assert docker is not None
     (tmp_path / "docker").symlink_to(docker)
     monkeypatch.setenv("PATH", str(tmp_path))
-    argv = engine.psql_argv(spec.name)
-    assert argv[0] == str(tmp_path / "docker")
-    assert spec.password not in " ".join(argv)
-    run = subprocess.run(
-        [*argv, "-At"], input="SELECT current_user;", capture_output=True, text=True
-    )
-    assert (run.stdout.strip(), run.stderr) == ("devdb", "")
+    for pooled in (False, True):
+        argv = engine.psql_argv(spec.name, pooled=pooled)
+        assert argv[0] == str(tmp_path / "docker")
+        assert spec.password not in " ".join(argv)
+        run = subprocess.run(
+            [*argv, "-At"], input="SELECT current_user;", capture_output=True, text=True
+        )
+        assert (run.stdout.strip(), run.stderr) == ("devdb", "")

@@ -20,6 +20,7 @@ from devdb.model import LogLine, Server, Spec
 from devdb.tui import psql
 from devdb.tui.app import DevdbApp
 from devdb.tui.logview import LogView
+from devdb.tui.temporaries import Table
 from devdb.workspace import State
 
 Drive = Callable[..., DevdbApp]
@@ -326,6 +327,37 @@ def test_l_follows_the_logs_until_it_is_left(drive: Drive, use_engine: UseEngine
     drive(scenario)
 
 
+def test_the_logs_can_be_left_while_nothing_is_logged(drive: Drive, use_engine: UseEngine) -> None:
+    engine = Chatty(lines=1)
+    use_engine(engine)
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("l")
+        await user.sees("postgres  line 0")
+        await user.press("escape")
+        assert not isinstance(user.app.screen, LogView)
+        await user.until(lambda: engine.closed, "the end of the stream")
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_the_chosen_database_is_told_without_colours(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, no_color: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+
+    async def scenario(user: Driver) -> None:
+        table = (await user.ready()).query_one(Table)
+        style = table.get_component_styles("datatable--cursor").text_style
+        assert bool(style.reverse) is no_color
+
+    drive(scenario)
+
+
 def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: list[str]) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
@@ -403,14 +435,19 @@ class Hanging(FakeEngine):
 
 
 class Chatty(FakeEngine):
-    """Has something to say all the time."""
+    """Has something to say all the time, or until it has said that many `lines`."""
 
     closed = False
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    def __init__(self, *, lines: int | None = None) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         try:
-            for number in itertools.count():
+            for number in itertools.count() if self.lines is None else range(self.lines):
                 yield LogLine(part="postgres", text=f"line {number}")
                 time.sleep(0.01)
+            yield from super().logs(name, tail=0, follow=follow)
         finally:
             self.closed = True

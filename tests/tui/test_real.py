@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 import world
 from driving import NAME, Driver
+from textual.message import Message
 from textual.widgets import DataTable
 
 from devdb import clipboard, config, marker, postgres, temporary, urls, workspace
@@ -24,6 +26,7 @@ from devdb.model import PartState, Spec
 from devdb.tui import temporaries
 from devdb.tui.app import DevdbApp
 from devdb.tui.dialogs import TemporaryUrls
+from devdb.tui.watch import Watch
 from devdb.urls.spelling import spell
 from devdb.workspace import Pulse, State
 
@@ -181,6 +184,19 @@ def test_the_last_hour_is_coloured_and_the_countdown_runs(drive: Drive, running:
         await user.until(lambda: str(table.get_row_at(0)[1]) < before, "a second less")
 
     drive(scenario, size=(110, 40))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_whose_app_is_gone_lets_go_of_its_connections(running: Spec) -> None:
+    def gone(_message: Message) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    watch = Watch(running, gone)
+    watch.start()
+    (thread,) = (each for each in threading.enumerate() if each.name == "devdb-watch")
+    thread.join(timeout=30)
+    with postgres.connect(running.direct) as connection:
+        world.eventually(lambda: not connection.execute(KEPT).fetchall(), "nobody is logged in")
 
 
 def test_a_pulse_looks_over_connections_it_keeps(running: Spec, real_engine: Engine) -> None:

@@ -106,6 +106,37 @@ def test_it_is_drawn_on_the_terminal_although_stderr_is_a_file(
     assert "\x1b" not in (project / "narration").read_text()
 
 
+BUG = """
+from devdb import urls
+from devdb.cli import main
+from devdb.tui.dashboard import Dashboard
+
+def action_help(self):
+    url = urls.url(self._spec.direct)
+    spec = self._spec
+    raise RuntimeError(f"cannot help with {url}")
+
+Dashboard.action_help = action_help
+main()
+"""
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_bug_is_two_lines_and_shows_no_password(
+    terminal: Callable[..., Terminal], debug: str
+) -> None:
+    screen = terminal(argv=[sys.executable, "-c", BUG, "up"], DEVDB_DEBUG=debug)
+    screen.wait_for("● ready")
+    shown = len(screen.text)
+    screen.type("?")
+    assert screen.end() == 1
+    left = screen.text[shown:]
+    assert "This is a bug in devdb: RuntimeError: cannot help with" in left
+    assert ("Traceback" in left) == bool(debug)
+    assert spec().password not in screen.text
+    assert state() == State.RUNNING
+
+
 def test_detach_and_come_back(tmux: Callable[..., Tmux]) -> None:
     screen = tmux()
     screen.sees("q Quit & stop")
@@ -133,6 +164,7 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         screen.press(r"select 40 + 2 \g", "Enter")
         screen.sees("42")
         screen.press(r"select pg_sleep(600) \g", "Enter")
+        world.eventually(sleeps, "the query in the server")
         screen.press("C-c")
         screen.sees("canceling statement due to user request")
         screen.press(r"\q", "Enter")
@@ -143,6 +175,12 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
     finally:
         screen.kill()
         workspace.remove(spec())
+
+
+def sleeps() -> bool:
+    query = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query ~ '^select pg_sleep'"
+    with postgres.connect(spec().direct) as connection:
+        return connection.execute(query).rowcount == 1
 
 
 def test_a_killed_terminal_leaves_the_instance_and_no_process(tmux: Callable[..., Tmux]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devdb.errors import PortInUse
+from devdb import marker
+from devdb.engines import ports as listening
+from devdb.errors import PortInUse, UsageError
 from devdb.model import Spec
 from devdb.workspace import ports
 
@@ -52,8 +55,30 @@ def test_a_taken_port_is_refused_by_its_owner(listener: int) -> None:
     with pytest.raises(PortInUse, match=str(os.getpid())) as error:
         ports.refuse_if_taken(listener, [])
     assert error.value.exit_code == 5
-    assert not ports.is_free(listener)
-    assert ports.answers(listener)
+    assert listening.is_taken(listener)
+    assert listening.accepts(listener)
+
+
+def test_an_instance_is_not_the_one_that_holds_its_own_port(
+    listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_is_server", lambda _process: True)
+    marker.save(replace(SPEC, port=listener))
+    assert "instance 'shop'" in str(listening.in_use(replace(SPEC, name="other"), listener))
+    words = listening.in_use(replace(SPEC, port=listener), listener).message
+    assert words.endswith(f"(pid {os.getpid()}).")
+    assert words.count("instance 'shop'") == 1
+
+
+def test_a_port_that_is_roots_is_a_usage_error(
+    listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(UsageError, match="only root may listen"):
+        listening.require_free(SPEC, 80)
 
 
 def test_skip_gives_the_next_pair() -> None:
@@ -62,8 +87,8 @@ def test_skip_gives_the_next_pair() -> None:
 
 
 def test_the_two_ports_of_one_instance_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = _free()
-    monkeypatch.setattr(ports, "FIRST_DIRECT", first)
+    monkeypatch.setattr(ports, "is_taken", lambda _port: False)  # whatever listens on this machine
+    first = ports.FIRST_DIRECT
     direct, pooled = ports.choose((None, first), [replace(SPEC, port=1, pool_port=2)])
     assert (direct != first, pooled) == (True, first)
 

@@ -97,7 +97,7 @@ class DockerEngine:
             if login.settle() is not None:
                 making.finish(self._connect().client, found.name)
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes."""
         connection = self._connect()
         with speaking(connection.host):
@@ -105,14 +105,15 @@ class DockerEngine:
             read = logs.followed if follow else logs.written
             yield from read(connection.client, found, tail=tail)
 
-    def psql_argv(self, name: str) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """psql from PATH, else the one in the container; raises NotFound when there is neither."""
         found = survey.look(self._connect().client, name)
         container = found.containers.get(labels.POSTGRES)
-        if container is None:
+        listener = found.containers.get(labels.PGBOUNCER if pooled else labels.POSTGRES)
+        if container is None or listener is None:
             raise NotFound(f"There is no instance '{name}' in Docker.", "Make it with `devdb up`.")
         if psql := shutil.which("psql"):
-            port = container["Config"]["Labels"][labels.PORT]
+            port = listener["Config"]["Labels"][labels.PORT]
             return [psql, "-h", HOST, "-p", port, "-U", USER, "-d", DATABASE]
         for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
@@ -121,7 +122,7 @@ class DockerEngine:
                 secret = ["-e", "PGPASSWORD", "-e", f"PGPASSFILE={blueprint.PGPASS}"]
                 there = [*secret, container["Name"].lstrip("/")]
                 argv = [path, host_option, self.host, "exec", terminal, *there]
-                return [*argv, *blueprint.psql_in_container()]
+                return [*argv, *blueprint.psql_in_container(pooled=pooled)]
         raise NotFound(
             "There is no psql here, and no docker or podman command to run the container's.",
             "Install one: `apt install postgresql-client`, or `brew install libpq`.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
 from devdb import pgbouncer, postgres
@@ -30,7 +30,7 @@ class File:
     """A file that is put into a container before it starts."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     mode: int
     owner: int
 
@@ -241,9 +241,10 @@ def layout(image: Image) -> str:
     return str(PurePosixPath(image.data_directory).relative_to(image.mount))
 
 
-def psql_in_container() -> list[str]:
+def psql_in_container(*, pooled: bool) -> list[str]:
     """psql as it is called inside the Postgres container."""
-    return ["psql", "-h", HOST, "-p", str(_POSTGRES_PORT), "-U", USER, "-d", DATABASE]
+    host, port = (labels.PGBOUNCER, _PGBOUNCER_PORT) if pooled else (HOST, _POSTGRES_PORT)
+    return ["psql", "-h", host, "-p", str(port), "-U", USER, "-d", DATABASE]
 
 
 def _pgpass(spec: Spec) -> str:

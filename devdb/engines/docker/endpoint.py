@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ANSWER_TIMEOUT = 3
 """Seconds an engine gets to say its version; a hung one must not hang devdb."""
 _WORK_TIMEOUT = 60
+_NO_SOCKET = "no such socket"
 
 _ELSEWHERE = (
     "Use an engine on this machine: unset DOCKER_HOST or run `docker context use default`, "
@@ -58,11 +59,16 @@ class Connection:
         """Whether this process is in a container of that engine, with a loopback of its own."""
         from docker.errors import APIError
 
+        here = socket.gethostname()
+        if self.client.info().get("Name") == here:
+            return False  # beside the engine, be that in a container or not
         try:
-            container = self.client.inspect_container(socket.gethostname())
+            container = self.client.inspect_container(here)
         except APIError:
             return False
-        return bool(container["HostConfig"]["NetworkMode"] != "host")
+        # The engine looks for names too: a container that is called as this machine is not it.
+        is_here = container["State"]["Running"] and container["Config"]["Hostname"] == here
+        return bool(is_here and container["HostConfig"]["NetworkMode"] != "host")
 
     @property
     def title(self) -> str:
@@ -81,10 +87,10 @@ def connect(pinned: str | None) -> Connection:
         raise EngineUnavailable(
             f"The Docker engine does not answer: {failures[0]}.", _how_to_start(failures[0])
         )
-    raise EngineUnavailable(
-        f"No Docker engine answers; looked at {', '.join(failures)}.",
-        _how_to_start(" ".join(failures)),
-    )
+    telling = [failure for failure in failures if _NO_SOCKET not in failure]
+    what = f": {', '.join(telling)}" if telling else ""
+    where = f"looked in {len(failures)} places, `devdb doctor` lists them"
+    raise EngineUnavailable(f"No Docker engine answers{what}; {where}.", _how_to_start(what))
 
 
 def looks(pinned: str | None) -> Iterator[tuple[Candidate, Connection | str]]:
@@ -172,7 +178,7 @@ def _unreachable(host: str) -> str | None:
         try:
             probe.connect(_path(host))
         except FileNotFoundError:
-            return "no such socket"
+            return _NO_SOCKET
         except OSError as error:
             return error.strerror or str(error)
     return None

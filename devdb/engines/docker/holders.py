@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from devdb.engines import ports
 from devdb.engines.docker import labels
-from devdb.errors import PortInUse
+from devdb.errors import PortInUse, UsageError
 from devdb.model import Spec
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def is_taken(port: int) -> bool:
     """Whether somebody listens there; a port that only root may try is the engine's to refuse."""
     try:
         return ports.is_taken(port)
-    except PermissionError:
+    except UsageError:
         return False
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _END = object()
+_HEARTBEAT = 0.25
 
 
 def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
@@ -37,8 +38,11 @@ def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
         yield LogLine(part=part, text=text)
 
 
-def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
-    """The last `tail` lines, then what comes, until all servers have ended or it is closed."""
+def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine | None]:
+    """The last `tail` lines, then what comes, until all servers have ended or it is closed.
+
+    None now and then while nothing comes.
+    """
     arrivals: queue.Queue[LogLine | object] = queue.Queue()
     streams = {
         part: client.logs(container["Id"], stream=True, follow=True, tail=tail)
@@ -49,7 +53,11 @@ def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]
     open_streams = len(streams)
     try:
         while open_streams:
-            arrival = arrivals.get()
+            try:
+                arrival = arrivals.get(timeout=_HEARTBEAT)
+            except queue.Empty:
+                yield None
+                continue
             if isinstance(arrival, LogLine):
                 yield arrival
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
 from devdb.errors import UsageError
 from devdb.model import HOST, POOLER_ROLE, USER, Spec
+from devdb.replacing import in_place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +181,9 @@ def write(files: dict[Path, str], owner: Owner) -> None:
     Raises OSError.
     """
     for path, text in files.items():
-        temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+        with in_place_of(path) as (file, temporary):
+            file.write(text.encode())
             owner.give(temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 def _quoted(value: str) -> str:

@@ -47,12 +47,12 @@ class NativeEngine:
         else:
             stopping.stop(Layout.of(name))
 
-    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """What its servers wrote, whether they run or not."""
         return logs.read(Layout.of(name), tail=tail, follow=follow)
 
-    def psql_argv(self, name: str) -> Sequence[str]:
-        """The psql beside the server's programs, for the direct endpoint.
+    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
+        """The psql beside the server's programs.
 
         Raises NotFound when there is no instance, or no psql.
         """
@@ -67,4 +67,5 @@ class NativeEngine:
                 f"There is no psql in {directory}.", "Install Postgres' client programs."
             )
         # Options, not one conninfo: what follows may say another database or user.
-        return [program, "-h", HOST, "-p", str(spec.port), "-U", USER, "-d", DATABASE]
+        port = spec.pool_port if pooled else spec.port
+        return [program, "-h", HOST, "-p", str(port), "-U", USER, "-d", DATABASE]

@@ -49,8 +49,8 @@ def since(layout: Layout, part: str, offset: int) -> list[str]:
         return []
 
 
-def read(layout: Layout, *, tail: int, follow: bool) -> Iterator[LogLine]:
-    """The last `tail` lines of each server, then, with `follow`, what comes."""
+def read(layout: Layout, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+    """The last `tail` lines of each server, then, with `follow`, what comes; None: nothing."""
     with ExitStack() as stack:
         files: dict[str, BinaryIO] = {}
         for part in PARTS:
@@ -78,7 +78,9 @@ def _last(file: BinaryIO, count: int) -> list[str]:
     return lines[-count:] if count else []
 
 
-def _follow(layout: Layout, files: dict[str, BinaryIO], stack: ExitStack) -> Iterator[LogLine]:
+def _follow(
+    layout: Layout, files: dict[str, BinaryIO], stack: ExitStack
+) -> Iterator[LogLine | None]:
     rests: dict[str, bytes] = {}
     while True:
         quiet = True
@@ -91,6 +93,7 @@ def _follow(layout: Layout, files: dict[str, BinaryIO], stack: ExitStack) -> Ite
                 for line in lines:
                     yield LogLine(part=part, text=line.decode(errors="replace"))
         if quiet:
+            yield None
             time.sleep(_POLL)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devdb import paths
@@ -31,7 +31,7 @@ class Template:
     """A data directory, stopped cleanly and synced, with the empty database `main`."""
 
     data: Path
-    password: str
+    password: str = field(repr=False)
     """Of the superuser in it; good for the first login to a copy, no more."""
     is_new: bool
     """Whether it was made just now: the first of its kind on this machine."""
