@@ -19,7 +19,7 @@ from driving import NAME
 from terminal import Terminal
 from tmux import Tmux
 
-from devdb import marker, urls, workspace
+from devdb import marker, postgres, urls, workspace
 from devdb.model import Spec
 from devdb.workspace import State
 
