@@ -10,7 +10,7 @@ from enum import StrEnum
 from devdb import engines, marker, pgbouncer, postgres
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
-from devdb.errors import EngineUnavailable, NotFound
+from devdb.errors import DevdbError, NotFound
 from devdb.model import LogLine, Server, Spec
 
 
@@ -31,7 +31,7 @@ class Instance:
 
     spec: Spec
     server: Server | None
-    trouble: EngineUnavailable | None = None
+    trouble: DevdbError | None = None
     """Why its engine could not be asked."""
 
     @property
@@ -68,7 +68,7 @@ def find(spec: Spec) -> Instance:
     """The instance as it is now."""
     try:
         return Instance(spec=spec, server=engine_of(spec).find(spec.name))
-    except EngineUnavailable as error:
+    except DevdbError as error:
         return Instance(spec=spec, server=None, trouble=error)
 
 

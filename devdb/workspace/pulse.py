@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from devdb import pgbouncer, postgres
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
-from devdb.errors import EngineUnavailable
+from devdb.errors import DevdbError
 from devdb.model import MAINTENANCE_DATABASE, Spec
 from devdb.workspace.instances import Health, Instance, State, engine_of, health
 
@@ -55,7 +55,7 @@ class Pulse:
         try:
             self._engine = self._engine or engine_of(self.spec)
             return Instance(spec=self.spec, server=self._engine.find(self.spec.name))
-        except EngineUnavailable as error:
+        except DevdbError as error:
             self._engine = None
             return Instance(spec=self.spec, server=None, trouble=error)
 

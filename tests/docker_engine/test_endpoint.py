@@ -196,7 +196,7 @@ def sleeper(client: APIClient) -> Iterator[dict[str, Any]]:
     )
     client.start(made["Id"])
     yield client.inspect_container(made["Id"])
-    client.remove_container(made["Id"], force=True)
+    client.remove_container(made["Id"], v=True, force=True)
 
 
 def test_check_knows_a_process_in_a_container_of_that_engine(
@@ -206,6 +206,8 @@ def test_check_knows_a_process_in_a_container_of_that_engine(
     assert [f.fix for f in engine.check() if NO_LOOPBACK in f.message] == [
         "devdb up --engine native"
     ]
+    with pytest.raises(EngineUnavailable, match=NO_LOOPBACK):
+        engine.require(major=None, image=None, pooler_image=None)
 
 
 def test_a_container_that_is_called_as_this_machine_is_not_taken_for_it(
@@ -231,7 +233,7 @@ def test_a_host_name_that_the_engine_has_too_is_the_engines_machine(
         client.start(twin["Id"])
         assert not [f for f in engine.check() if NO_LOOPBACK in f.message]
     finally:
-        client.remove_container(twin["Id"], force=True)
+        client.remove_container(twin["Id"], v=True, force=True)
 
 
 def test_the_places_looked_at_in_vain_are_counted_not_listed(

@@ -11,9 +11,9 @@ import pytest
 from devdb import marker, workspace
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
-from devdb.errors import DataMismatch, NotFound, PortInUse
+from devdb.errors import DataMismatch, NotFound, PortInUse, StartFailed
 from devdb.model import Progress, Spec, Step
-from devdb.workspace import Outcome, Ready, State
+from devdb.workspace import Outcome, Pulse, Ready, State
 
 FAKE = Settings(engine="fake")
 
@@ -169,6 +169,23 @@ def test_a_dead_part_makes_it_degraded_and_up_repairs(project: Path) -> None:
     assert workspace.find(spec).state is State.DEGRADED
     assert start(project).outcome is Outcome.STARTED
     assert workspace.find(spec).state is State.RUNNING
+
+
+def test_an_engine_that_refuses_to_tell_is_no_end_of_looking(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = start(project).instance.spec
+    refusal = StartFailed("The engine refused.", "Ask again.")
+
+    def refuse(_engine: FakeEngine, _name: str) -> None:
+        raise refusal
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeEngine, "find", refuse)
+        pulse = Pulse(spec)
+        for found in (workspace.find(spec), pulse.look()[0]):
+            assert (found.state, found.trouble) == (State.UNKNOWN, refusal)
+    assert pulse.look()[0].state is State.RUNNING
 
 
 def test_removal_says_what_would_go(project: Path) -> None:

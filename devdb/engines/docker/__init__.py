@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
 from devdb.engines.docker.background import attend, begin
-from devdb.engines.docker.endpoint import Connection, speaking
+from devdb.engines.docker.endpoint import FROM_INSIDE, Connection, speaking
 from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
-from devdb.errors import NotFound
+from devdb.errors import EngineUnavailable, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 
@@ -43,11 +43,14 @@ class DockerEngine:
     def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
         """Raise EngineUnavailable unless an engine answers that has the images or can get them.
 
-        Takes up to 5 s where a registry has to be asked; nothing is pulled.
+        Also where devdb is in a container of that engine, which has a 127.0.0.1 of its own. Takes
+        up to 5 s where a registry has to be asked; nothing is pulled.
         """
         connection = self._connect()
         references = images.wanted(image, pooler_image, major)
         with speaking(connection.host):
+            if connection.is_ours_from_inside():
+                raise EngineUnavailable(FROM_INSIDE, "Use `--engine native`.")
             images.require(connection.client, references)
 
     def check(self) -> Sequence[Finding]:

@@ -50,7 +50,7 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
         yield Finding(
             level=Level.ERROR,
             subject=_SUBJECT,
-            message="this is a container of that engine: what it publishes is not on our 127.0.0.1",
+            message=endpoint.FROM_INSIDE,
             fix="devdb up --engine native",
         )
     yield from _images(connection)

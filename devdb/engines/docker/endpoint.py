@@ -27,6 +27,8 @@ _ELSEWHERE = (
     "or use `--engine native`."
 )
 
+FROM_INSIDE = "This is a container of that engine: what it publishes is not on our 127.0.0.1."
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
