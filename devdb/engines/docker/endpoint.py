@@ -212,10 +212,11 @@ def speaking(host: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise StartFailed(
-            f"The Docker engine refused: {explanation(error)}.",
-            "`devdb doctor` looks at the engine; `devdb logs` shows what the servers said.",
-        ) from error
+        said = explanation(error)
+        hint = "`devdb doctor` looks at the engine; `devdb logs` shows what the servers said."
+        if "container-init" in said:  # Podman's own, which some systems only recommend
+            hint = "Install the package `catatonit`, and try again."
+        raise StartFailed(f"The Docker engine refused: {said}.", hint) from error
     except (requests.RequestException, DockerException) as error:
         raise EngineUnavailable(
             f"The Docker engine at {host} stopped answering.", _how_to_start("")
