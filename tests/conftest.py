@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import available
+import hypothesis
 import pytest
 import world
 from world import NewSpec
@@ -28,6 +29,11 @@ _ports: set[int] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The same examples each time: what fails here fails for who looks at it, too. With others:
+    # --hypothesis-profile=default
+    hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+    if not config.getoption("--hypothesis-profile", None):
+        hypothesis.settings.load_profile("suite")
     # A shell has what it runs in the background ignore Ctrl-C, and that is inherited; here
     # processes are sent it.
     if threading.current_thread() is threading.main_thread():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tomllib
 from pathlib import Path
 
 from devdb import replacing
@@ -49,9 +50,9 @@ def edited(text: str, key: str, value: str) -> str:
     """
     import tomlkit  # 30 ms that only who chooses a client needs
 
-    document = tomlkit.parse(text)
-    if document.get(key) == value:
+    if tomllib.loads(text).get(key) == value:
         return text
+    document = tomlkit.parse(text)
     document[key] = value
     after = tomlkit.dumps(document)
     has_crlf = "\r\n" in text and not _LINE_FEED.search(text)
