@@ -101,7 +101,7 @@ class UrlPanel(Vertical):
         self.post_message(ClientChosen(client.name))
 
     def _told(self, client: Client, kept: Path | None) -> tuple[str, ...]:
-        gist = f"t and p give the URLs for {client.name}: {client.used_by}"
+        gist = f"t and p give the URLs for {client.name}"
         if kept is None:
             return gist, "For this dashboard only: there is no project here to keep it in."
         lines = [gist, f"Kept as `client` in {words.path(kept)}"]
