@@ -17,7 +17,8 @@ class Tmux:
     """A tmux server of its own, with one window in which the command runs under a shell."""
 
     def __init__(self, directory: Path, argv: list[str], *, env: dict[str, str]) -> None:
-        socket = directory / f"tmux-{secrets.token_hex(2)}"
+        # Not in `directory`: a socket's path is at most 107 characters long.
+        socket = Path(os.environ["DEVDB_DATA_DIR"]) / f"tmux-{secrets.token_hex(2)}"
         self._command = ["tmux", "-S", str(socket), "-f", os.devnull]
         # A typed Ctrl-C goes to the shell too, which must live to tell the exit code.
         line = f"trap : INT; {shlex.join(argv)}; echo exit-code-$?; exec cat"
