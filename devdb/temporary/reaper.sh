@@ -48,17 +48,20 @@ SQL
 }
 
 # Nobody reads that the child was ended too, which shells say of a signal to the whole group.
-rest() {
-    sleep 20 & child=$!
+attend() {
+    child=$!
     wait $child 2>/dev/null
 }
 
+rest() {
+    sleep 20 & attend
+}
+
 # It may be here before Postgres is, which is nothing to tell of.
-until psql -Xqw -c '' >/dev/null 2>&1 & child=$!; wait $child; do
+until psql -Xqw -c '' >/dev/null 2>&1 & attend; do
     rest
 done
 while :; do
-    round & child=$!
-    wait $child
+    round & attend
     rest
 done

@@ -15,8 +15,17 @@ from devdb.errors import DevdbError
 
 Signals = tuple[tuple[int, float], ...]
 
-FAST: Signals = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
-"""For Postgres: a fast shutdown writes a checkpoint, which takes its time on a busy disk."""
+FAST: Signals = (
+    (signal.SIGTERM, 0.2),
+    (signal.SIGINT, 60.0),
+    (signal.SIGQUIT, 10.0),
+    (signal.SIGKILL, 5.0),
+)
+"""For Postgres: a fast shutdown writes a checkpoint, which takes its time on a busy disk.
+
+Before it a smart one for a moment, in which sessions whose client has just ended notice that:
+those of the reaper and of PgBouncer would be errors in the log.
+"""
 IMMEDIATE: Signals = ((signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 # SIGTERM is immediate up to 1.22 and waits for the clients from 1.23; SIGQUIT is immediate from
