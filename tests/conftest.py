@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # processes are sent it.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    world.docker_command()  # asked, and remembered, before a test hides the engine
     # Before any test changes HOME or the data directory: templates and binaries are shared.
     os.environ["DEVDB_CACHE_DIR"] = str(paths.cache_home())
     for variable, image in available.local_test_images().items():

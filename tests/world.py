@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -75,9 +76,18 @@ def mentioning(path: Path) -> list[psutil.Process]:
     return found
 
 
+@functools.cache
+def docker_command() -> str | None:
+    """The docker command if an engine answers it: where none does, nobody made anything in it."""
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "version"], capture_output=True).returncode:
+        return None
+    return docker
+
+
 def docker_objects(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Kind and `docker inspect` of every Docker object whose name or labels have the name."""
-    if (docker := shutil.which("docker")) is None:
+    if (docker := docker_command()) is None:
         return
     for kind in ("container", "volume", "network"):
         listing = [docker, kind, "ls", "--format", "{{json .}}"]
