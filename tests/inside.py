@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from devdb import pgbouncer, postgres, temporary
+from devdb import certificates, pgbouncer, postgres, temporary
 from devdb.model import Endpoint, Spec
 
 
@@ -87,6 +87,20 @@ def login(endpoint: Endpoint, **changes: Any) -> str:
     except psycopg.Error as error:
         return str(error).strip().splitlines()[-1]
     return "in"
+
+
+def verified(spec: Spec, endpoint: Endpoint) -> bool:
+    """Whether a client that verifies everything gets in."""
+    with psycopg.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        dbname=endpoint.database,
+        sslmode="verify-full",
+        sslrootcert=str(certificates.ca_path(spec.name)),
+    ) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 10) -> float:

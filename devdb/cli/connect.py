@@ -79,17 +79,16 @@ def _spelled(
     here: Here, spec: Spec, client: str | None, *, pooled: bool, tls: str | None
 ) -> tuple[str, tuple[str, ...]]:
     """The URL as the client reads it, by the option or the settings, and what is to be said."""
+    from devdb.urls.clients import DEFAULT
     from devdb.urls.spelling import spelling
     from devdb.workspace.environment import named_client, tls_of
 
     endpoint = spec.pooled if pooled else spec.direct
     how = tls_of(spec, tls, endpoint)
     named = named_client(here.settings) if client is None else None
-    if named is None:
-        spelled = spelling(client or "libpq", endpoint, pooled=pooled, tls=how)
-        return spelled.text, spelled.notes
-    spelled = spelling(named.name, endpoint, pooled=pooled, tls=how)
-    if spelled == spelling("libpq", endpoint, pooled=pooled, tls=how):
+    reader = named.name if named else client or DEFAULT
+    spelled = spelling(reader, endpoint, pooled=pooled, tls=how)
+    if named is None or spelled == spelling(DEFAULT, endpoint, pooled=pooled, tls=how):
         return spelled.text, spelled.notes
     # Asked for nowhere in this command, and psql may be what it is for.
     source = here.settings.source("client")

@@ -17,11 +17,8 @@ from devdb.tui.clientlist import ClientList
 from devdb.tui.ending import Unfinished
 from devdb.tui.messages import ClientChosen, Done, Refused
 from devdb.tui.urlcard import UrlCard
-from devdb.urls.clients import CLIENTS, Client
+from devdb.urls.clients import CLIENTS, DEFAULT, Client
 from devdb.workspace import keep_client, named_client
-
-DEFAULT = "libpq"
-"""Whose spelling is the canonical URL."""
 
 
 class UrlPanel(Vertical):

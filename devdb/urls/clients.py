@@ -62,6 +62,9 @@ class Client:
     """The client decodes the path with JavaScript's decodeURI, which leaves `%2F` and the like."""
 
 
+DEFAULT = "libpq"
+"""Whose spelling is the canonical URL."""
+
 CLIENTS: dict[str, Client] = {
     client.name: client
     for client in (

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from devdb.errors import UsageError
 from devdb.model import Endpoint
+from devdb.urls import clients
 from devdb.urls.clients import Form, Tls, client
 from devdb.urls.spelling import Spelling, spelling
 
@@ -167,6 +168,6 @@ def variables(
 
 
 def _reader(chosen: Preset, own: str | None) -> str:
-    name = chosen.client or own or "libpq"
+    name = chosen.client or own or clients.DEFAULT
     # Python is no line of a .env file; what a settings.py takes from there is a URL.
     return "django" if client(name).form == Form.DJANGO else name

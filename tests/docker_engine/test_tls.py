@@ -7,29 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 from docker import APIClient
+from inside import verified
 
 from devdb import certificates, pgbouncer, postgres, wire
 from devdb.engines.docker import DockerEngine, images
-from devdb.model import Endpoint, Server, Spec
+from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]
-
-
-def verified(spec: Spec, endpoint: Endpoint) -> bool:
-    """Whether a client that verifies everything gets in."""
-    with psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=endpoint.database,
-        sslmode="verify-full",
-        sslrootcert=str(certificates.ca_path(spec.name)),
-    ) as connection:
-        return connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("version", ["1.18", "1.26"])

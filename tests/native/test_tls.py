@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg
 import pytest
+from inside import verified
 
 from devdb import certificates, pgbouncer, postgres, wire
 from devdb.engines.native import NativeEngine, binaries
 from devdb.errors import DevdbError
-from devdb.model import Endpoint, Server, Spec
+from devdb.model import Server, Spec
 from devdb.postgres import connect
 from devdb.urls.clients import Tls
 from devdb.workspace.environment import tls_of
@@ -20,20 +20,6 @@ def start(native: NativeEngine, spec: Spec) -> Server:
     server = list(native.start(spec))[-1].server
     assert server is not None
     return server
-
-
-def verified(spec: Spec, endpoint: Endpoint) -> bool:
-    """Whether a client that verifies everything gets in."""
-    with psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=endpoint.database,
-        sslmode="verify-full",
-        sslrootcert=str(certificates.ca_path(spec.name)),
-    ) as connection:
-        return connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.fixture

@@ -89,13 +89,15 @@ class Attempt:
             self._begin(partial(self._clear, remake, plans)),
             replace(beat, detail="stopping what has changed"),
         )
-        logging_in: Future[str] = Future()
-        work = self._bring_up(todo, remake, logging_in)
+        work = self._bring_up(todo, remake)
         done = begin(lambda: None)
         starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
         log_in = partial(self._login.until_ready, starts, self._given_up, settled)
-        begin(log_in, logging_in)
+        logging_in = begin(log_in)
+        for plan in todo:
+            if plan.part == labels.REAPER:  # nobody waits for it
+                self._begin(partial(self._start, plan, plan in remake, logging_in))
         yield from self._attend_parts(work)
         looking = begin(self._look_again)
         version = yield from self._until_logged_in(logging_in)
@@ -214,22 +216,16 @@ class Attempt:
                 making.remove_network(self._client, network)
         return now
 
-    def _bring_up(
-        self, todo: list[Blueprint], remake: list[Blueprint], logging_in: Future[str]
-    ) -> dict[str, Future[None]]:
-        """Make and start the containers side by side, those that can wait a little later.
+    def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
+        """Make and start the servers' containers side by side, PgBouncer's a little later.
 
         Engines set up one network at a time, and Postgres has the most to do once it has its own.
-        The reaper, for whom nobody waits, comes after the login.
         """
         work: dict[str, Future[None]] = {}
         for plan in todo:
-            after: Future[Any] | None = None
-            if plan.part == labels.REAPER:
-                after = logging_in
-            elif plan.part == labels.PGBOUNCER:
+            if plan.part != labels.REAPER:
                 after = work.get(labels.POSTGRES)
-            work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
+                work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
         return work
 
     def _start(self, plan: Blueprint, make: bool, after: Future[Any] | None) -> None:

@@ -14,12 +14,9 @@ HEARTBEAT = 0.15
 """Seconds; the protocol allows 0.3, and a loaded machine wakes threads late."""
 
 
-def begin(function: Callable[[], T], promised: Future[T] | None = None) -> Future[T]:
-    """Call it in a thread that does not keep the process alive: a hung engine may never answer.
-
-    `promised` is the future that others wait for already; else a new one is made.
-    """
-    future: Future[T] = promised or Future()
+def begin(function: Callable[[], T]) -> Future[T]:
+    """Call it in a thread that does not keep the process alive: a hung engine may never answer."""
+    future: Future[T] = Future()
 
     def run() -> None:
         try:

@@ -65,9 +65,11 @@ def key(spec: Spec) -> str:
     return spec.derive("docker volume")[:12]
 
 
+def wanted(instance: str | None = None) -> dict[str, str]:
+    """The labels of all that this user has, or of what of it belongs to one instance."""
+    return {HOME: home()} | ({INSTANCE: instance} if instance is not None else {})
+
+
 def query(instance: str | None = None) -> dict[str, list[str]]:
-    """The filter that finds what this user has, or what of it belongs to one instance."""
-    labels = [f"{HOME}={home()}"]
-    if instance is not None:
-        labels.append(f"{INSTANCE}={instance}")
-    return {"label": labels}
+    """The filter that finds what has all of the wanted labels; Podman's finds more."""
+    return {"label": [f"{label}={value}" for label, value in wanted(instance).items()]}

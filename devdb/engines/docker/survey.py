@@ -82,27 +82,26 @@ def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
         mine.name = item["Labels"][labels.INSTANCE]
         return mine, item["Labels"].get(labels.PART, "")
 
-    for item in _of_home(listing.result(), instance):
+    for item in _wanted(listing.result(), instance):
         mine, part = of(item)
         if part == labels.QUESTION:
             mine.questions.append(item["Id"])
         elif inspection := _inspect(client, item["Id"]):
             mine.containers[part] = inspection
-    for item in _of_home(volumes.result(), instance):
+    for item in _wanted(volumes.result(), instance):
         mine, part = of(item)
         if part == labels.DATA:
             mine.data = item
         elif part == labels.UNFINISHED:
             mine.unfinished = True
-    for item in _of_home(networks.result(), instance):
+    for item in _wanted(networks.result(), instance):
         of(item)[0].networks[item["Id"]] = item["Name"]
     return found.values()
 
 
-def _of_home(items: list[Inspection], instance: str | None) -> list[Inspection]:
+def _wanted(items: list[Inspection], instance: str | None) -> list[Inspection]:
     """Those that were asked for: Podman takes several labels of a volume for alternatives."""
-    wanted = labels.common(instance, "") if instance else {labels.HOME: labels.home()}
-    wanted.pop(labels.PART, None)
+    wanted = labels.wanted(instance)
     return [item for item in items if wanted.items() <= item["Labels"].items()]
 
 
