@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb.engines.docker import DockerEngine, images, labels
+from devdb.engines.docker import DockerEngine, blueprint, images, labels, making, survey
 from devdb.model import PartState, PoolMode, Server, Spec, Step
 from devdb.postgres import connect
 
@@ -198,6 +200,87 @@ def test_data_that_was_used_is_never_discarded_even_if_it_is_called_unfinished(
     assert_whole(spec)
     with connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_container_made_after_its_volume_was_removed_is_destroyed_with_what_it_brought(
+    spec: Spec, engine: DockerEngine, client: APIClient, home: Path
+) -> None:
+    data = _half_made(client, spec)
+    client.remove_volume(labels.object_name(spec.name, labels.DATA))
+    plan, network = _plan(client, spec), making.make_network(client, spec)
+    making.make_container(client, spec, plan, network, data)
+    engine.stop(spec.name, destroy=True)
+    assert world.traces(spec.name, home) == [_marker(spec, home)]
+
+
+@pytest.mark.parametrize("round", range(5))
+def test_a_request_the_engine_has_not_carried_out_yet_leaves_nothing(
+    round: int,
+    spec: Spec,
+    engine: DockerEngine,
+    client: APIClient,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a devdb that is dead has asked for begins after the first look at what there is."""
+    data = _half_made(client, spec)
+    asked: list[socket.socket] = []
+
+    def look(client: APIClient, name: str) -> survey.Found:
+        found = survey_look(client, name)
+        if not asked:
+            asked.append(_ask_for_postgres(engine, client, spec, data))
+        return found
+
+    survey_look = survey.look
+    monkeypatch.setattr(survey, "look", look)
+    engine.stop(spec.name, destroy=True)
+    with asked[0] as connection:
+        assert connection.recv(100).startswith((b"HTTP/1.1 201", b"HTTP/1.1 409"))
+    assert world.traces(spec.name, home) == [_marker(spec, home)]
+
+
+def _half_made(client: APIClient, spec: Spec) -> dict[str, str]:
+    """Volumes, and no container yet; the labels of the one with the data."""
+    data = labels.of_data(spec, major=17, layout=".")
+    making.make_volumes(client, spec, data)
+    return data
+
+
+def _plan(client: APIClient, spec: Spec) -> blueprint.Blueprint:
+    image = images.inspect(client, images.wanted(None, None, None)[0])
+    assert image is not None
+    return blueprint.for_postgres(
+        spec, image, layout=".", owner=0, pooler_everywhere=False, makes_database=False
+    )
+
+
+def _ask_for_postgres(
+    engine: DockerEngine, client: APIClient, spec: Spec, data: dict[str, str]
+) -> socket.socket:
+    """The connection on which its container was asked for; nobody has read the answer."""
+    plan = _plan(client, spec)
+    volume = {
+        "Type": "volume",
+        "Source": labels.object_name(spec.name, labels.DATA),
+        "Target": plan.volume,
+        "VolumeOptions": {"Labels": data},
+    }
+    wanted = {"Image": plan.image, "Labels": plan.labels, "HostConfig": {"Mounts": [volume]}}
+    body = json.dumps(wanted).encode()
+    name = labels.object_name(spec.name, labels.POSTGRES)
+    head = (
+        f"POST /containers/create?name={name} HTTP/1.1\r\nHost: docker\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(engine.host.removeprefix("unix://"))
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def _marker(spec: Spec, home: Path) -> str:
+    return str(home / "instances" / spec.name / "marker.json")
 
 
 def _kill_at_login(spec: Spec) -> None:

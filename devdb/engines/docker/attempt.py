@@ -50,7 +50,8 @@ class Attempt:
         self._found = found
         self._postgres = postgres
         self._pooler = pooler
-        self._major = major
+        new = labels.of_data(spec, major=major, layout=blueprint.layout(postgres))
+        self._data: dict[str, str] = found.data["Labels"] if found.data else new
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
         self._network = ""
@@ -115,7 +116,7 @@ class Attempt:
         """Network and volumes, where they are not there; the network's id."""
         network = begin(self._find_network)
         if self._is_new:
-            making.make_volumes(self._client, self._spec, self._postgres, self._major)
+            making.make_volumes(self._client, self._spec, self._data)
         return network.result()
 
     def _find_network(self) -> str:
@@ -157,12 +158,11 @@ class Attempt:
         self._login = login.Login(
             spec=spec, is_unsettled=self._is_unsettled, lookup_everywhere=everywhere
         )
-        layout = self._found.data["Labels"][labels.LAYOUT] if self._found.data else None
         plans = [
             blueprint.for_postgres(
                 spec,
                 self._postgres,
-                layout=layout or blueprint.layout(self._postgres),
+                layout=self._data[labels.LAYOUT],
                 owner=owner,
                 pooler_everywhere=everywhere,
                 makes_database=seeds.result(),
@@ -236,7 +236,7 @@ class Attempt:
         if self._given_up.is_set() and not self._is_ready:
             return
         if make:
-            making.make_container(self._client, self._spec, plan, self._network)
+            making.make_container(self._client, self._spec, plan, self._network, self._data)
         making.start_container(self._client, self._spec, plan.part)
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:

@@ -186,7 +186,7 @@ def _run(
     """What that command prints in that image."""
     from docker.errors import APIError
 
-    container = _question(client, image, argv, instance)
+    container = question(client, image.id, argv, instance, path=image.path)
     try:
         client.start(container)
         client.wait(container, timeout=30)
@@ -229,7 +229,7 @@ def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
 
     known = _remembered(image.id, "users")
     if known is None:
-        container = _question(client, image, ["true"], instance)
+        container = question(client, image.id, ["true"], instance)
         try:
             stream, _ = client.get_archive(container, "/etc/passwd")
             with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
@@ -249,7 +249,7 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
 
     known = _remembered(image.id, "init-files")
     if known is None:
-        container = _question(client, image, ["true"], instance)
+        container = question(client, image.id, ["true"], instance)
         try:
             stream, _ = client.get_archive(container, "/docker-entrypoint-initdb.d")
             with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
@@ -262,13 +262,22 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
     return known != "0"
 
 
-def _question(client: APIClient, image: Image, command: list[str], instance: str) -> str:
-    """A container that is only asked something; not started."""
+def question(
+    client: APIClient,
+    image_id: str,
+    command: list[str],
+    instance: str,
+    *,
+    name: str | None = None,
+    path: str = "",
+) -> str:
+    """A container that is only asked something, with that PATH; its id. It is not started."""
     container = client.create_container(
-        image.id,
+        image_id,
+        name=name,
         entrypoint=command[:1],
         command=command[1:],
-        environment={"PATH": image.path},
+        environment={"PATH": path} if path else {},
         user="65534:65534",
         labels=labels.common(instance, labels.QUESTION),
         host_config=client.create_host_config(network_mode="none"),

@@ -60,6 +60,12 @@ def of_spec(spec: Spec, part: str) -> dict[str, str]:
     return common(spec.name, part) | project
 
 
+def of_data(spec: Spec, *, major: int, layout: str) -> dict[str, str]:
+    """The labels of a new data volume."""
+    facts = {MAJOR: str(major), LAYOUT: layout, KEY: key(spec)}
+    return of_spec(spec, DATA) | facts
+
+
 def key(spec: Spec) -> str:
     """The fingerprint for the label KEY; the password cannot be had from it."""
     return spec.derive("docker volume")[:12]

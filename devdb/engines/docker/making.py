@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from devdb.engines.docker import holders, labels, survey
 from devdb.engines.docker.background import begin, together
-from devdb.engines.docker.blueprint import Blueprint, layout
+from devdb.engines.docker.blueprint import Blueprint
 from devdb.engines.docker.endpoint import explanation
-from devdb.engines.docker.images import Image
+from devdb.engines.docker.images import question
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import Vanished
 from devdb.errors import DevdbError, StartFailed
@@ -54,21 +54,13 @@ def make_network(client: APIClient, spec: Spec) -> str:
     return str(network["Id"])
 
 
-def make_volumes(client: APIClient, spec: Spec, image: Image, major: int) -> None:
-    """The data volume, and before it the sign that it is unfinished."""
+def make_volumes(client: APIClient, spec: Spec, data: Mapping[str, str]) -> None:
+    """The data volume with the labels `data`, and before it the sign that it is unfinished."""
     client.create_volume(
         labels.object_name(spec.name, labels.UNFINISHED),
         labels=labels.of_spec(spec, labels.UNFINISHED),
     )
-    facts = {
-        labels.MAJOR: str(major),
-        labels.LAYOUT: layout(image),
-        labels.KEY: labels.key(spec),
-    }
-    client.create_volume(
-        labels.object_name(spec.name, labels.DATA),
-        labels=labels.of_spec(spec, labels.DATA) | facts,
-    )
+    client.create_volume(labels.object_name(spec.name, labels.DATA), labels=dict(data))
 
 
 def finish(client: APIClient, name: str) -> None:
@@ -79,31 +71,54 @@ def finish(client: APIClient, name: str) -> None:
         client.remove_volume(labels.object_name(name, labels.UNFINISHED))
 
 
-def make_container(client: APIClient, spec: Spec, blueprint: Blueprint, network: str) -> None:
-    """Create the container in that network (an id) and put its files in; it is not started."""
-    from docker.errors import APIError
+def make_container(
+    client: APIClient, spec: Spec, blueprint: Blueprint, network: str, data: Mapping[str, str]
+) -> None:
+    """Create the container in that network (an id) and put its files in; it is not started.
 
+    `data`: the labels of the data volume, should it be gone.
+    """
     name = labels.object_name(spec.name, blueprint.part)
-    deadline = time.monotonic() + _GHOST_PATIENCE
-    while True:
-        try:
-            _create(client, spec, blueprint, name, network)
-            break
-        except APIError as error:
-            if error.status_code != 409 or time.monotonic() > deadline:
-                raise
-            # The engine still carries out the last request of a devdb that was killed.
-            _remove_now(client, name)
+    _insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
     client.put_archive(name, "/", blueprint.archive())
 
 
-def _create(client: APIClient, spec: Spec, blueprint: Blueprint, name: str, network: str) -> None:
+def _insist(client: APIClient, name: str, create: Callable[[], object]) -> None:
+    """Create a container whose name may be taken.
+
+    The engine may still carry out the last request of a devdb that was killed: from the start of
+    that the name is taken, though there is no container of that name until its end.
+    """
+    from docker.errors import APIError
+
+    deadline = time.monotonic() + _GHOST_PATIENCE
+    while True:
+        try:
+            create()
+        except APIError as error:
+            if error.status_code != 409 or time.monotonic() > deadline:
+                raise
+            _remove_now(client, name)
+        else:
+            return
+
+
+def _create(
+    client: APIClient,
+    spec: Spec,
+    blueprint: Blueprint,
+    name: str,
+    network: str,
+    data: Mapping[str, str],
+) -> None:
     from docker.types import LogConfig, Mount
 
     mounts = []
     if blueprint.volume:
         source = labels.object_name(spec.name, labels.DATA)
-        mounts.append(Mount(target=blueprint.volume, source=source, type="volume"))
+        # A volume that was removed meanwhile is made anew; without its labels nobody finds it.
+        there = Mount(target=blueprint.volume, source=source, type="volume", labels=dict(data))
+        mounts.append(there)
     client.create_container(
         blueprint.image,
         name=name,
@@ -191,10 +206,12 @@ def remove_questions(client: APIClient, found: Found) -> None:
 def destroy(client: APIClient, name: str) -> None:
     """Remove all that there is of the instance, its data too.
 
-    Looks again until nothing is left: the engine may still carry out the last request of a devdb
-    that is dead. The sign of unfinished data goes after the data: killed in between, the next one
-    still knows what it may discard.
+    Looks again until nothing is left, after the last requests of a devdb that is dead. The sign of
+    unfinished data goes after the data: killed in between, the next one still knows what it may
+    discard.
     """
+    if found := survey.look(client, name):
+        _outlast(client, found)
     while found := survey.look(client, name):
         together(
             partial(remove_questions, client, found),
@@ -205,6 +222,24 @@ def destroy(client: APIClient, name: str) -> None:
             _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
         for network in found.networks:
             remove_network(client, network)
+
+
+def _outlast(client: APIClient, found: Found) -> None:
+    """Wait until the engine makes none of the containers that are missing.
+
+    It was told to by a devdb that was killed, it may be; then their names are taken. Who gets them
+    is a question nobody asks, and is removed with the other questions.
+    """
+    images_here = [container["Image"] for container in found.containers.values()]
+    image = next(iter(images_here or client.images(quiet=True)), None)
+    if image is None:
+        return  # without images nothing is made
+
+    def take(part: str) -> None:
+        name = labels.object_name(found.name, part)
+        _insist(client, name, partial(question, client, image, ["true"], found.name, name=name))
+
+    together(*(partial(take, part) for part in labels.PARTS if part not in found.containers))
 
 
 def _remove_now(client: APIClient, container: str) -> None:
