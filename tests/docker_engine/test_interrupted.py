@@ -16,7 +16,7 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb.engines.docker import DockerEngine, blueprint, images, labels, making, survey
+from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, making, survey
 from devdb.model import PartState, PoolMode, Server, Spec, Step
 from devdb.postgres import connect
 
@@ -76,10 +76,10 @@ def known(client: APIClient) -> None:
     postgres, pooler = (images.inspect(client, ref) for ref in images.wanted(None, None, None))
     assert postgres is not None
     assert pooler is not None
-    images.has_init_files(client, postgres, "test-nobody")
-    images.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
-    images.server_user_id(client, postgres, "test-nobody")
-    images.postgres_has_tls(client, postgres, "test-nobody")
+    asking.has_init_files(client, postgres, "test-nobody")
+    asking.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
+    asking.server_user_id(client, postgres, "test-nobody")
+    asking.postgres_has_tls(client, postgres, "test-nobody")
 
 
 @pytest.mark.parametrize("after", range(1, CHANGES + 1))

@@ -12,7 +12,7 @@ from docker import APIClient
 from inside import verified
 
 from devdb import certificates, pgbouncer, postgres, wire
-from devdb.engines.docker import DockerEngine, images
+from devdb.engines.docker import DockerEngine, asking, images
 from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]
@@ -61,7 +61,7 @@ def built_without_tls(
     ):
         image = images.inspect(client, reference)
         assert image is not None
-        images.remember(image.id, what, answer)
+        asking.remember(image.id, what, answer)
 
 
 @pytest.mark.usefixtures("built_without_tls")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from devdb import certificates, marker
-from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, survey
+from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, removing, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import FROM_INSIDE, Connection, speaking
 from devdb.engines.docker.login import Login
@@ -83,12 +83,12 @@ class DockerEngine:
         connection = self._connect()
         with speaking(connection.host):
             if destroy:
-                making.destroy(connection.client, name)
+                removing.destroy(connection.client, name)
                 certificates.remove(name)
                 return
             found = survey.look(connection.client, name)
             self._keep_if_usable(found)
-            making.stop(connection.client, found)
+            removing.stop(connection.client, found)
 
     def _keep_if_usable(self, found: survey.Found) -> None:
         """Data whose first start was interrupted, but which was used since, is data."""

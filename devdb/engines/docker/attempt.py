@@ -11,7 +11,16 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from devdb import certificates
-from devdb.engines.docker import blueprint, holders, images, labels, login, making, survey
+from devdb.engines.docker import (
+    asking,
+    blueprint,
+    holders,
+    labels,
+    login,
+    making,
+    removing,
+    survey,
+)
 from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
 from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
@@ -102,7 +111,7 @@ class Attempt:
         yield from self._attend_parts(work)
         looking = begin(self._look_again)
         version = yield from self._until_logged_in(logging_in)
-        images.remember(self._postgres.id, labels.POSTGRES, version)
+        asking.remember(self._postgres.id, labels.POSTGRES, version)
         found = yield from attend(looking, _LOGIN)
         self._is_ready = True
         yield Progress(step=Step.READY, server=survey.server(found))
@@ -132,9 +141,9 @@ class Attempt:
         Begun before all else: making certificates takes as long as making a network.
         """
         name = self._spec.name
-        owner = begin(partial(images.server_user_id, self._client, self._postgres, name))
-        asked = begin(partial(images.postgres_has_tls, self._client, self._postgres, name))
-        text = images.banner(self._client, self._pooler, labels.PGBOUNCER, name)
+        owner = begin(partial(asking.server_user_id, self._client, self._postgres, name))
+        asked = begin(partial(asking.postgres_has_tls, self._client, self._postgres, name))
+        text = asking.banner(self._client, self._pooler, labels.PGBOUNCER, name)
         runs_as = owner.result() if asked.result() else None
         owners = (runs_as, NOBODY if has_tls(text) else None)
         if owners == (None, None):
@@ -148,10 +157,10 @@ class Attempt:
 
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
-        seeds = begin(partial(images.has_init_files, self._client, self._postgres, name))
+        seeds = begin(partial(asking.has_init_files, self._client, self._postgres, name))
         postgres_tls, pooler_tls = self._tls.result()
-        owner = images.user_id(self._client, self._postgres, name)
-        text = images.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+        owner = asking.user_id(self._client, self._postgres, name)
+        text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
@@ -204,8 +213,8 @@ class Attempt:
         kept = {plan.part for plan in plans} - {plan.part for plan in remake}
         unwanted = self._found.containers.keys() - kept
         together(
-            partial(making.remove_questions, self._client, self._found),
-            *(partial(making.remove_container, self._client, self._found, p) for p in unwanted),
+            partial(removing.remove_questions, self._client, self._found),
+            *(partial(removing.remove_container, self._client, self._found, p) for p in unwanted),
         )
 
     def _look_again(self) -> Found:
@@ -213,7 +222,7 @@ class Attempt:
         now = survey.look(self._client, self._spec.name)
         for network in now.networks:
             if network != self._network:
-                making.remove_network(self._client, network)
+                removing.remove_network(self._client, network)
         return now
 
     def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
@@ -272,10 +281,10 @@ class Attempt:
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:
-                making.destroy(self._client, self._spec.name)
+                removing.destroy(self._client, self._spec.name)
                 # Last: a server that lives on, should this be killed, goes on to be as wanted.
                 certificates.remove(self._spec.name)
             elif stop:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
                 now = survey.look(self._client, self._spec.name)
-                making.stop(self._client, now, started)
+                removing.stop(self._client, now, started)

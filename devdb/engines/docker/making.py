@@ -1,30 +1,24 @@
-"""Making and removing an instance's containers, volumes and network."""
+"""Making what an instance consists of in the engine: network, volumes, containers."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import wait
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import holders, labels, survey
-from devdb.engines.docker.background import begin, together
+from devdb.engines.docker import holders, labels
 from devdb.engines.docker.blueprint import Blueprint
 from devdb.engines.docker.endpoint import explanation
-from devdb.engines.docker.images import question
-from devdb.engines.docker.survey import Found
+from devdb.engines.docker.names import insist
 from devdb.engines.docker.watch import Vanished
-from devdb.errors import DevdbError, StartFailed
+from devdb.errors import StartFailed
 from devdb.model import HOST, Spec
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-_GHOST_PATIENCE = 10
-"""Seconds in which an engine has long carried out what it was asked for before."""
 _TAKEN = ("port is already allocated", "address already in use", "ports are not available")
 """What engines say when a port cannot be published; each version words it anew."""
 
@@ -79,28 +73,8 @@ def make_container(
     `data`: the labels of the data volume, should it be gone.
     """
     name = labels.object_name(spec.name, blueprint.part)
-    _insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
+    insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
     client.put_archive(name, "/", blueprint.archive())
-
-
-def _insist(client: APIClient, name: str, create: Callable[[], object]) -> None:
-    """Create a container whose name may be taken.
-
-    The engine may still carry out the last request of a devdb that was killed: from the start of
-    that the name is taken, though there is no container of that name until its end.
-    """
-    from docker.errors import APIError
-
-    deadline = time.monotonic() + _GHOST_PATIENCE
-    while True:
-        try:
-            create()
-        except APIError as error:
-            if error.status_code != 409 or time.monotonic() > deadline:
-                raise
-            _remove_now(client, name)
-        else:
-            return
 
 
 def _create(
@@ -168,131 +142,3 @@ def start_container(client: APIClient, spec: Spec, part: str) -> None:
             f"The engine cannot start {part}: {said}.",
             "`devdb doctor` looks at the engine and the images.",
         ) from error
-
-
-def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -> None:
-    """Stop what runs of it, each with its own signal, and wait."""
-    together(*(partial(_stop, client, found, part) for part in parts if part in found.containers))
-
-
-def _stop(client: APIClient, found: Found, part: str) -> None:
-    from docker.errors import APIError, NotFound
-
-    state = found.containers[part]["State"]
-    if not (state["Running"] or state.get("Restarting")):
-        return
-    name, config = labels.object_name(found.name, part), found.containers[part]["Config"]
-    stopping = begin(partial(client.stop, name, timeout=config.get("StopTimeout") or 300))
-    while not wait([stopping], timeout=1).done:
-        # Again: an entry point's shell that waits for its initdb swallows an interrupt.
-        with suppress(APIError):
-            client.kill(name, signal=config["StopSignal"])
-    with suppress(NotFound):
-        stopping.result()
-
-
-def remove_container(client: APIClient, found: Found, part: str) -> None:
-    """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
-    _stop(client, found, part)
-    _remove_now(client, labels.object_name(found.name, part))
-
-
-def remove_questions(client: APIClient, found: Found) -> None:
-    """Remove what a killed devdb left of asking an image for its version."""
-    for container in found.questions:
-        _remove_now(client, container)
-
-
-def destroy(client: APIClient, name: str) -> None:
-    """Remove all that there is of the instance, its data too.
-
-    Looks again until nothing is left, after the last requests of a devdb that is dead. The sign of
-    unfinished data goes after the data: killed in between, the next one still knows what it may
-    discard.
-    """
-    if found := survey.look(client, name):
-        _outlast(client, found)
-    while found := survey.look(client, name):
-        together(
-            partial(remove_questions, client, found),
-            *(partial(_remove_now, client, item["Id"]) for item in found.containers.values()),
-        )
-        is_gone = not found.data or _remove_volume(client, labels.object_name(name, labels.DATA))
-        if is_gone and found.unfinished:
-            _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
-        for network in found.networks:
-            remove_network(client, network)
-
-
-def _outlast(client: APIClient, found: Found) -> None:
-    """Wait until the engine makes none of the containers that are missing.
-
-    It was told to by a devdb that was killed, it may be; then their names are taken. Who gets them
-    is a question nobody asks, and is removed with the other questions.
-    """
-    images_here = [container["Image"] for container in found.containers.values()]
-    image = next(iter(images_here or client.images(quiet=True)), None)
-    if image is None:
-        return  # without images nothing is made
-
-    def take(part: str) -> None:
-        name = labels.object_name(found.name, part)
-        _insist(client, name, partial(question, client, image, ["true"], found.name, name=name))
-
-    together(*(partial(take, part) for part in labels.PARTS if part not in found.containers))
-
-
-def _remove_now(client: APIClient, container: str) -> None:
-    from docker.errors import APIError, NotFound
-
-    deadline = time.monotonic() + _GHOST_PATIENCE
-    with suppress(APIError):
-        client.kill(container)  # Podman's forced removal would first wait for it to stop
-    with suppress(NotFound):
-        while True:
-            try:
-                client.remove_container(container, v=True, force=True)
-            except APIError as error:
-                # 409: it is being removed already; until it has gone its name is taken.
-                if error.status_code != 409 or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
-
-
-def _remove_volume(client: APIClient, volume: str) -> bool:
-    """Whether it is gone; not yet, where a container of ours came meanwhile."""
-    from docker.errors import APIError, NotFound
-
-    try:
-        client.remove_volume(volume)
-    except NotFound:
-        return True
-    except APIError as error:
-        users = client.containers(all=True, filters={"volume": volume})
-        if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
-            return False
-        names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
-        raise DevdbError(
-            f"The volume {volume} cannot be removed; it is in use: {names}.",
-            f"Remove that container first: `docker rm -f {names}`.",
-        ) from error
-    return True
-
-
-def remove_network(client: APIClient, network: str) -> None:
-    """Remove a network by its id, whoever is in it."""
-    from docker.errors import APIError, NotFound
-
-    remove: Callable[[], None] = partial(client.remove_network, network)
-    with suppress(NotFound):
-        try:
-            remove()
-        except APIError as error:
-            if error.status_code == 404:
-                return
-            # Somebody attached a container of their own; it lives on without this network.
-            for container in client.inspect_network(network).get("Containers") or ():
-                client.disconnect_container_from_network(container, network, force=True)
-            remove()

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import images, labels, making, survey
+from devdb.engines.docker import asking, images, labels, removing, survey
 from devdb.engines.docker.attempt import Attempt
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.images import Image
@@ -43,7 +43,7 @@ def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
-        removal = begin(partial(making.destroy, client, spec.name))
+        removal = begin(partial(removing.destroy, client, spec.name))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
         found = Found(spec.name)
     yield from Attempt(client, spec, found, postgres, pooler, major).run()
@@ -74,7 +74,7 @@ def _images(
 def _major(client: APIClient, spec: Spec, image: Image) -> int:
     if image.major is not None:
         return image.major
-    version = images.binary_version(client, image, labels.POSTGRES, spec.name)
+    version = asking.binary_version(client, image, labels.POSTGRES, spec.name)
     return int(version.split(".")[0])
 
 

@@ -1,0 +1,201 @@
+"""What is in an image, asked once: the answers are kept in the cache.
+
+It is asked in containers that are made for the question.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devdb import paths
+from devdb.engines.docker import labels
+from devdb.engines.docker.images import Image, environment
+from devdb.errors import EngineUnavailable
+from devdb.marker import make_private_directory
+from devdb.postgres import ASK_TLS, has_tls
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def binary_version(client: APIClient, image: Image, binary: str, instance: str) -> str:
+    """What `binary --version` says in that image; run once for each image, then remembered.
+
+    Raises EngineUnavailable when the image has no such binary.
+    """
+    return _version_in(banner(client, image, binary, instance)) or ""
+
+
+def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
+    """All that `binary --version` says in that image; run once for each image, then remembered.
+
+    Raises EngineUnavailable when the image has no such binary, or it says no version.
+    """
+    known = _remembered(image.id, f"{binary}-banner")
+    if known is None:
+        known = _run(client, image, [binary, "--version"], instance)
+        version = _version_in(known)
+        if version is None:
+            raise EngineUnavailable(
+                f"`{binary} --version` in {image.reference} says: {known.strip() or 'nothing'}.",
+                "Choose another image with `--pooler-image` (or `--image` for Postgres).",
+            )
+        remember(image.id, f"{binary}-banner", known)
+        remember(image.id, binary, version)
+    return known
+
+
+def _version_in(text: str) -> str | None:
+    match = re.search(r"\d+\.\d+(\.\d+)?", text)
+    return match[0] if match else None
+
+
+def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
+    """Whether the Postgres in that image was built with TLS; asked once for each image."""
+    known = _remembered(image.id, "postgres-tls")
+    if known is None:
+        said = _run(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
+        known = "yes" if has_tls(said) else "no"
+        remember(image.id, "postgres-tls", known)
+    return known == "yes"
+
+
+def _run(
+    client: APIClient, image: Image, argv: list[str], instance: str, *, stderr: bool = True
+) -> str:
+    """What that command prints in that image."""
+    from docker.errors import APIError
+
+    container = question(client, image.id, argv, instance, path=image.path)
+    try:
+        client.start(container)
+        client.wait(container, timeout=30)
+        return client.logs(container, stderr=stderr).decode(errors="replace")
+    except APIError as error:
+        raise EngineUnavailable(
+            f"The image {image.reference} has no {argv[0]} that runs: {error.explanation}.",
+            "Choose one that has it with `--pooler-image` (or `--image` for Postgres).",
+        ) from error
+    finally:
+        client.remove_container(container, v=True, force=True)
+
+
+def user_id(client: APIClient, image: Image, instance: str) -> int:
+    """The user that the image's entry point starts as: root, unless the image says otherwise."""
+    user = image.user.split(":")[0]
+    if user.isdecimal() or user in ("", "root"):
+        return int(user) if user.isdecimal() else 0
+    ids = _users(client, image, instance)
+    if user not in ids:
+        raise EngineUnavailable(
+            f"The image {image.reference} starts as '{user}', who is not in its /etc/passwd.",
+            "Choose another image with `--image`.",
+        )
+    return ids[user]
+
+
+def server_user_id(client: APIClient, image: Image, instance: str) -> int | None:
+    """The user that Postgres itself runs as: an entry point started as root drops to `postgres`.
+
+    None when the image has no user of that name.
+    """
+    started_as = user_id(client, image, instance)
+    return started_as or _users(client, image, instance).get(labels.POSTGRES)
+
+
+def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
+    """The users in the image's /etc/passwd and their ids; read once for each image."""
+    from docker.errors import NotFound
+
+    known = _remembered(image.id, "users")
+    if known is None:
+        container = question(client, image.id, ["true"], instance)
+        try:
+            stream, _ = client.get_archive(container, "/etc/passwd")
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                file = tar.extractfile(tar.getmembers()[0])
+                known = file.read().decode(errors="replace") if file else ""
+        except NotFound:
+            known = ""
+        finally:
+            client.remove_container(container, v=True, force=True)
+        remember(image.id, "users", known)
+    return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
+
+
+def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
+    """Whether the image brings files that its entry point runs in a new database."""
+    from docker.errors import NotFound
+
+    known = _remembered(image.id, "init-files")
+    if known is None:
+        container = question(client, image.id, ["true"], instance)
+        try:
+            stream, _ = client.get_archive(container, "/docker-entrypoint-initdb.d")
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                known = str(sum(not member.isdir() for member in tar.getmembers()))
+        except NotFound:
+            known = "0"
+        finally:
+            client.remove_container(container, v=True, force=True)
+        remember(image.id, "init-files", known)
+    return known != "0"
+
+
+def question(
+    client: APIClient,
+    image_id: str,
+    command: list[str],
+    instance: str,
+    *,
+    name: str | None = None,
+    path: str = "",
+) -> str:
+    """A container that is only asked something, with that PATH; its id. It is not started."""
+    container = client.create_container(
+        image_id,
+        name=name,
+        entrypoint=command[:1],
+        command=command[1:],
+        environment={"PATH": path} if path else {},
+        user="65534:65534",
+        labels=labels.common(instance, labels.QUESTION),
+        host_config=client.create_host_config(network_mode="none"),
+        use_config_proxy=False,
+    )
+    return str(container["Id"])
+
+
+def version(image_id: str, binary: str, config: dict[str, Any]) -> str | None:
+    """The version of the server in an image: as it told when it was asked, else as labelled."""
+    if known := _remembered(image_id, binary):
+        return known
+    match = re.match(r"\d+(\.\d+)+", environment(config).get("PG_VERSION", ""))
+    return match[0] if match and binary == labels.POSTGRES else None
+
+
+def remember(image_id: str, binary: str, version: str) -> None:
+    """Keep what the server in that image said its version is."""
+    if _remembered(image_id, binary) == version:
+        return
+    path = _cache(image_id, binary)
+    try:
+        make_private_directory(path.parent)
+        path.write_text(version, encoding="utf-8")
+    except OSError:
+        return  # asked again next time
+
+
+def _remembered(image_id: str, binary: str) -> str | None:
+    try:
+        return _cache(image_id, binary).read_text(encoding="utf-8") or None
+    except OSError:
+        return None
+
+
+def _cache(image_id: str, binary: str) -> Path:
+    return paths.cache_home() / "docker-images" / f"{image_id.replace(':', '-')}-{binary}"

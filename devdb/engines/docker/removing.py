@@ -1,0 +1,133 @@
+"""Stopping an instance in the engine, and removing what it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import wait
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from devdb.engines.docker import labels, survey
+from devdb.engines.docker.asking import question
+from devdb.engines.docker.background import begin, together
+from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.names import insist, remove_now
+from devdb.engines.docker.survey import Found
+from devdb.errors import DevdbError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -> None:
+    """Stop what runs of it, each with its own signal, and wait."""
+    together(*(partial(_stop, client, found, part) for part in parts if part in found.containers))
+
+
+def _stop(client: APIClient, found: Found, part: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    state = found.containers[part]["State"]
+    if not (state["Running"] or state.get("Restarting")):
+        return
+    name, config = labels.object_name(found.name, part), found.containers[part]["Config"]
+    stopping = begin(partial(client.stop, name, timeout=config.get("StopTimeout") or 300))
+    while not wait([stopping], timeout=1).done:
+        # Again: an entry point's shell that waits for its initdb swallows an interrupt.
+        with suppress(APIError):
+            client.kill(name, signal=config["StopSignal"])
+    with suppress(NotFound):
+        stopping.result()
+
+
+def remove_container(client: APIClient, found: Found, part: str) -> None:
+    """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
+    _stop(client, found, part)
+    remove_now(client, labels.object_name(found.name, part))
+
+
+def remove_questions(client: APIClient, found: Found) -> None:
+    """Remove what a killed devdb left of asking an image for its version."""
+    for container in found.questions:
+        remove_now(client, container)
+
+
+def destroy(client: APIClient, name: str) -> None:
+    """Remove all that there is of the instance, its data too.
+
+    Looks again until nothing is left, after the last requests of a devdb that is dead. The sign of
+    unfinished data goes after the data: killed in between, the next one still knows what it may
+    discard.
+    """
+    if found := survey.look(client, name):
+        _outlast(client, found)
+    while found := survey.look(client, name):
+        together(
+            partial(remove_questions, client, found),
+            *(partial(remove_now, client, item["Id"]) for item in found.containers.values()),
+        )
+        is_gone = not found.data or _remove_volume(client, labels.object_name(name, labels.DATA))
+        if is_gone and found.unfinished:
+            _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
+        for network in found.networks:
+            remove_network(client, network)
+
+
+def _outlast(client: APIClient, found: Found) -> None:
+    """Wait until the engine makes none of the containers that are missing.
+
+    A devdb that was killed may have told it to; then their names are taken. What gets them here is
+    a question that nobody asks, and it is removed with the other questions.
+    """
+    from docker.errors import APIError
+
+    images_here = [container["Image"] for container in found.containers.values()]
+    image = next(iter(images_here or client.images(quiet=True)), None)
+    if image is None:
+        return  # without images nothing is made
+
+    def take(part: str) -> None:
+        name = labels.object_name(found.name, part)
+        # Who deletes an instance because the disk is full is not told that it is.
+        with suppress(APIError):
+            insist(client, name, partial(question, client, image, ["true"], found.name, name=name))
+
+    together(*(partial(take, part) for part in labels.PARTS if part not in found.containers))
+
+
+def _remove_volume(client: APIClient, volume: str) -> bool:
+    """Whether it is gone; not yet, where a container of ours came meanwhile."""
+    from docker.errors import APIError, NotFound
+
+    try:
+        client.remove_volume(volume)
+    except NotFound:
+        return True
+    except APIError as error:
+        users = client.containers(all=True, filters={"volume": volume})
+        if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
+            return False
+        names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
+        raise DevdbError(
+            f"The volume {volume} cannot be removed; it is in use: {names}.",
+            f"Remove that container first: `docker rm -f {names}`.",
+        ) from error
+    return True
+
+
+def remove_network(client: APIClient, network: str) -> None:
+    """Remove a network by its id, whoever is in it."""
+    from docker.errors import APIError, NotFound
+
+    remove: Callable[[], None] = partial(client.remove_network, network)
+    with suppress(NotFound):
+        try:
+            remove()
+        except APIError as error:
+            if error.status_code == 404:
+                return
+            # Somebody attached a container of their own; it lives on without this network.
+            for container in client.inspect_network(network).get("Containers") or ():
+                client.disconnect_container_from_network(container, network, force=True)
+            remove()
