@@ -105,8 +105,9 @@ class DockerEngine:
         connection = self._connect()
         with speaking(connection.host):
             found = survey.look(connection.client, name)
+            client = connection.listener() if follow else connection.client
             read = logs.followed if follow else logs.written
-            yield from read(connection.client, found, tail=tail)
+            yield from read(client, found, tail=tail)
 
     def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
         """psql from PATH, else the one in the container; raises NotFound when there is neither."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ANSWER_TIMEOUT = 3
 """Seconds an engine gets to say its version; a hung one must not hang devdb."""
 _WORK_TIMEOUT = 60
+_LISTEN_TIMEOUT = 5
 _NO_SOCKET = "no such socket"
 
 _ELSEWHERE = (
@@ -44,6 +45,12 @@ class Connection:
 
     client: APIClient = field(repr=False)
     host: str
+
+    def listener(self) -> APIClient:
+        """A client of its own for answers that may not begin for hours; it gives up after 5 s."""
+        from docker import APIClient
+
+        return APIClient(base_url=self.host, timeout=_LISTEN_TIMEOUT)
 
     @functools.cached_property
     def version(self) -> dict[str, Any]:

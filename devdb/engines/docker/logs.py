@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from devdb.model import LogLine
 
 if TYPE_CHECKING:
     from docker import APIClient
+    from docker.types.daemon import CancellableStream
 
-_END = object()
+Arrival = LogLine | Exception | None
+"""A line, why there are no more of a container, or that they have ended."""
 _HEARTBEAT = 0.25
 
 
@@ -41,15 +44,16 @@ def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
 def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine | None]:
     """The last `tail` lines, then what comes, until all servers have ended or it is closed.
 
-    None now and then while nothing comes.
+    None now and then while nothing comes. The client is one that gives up waiting soon; it is
+    closed in the end.
     """
-    arrivals: queue.Queue[LogLine | object] = queue.Queue()
-    streams = {
-        part: client.logs(container["Id"], stream=True, follow=True, tail=tail)
-        for part, container in found.containers.items()
-    }
-    for part, stream in streams.items():
-        threading.Thread(target=_read, args=(part, stream, arrivals), daemon=True).start()
+    arrivals: queue.Queue[Arrival] = queue.Queue()
+    streams = [
+        _Stream(part, partial(client.logs, item["Id"], stream=True, follow=True, tail=tail))
+        for part, item in found.containers.items()
+    ]
+    for stream in streams:
+        threading.Thread(target=stream.read, args=(arrivals,), daemon=True).start()
     open_streams = len(streams)
     try:
         while open_streams:
@@ -60,24 +64,59 @@ def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine 
                 continue
             if isinstance(arrival, LogLine):
                 yield arrival
-            else:
+            elif arrival is None:
                 open_streams -= 1
+            else:
+                raise arrival
     finally:
-        for stream in streams.values():
+        for stream in streams:
             stream.close()
+        client.close()
 
 
-def _read(part: str, stream: Iterator[bytes], arrivals: queue.Queue[LogLine | object]) -> None:
-    rest = b""
-    try:
-        for chunk in stream:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                arrivals.put(LogLine(part=part, text=_text(line)))
-    finally:
+class _Stream:
+    """What one container writes, read in a thread of its own."""
+
+    def __init__(self, part: str, ask: Callable[[], CancellableStream[bytes]]) -> None:
+        self._part = part
+        self._ask = ask
+        self._answer: CancellableStream[bytes] | None = None
+        self._is_closed = False
+
+    def read(self, arrivals: queue.Queue[Arrival]) -> None:
+        """Put its lines there until it ends, or why it cannot be read."""
+        from docker.errors import NotFound
+
+        rest = b""
+        end: Exception | None = None
+        try:
+            for chunk in self._opened():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    arrivals.put(LogLine(part=self._part, text=_text(line)))
+        except NotFound:
+            pass  # removed meanwhile: there is no more to come
+        except Exception as error:  # noqa: BLE001 - raised where the lines are read
+            end = error
         if rest:
-            arrivals.put(LogLine(part=part, text=_text(rest)))
-        arrivals.put(_END)
+            arrivals.put(LogLine(part=self._part, text=_text(rest)))
+        arrivals.put(end)
+
+    def _opened(self) -> Iterable[bytes]:
+        import requests
+
+        # Podman does not begin to answer before there is a line.
+        while not self._is_closed:
+            with suppress(requests.ReadTimeout):
+                self._answer = self._ask()
+                break
+        return self._answer if self._answer and not self._is_closed else ()
+
+    def close(self) -> None:
+        """End the reading."""
+        self._is_closed = True
+        if self._answer is not None:
+            self._answer.close()
 
 
 def _text(line: bytes) -> str:
