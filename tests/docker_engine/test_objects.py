@@ -221,14 +221,7 @@ def test_somebody_s_container_in_the_network_does_not_stand_in_the_way_of_destro
     engine: DockerEngine, start: Starts, spec: Spec, client: APIClient, home: Path
 ) -> None:
     start(spec)
-    network = objects(spec.name, "network")["network"]["Name"]
-    guest = client.create_container(
-        objects(spec.name, "container")["postgres"]["Image"],
-        entrypoint=["sleep"],
-        command=["600"],
-        host_config=client.create_host_config(network_mode=network, tmpfs={"/var/lib": ""}),
-    )["Id"]
-    client.start(guest)
+    guest = _guest(client, spec)
     try:
         engine.stop(spec.name, destroy=True)
         marker = str(home / "instances" / spec.name / "marker.json")
@@ -236,6 +229,45 @@ def test_somebody_s_container_in_the_network_does_not_stand_in_the_way_of_destro
         assert client.inspect_container(guest)["State"]["Running"]
     finally:
         client.remove_container(guest, v=True, force=True)
+
+
+def test_a_postgres_that_has_another_address_is_reached_through_the_pooler(
+    start: Starts, spec: Spec, client: APIClient
+) -> None:
+    """Engines may give it one at every start, and resolvers keep an old one for an hour."""
+    start(spec)
+    before = _address(client, spec)
+    client.stop(world.container(spec.name, "postgres"))
+    guest = _guest(client, spec)
+    try:
+        assert start(spec).running
+        assert _address(client, spec) != before
+        with connect(spec.pooled) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        client.remove_container(guest, v=True, force=True)
+
+
+def _guest(client: APIClient, spec: Spec) -> str:
+    """The id of somebody's container in the instance's network; it has the first free address."""
+    guest = client.create_container(
+        objects(spec.name, "container")["postgres"]["Image"],
+        entrypoint=["sleep"],
+        command=["600"],
+        host_config=client.create_host_config(
+            network_mode=objects(spec.name, "network")["network"]["Name"],
+            tmpfs={"/var/lib": ""},
+        ),
+    )["Id"]
+    client.start(guest)
+    return str(guest)
+
+
+def _address(client: APIClient, spec: Spec) -> str:
+    """Postgres' address in the instance's network."""
+    container = client.inspect_container(world.container(spec.name, "postgres"))
+    (network,) = container["NetworkSettings"]["Networks"].values()
+    return str(network["IPAddress"])
 
 
 def test_a_database_that_somebody_dropped_is_made_again(start: Starts, spec: Spec) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from devdb import certificates
@@ -66,6 +66,7 @@ class Attempt:
         self._network = ""
         self._is_ready = False
         self._given_up = Event()
+        self._changing = Lock()
         self._work: list[Future[Any]] = []
 
     def run(self) -> Iterator[Progress]:
@@ -103,7 +104,8 @@ class Attempt:
         done = begin(lambda: None)
         starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
-        log_in = partial(self._login.until_ready, starts, self._given_up, settled)
+        revive = None if labels.PGBOUNCER in work else self._restart_pooler
+        log_in = partial(self._login.until_ready, starts, self._given_up, settled, revive)
         logging_in = begin(log_in)
         for plan in todo:
             if plan.part == labels.REAPER:  # nobody waits for it
@@ -261,13 +263,20 @@ class Attempt:
 
     def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
         yield _LOGIN
-        watching = begin(partial(watch, self._client, self._spec, self._given_up))
+        look = partial(watch, self._client, self._spec, self._given_up, self._changing)
+        watching = begin(look)
         both: list[Future[Any]] = [logging_in, watching]
         while not wait(both, HEARTBEAT, FIRST_COMPLETED).done:
             yield _LOGIN
         if not logging_in.done():
             watching.result()
         return logging_in.result()
+
+    def _restart_pooler(self) -> None:
+        """Its resolver (c-ares) keeps an address for an hour; Podman gives a new one each start."""
+        with self._changing:
+            removing.stop(self._client, self._found, [labels.PGBOUNCER])
+            making.start_container(self._client, self._spec, labels.PGBOUNCER)
 
     def _settled(self) -> None:
         making.finish(self._client, self._spec.name)

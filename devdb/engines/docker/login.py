@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -18,6 +19,8 @@ from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
 _PAUSE = 0.005
 _LONG_PAUSE = 0.02
 """Seconds between attempts; new data takes a second of work that many attempts would take from."""
+_POOLER_PATIENCE = 2
+"""Seconds; PgBouncer tries again to reach Postgres every second."""
 _STATEMENT_TIMEOUT = 60
 
 
@@ -36,12 +39,14 @@ class Login:
         starts: tuple[Future[None], Future[None]],
         given_up: Event,
         settled: Callable[[], object],
+        revive: Callable[[], object] | None,
     ) -> str:
         """Try until both URLs work; the server's version, or "" when it is given up.
 
         `starts` are those of the Postgres and the PgBouncer container: a connection that is tried
         while a network is being made loses a packet, and a second with it. `settled` is called,
-        once, as soon as the data has all it needs.
+        once, as soon as the data has all it needs; `revive`, once, where a PgBouncer that has been
+        running does not get to a Postgres that lets us in.
         """
         wait(starts[:1])
         while (version := self.settle()) is None:
@@ -49,6 +54,7 @@ class Login:
                 return ""
         settling = begin(settled)
         wait(starts)
+        revive_at = time.monotonic() + _POOLER_PATIENCE
         while not given_up.is_set():
             direct = begin(partial(postgres.probe, self.spec.direct))
             pooled = postgres.probe(self.spec.pooled)
@@ -58,6 +64,9 @@ class Login:
             elif pooled is not None:
                 settling.result()
                 return version
+            elif revive is not None and time.monotonic() > revive_at:
+                revive()
+                revive = None
             given_up.wait(_PAUSE)
         return ""
 

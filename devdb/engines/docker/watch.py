@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker import labels
@@ -17,6 +18,8 @@ _LOOK_EVERY = 0.5
 _READ_EVERY = 5.0
 PATIENCE = 60.0
 """Seconds without a word from the servers after which a start is given up."""
+_NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry")
+"""What the servers say to our own attempts, and PgBouncer every minute."""
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
@@ -24,8 +27,8 @@ class Vanished(StartFailed):
     """A container was removed under our hands, by somebody or by a dead devdb's last request."""
 
 
-def watch(client: APIClient, spec: Spec, given_up: Event) -> None:
-    """Look at the servers until it is given up.
+def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> None:
+    """Look at the servers until it is given up; not while `changing` is held.
 
     Raises StartFailed when one ends, TimedOut when they neither answer nor say anything new.
     """
@@ -33,15 +36,15 @@ def watch(client: APIClient, spec: Spec, given_up: Event) -> None:
     heard: set[str] = set()
     read_at = heard_at = time.monotonic()
     while not given_up.wait(_LOOK_EVERY):
-        for part in _SERVERS:
-            _check(client, spec, part, restarts)
+        with changing:
+            for part in _SERVERS:
+                _check(client, spec, part, restarts)
         now = time.monotonic()
         if now - read_at < _READ_EVERY:
             continue
         read_at = now
-        # Our own attempts are answered with FATAL; that is no progress.
         lines = {line for part in _SERVERS for line in _tail(client, spec.name, part)}
-        news = {line for line in lines if "FATAL" not in line and "DETAIL" not in line}
+        news = {line for line in lines if not _NO_PROGRESS.search(line)}
         if not news <= heard:
             heard, heard_at = news, now
         if now - heard_at > PATIENCE:
@@ -65,7 +68,7 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
             f"The {part} container was removed while it started.", "Try again: `devdb up`."
         )
     restarts.setdefault(part, container["RestartCount"])
-    if state["Running"] and container["RestartCount"] == restarts[part]:
+    if state["Running"] and container["RestartCount"] <= restarts[part]:
         return
     words = {part: said(client, spec.name, part)}
     raise StartFailed(
