@@ -21,7 +21,7 @@ from docker import APIClient
 from devdb.engines.docker import DockerEngine, endpoint
 from devdb.engines.docker.endpoint import Candidate, candidates
 from devdb.errors import EngineUnavailable, ExitCode
-from devdb.model import Level
+from devdb.model import Level, Spec
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +200,7 @@ def sleeper(client: APIClient) -> Iterator[dict[str, Any]]:
 
 
 def test_check_knows_a_process_in_a_container_of_that_engine(
-    engine: DockerEngine, sleeper: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    engine: DockerEngine, spec: Spec, sleeper: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: sleeper["Config"]["Hostname"])
     assert [f.fix for f in engine.check() if NO_LOOPBACK in f.message] == [
@@ -208,6 +208,8 @@ def test_check_knows_a_process_in_a_container_of_that_engine(
     ]
     with pytest.raises(EngineUnavailable, match=NO_LOOPBACK):
         engine.require(major=None, image=None, pooler_image=None)
+    with pytest.raises(EngineUnavailable, match=NO_LOOPBACK):
+        list(engine.start(spec))
 
 
 def test_a_container_that_is_called_as_this_machine_is_not_taken_for_it(

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, removing, survey
 from devdb.engines.docker.background import attend, begin
-from devdb.engines.docker.endpoint import FROM_INSIDE, Connection, speaking
+from devdb.engines.docker.endpoint import Connection, speaking
 from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
-from devdb.errors import EngineUnavailable, NotFound
+from devdb.errors import NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 
@@ -49,8 +49,7 @@ class DockerEngine:
         connection = self._connect()
         references = images.wanted(image, pooler_image, major)
         with speaking(connection.host):
-            if connection.is_ours_from_inside():
-                raise EngineUnavailable(FROM_INSIDE, "Use `--engine native`.")
+            connection.refuse_from_inside()
             images.require(connection.client, references)
 
     def check(self) -> Sequence[Finding]:
@@ -63,6 +62,7 @@ class DockerEngine:
         """Make the instance, or start what is stopped of it; see `Engine.start`."""
         connection = yield from attend(begin(self._connect), None)
         with speaking(connection.host):
+            yield from attend(begin(connection.refuse_from_inside), None)
             yield from start(connection.client, spec)
 
     def find(self, name: str) -> Server | None:

@@ -69,15 +69,21 @@ class Connection:
         from docker.errors import APIError
 
         here = socket.gethostname()
-        if self.client.info().get("Name") == here:
-            return False  # beside the engine, be that in a container or not
         try:
             container = self.client.inspect_container(here)
         except APIError:
             return False
         # The engine looks for names too: a container that is called as this machine is not it.
         is_here = container["State"]["Running"] and container["Config"]["Hostname"] == here
-        return bool(is_here and container["HostConfig"]["NetworkMode"] != "host")
+        if not is_here or container["HostConfig"]["NetworkMode"] == "host":
+            return False
+        # Nor is it one whose engine runs beside us, be that in a container or not.
+        return self.client.info().get("Name") != here
+
+    def refuse_from_inside(self) -> None:
+        """Raise EngineUnavailable where is_ours_from_inside()."""
+        if self.is_ours_from_inside():
+            raise EngineUnavailable(FROM_INSIDE, "Use `--engine native`.")
 
     @property
     def title(self) -> str:
