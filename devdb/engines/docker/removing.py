@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 
 
 def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -> None:
-    """Stop what runs of it, each with its own signal, and wait."""
-    together(*(partial(_stop, client, found, part) for part in parts if part in found.containers))
+    """Stop what runs of it, each with its own signal, and wait.
+
+    Postgres last: sessions that it has to end itself are FATAL in its log.
+    """
+    wanted = [part for part in parts if part in found.containers]
+    together(*(partial(_stop, client, found, part) for part in wanted if part != labels.POSTGRES))
+    if labels.POSTGRES in wanted:
+        _stop(client, found, labels.POSTGRES)
 
 
 def _stop(client: APIClient, found: Found, part: str) -> None:
