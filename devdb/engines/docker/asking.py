@@ -109,41 +109,37 @@ def server_user_id(client: APIClient, image: Image, instance: str) -> int | None
 
 def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
-    from docker.errors import NotFound
-
     known = _remembered(image.id, "users")
     if known is None:
-        container = question(client, image.id, ["true"], instance)
-        try:
-            stream, _ = client.get_archive(container, "/etc/passwd")
-            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-                file = tar.extractfile(tar.getmembers()[0])
-                known = file.read().decode(errors="replace") if file else ""
-        except NotFound:
-            known = ""
-        finally:
-            client.remove_container(container, v=True, force=True)
+        there = _copy(client, image, "/etc/passwd", instance)
+        file = there.extractfile(there.getmembers()[0]) if there else None
+        known = file.read().decode(errors="replace") if file else ""
         remember(image.id, "users", known)
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
 
 def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the image brings files that its entry point runs in a new database."""
-    from docker.errors import NotFound
-
     known = _remembered(image.id, "init-files")
     if known is None:
-        container = question(client, image.id, ["true"], instance)
-        try:
-            stream, _ = client.get_archive(container, "/docker-entrypoint-initdb.d")
-            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-                known = str(sum(not member.isdir() for member in tar.getmembers()))
-        except NotFound:
-            known = "0"
-        finally:
-            client.remove_container(container, v=True, force=True)
+        there = _copy(client, image, "/docker-entrypoint-initdb.d", instance)
+        known = str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
         remember(image.id, "init-files", known)
     return known != "0"
+
+
+def _copy(client: APIClient, image: Image, path: str, instance: str) -> tarfile.TarFile | None:
+    """What is at that path in the image; None when nothing is."""
+    from docker.errors import NotFound
+
+    container = question(client, image.id, ["true"], instance)
+    try:
+        stream, _ = client.get_archive(container, path)
+        return tarfile.open(fileobj=io.BytesIO(b"".join(stream)))
+    except NotFound:
+        return None
+    finally:
+        client.remove_container(container, v=True, force=True)
 
 
 def question(
