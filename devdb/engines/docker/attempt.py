@@ -104,7 +104,7 @@ class Attempt:
         done = begin(lambda: None)
         starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
-        revive = None if labels.PGBOUNCER in work else self._restart_pooler
+        revive = self._restart_pooler
         log_in = partial(self._login.until_ready, starts, self._given_up, settled, revive)
         logging_in = begin(log_in)
         for plan in todo:
@@ -273,10 +273,14 @@ class Attempt:
         return logging_in.result()
 
     def _restart_pooler(self) -> None:
-        """Its resolver (c-ares) keeps an address for an hour; Podman gives a new one each start."""
-        with self._changing:
-            removing.stop(self._client, self._found, [labels.PGBOUNCER])
-            making.start_container(self._client, self._spec, labels.PGBOUNCER)
+        """Its resolver (c-ares) keeps what it was told of Postgres' address for up to an hour.
+
+        Podman gives another one at every start; and it may have asked before there was any.
+        """
+        from docker.errors import NotFound
+
+        with self._changing, suppress(NotFound):  # removed meanwhile: watch() says so
+            self._client.restart(labels.object_name(self._spec.name, labels.PGBOUNCER))
 
     def _settled(self) -> None:
         making.finish(self._client, self._spec.name)

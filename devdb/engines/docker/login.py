@@ -39,14 +39,14 @@ class Login:
         starts: tuple[Future[None], Future[None]],
         given_up: Event,
         settled: Callable[[], object],
-        revive: Callable[[], object] | None,
+        revive: Callable[[], object],
     ) -> str:
         """Try until both URLs work; the server's version, or "" when it is given up.
 
         `starts` are those of the Postgres and the PgBouncer container: a connection that is tried
         while a network is being made loses a packet, and a second with it. `settled` is called,
-        once, as soon as the data has all it needs; `revive`, once, where a PgBouncer that has been
-        running does not get to a Postgres that lets us in.
+        once, as soon as the data has all it needs; `revive`, once, where PgBouncer does not get to
+        a Postgres that lets us in.
         """
         wait(starts[:1])
         while (version := self.settle()) is None:
@@ -54,7 +54,7 @@ class Login:
                 return ""
         settling = begin(settled)
         wait(starts)
-        revive_at = time.monotonic() + _POOLER_PATIENCE
+        revived, revive_at = False, time.monotonic() + _POOLER_PATIENCE
         while not given_up.is_set():
             direct = begin(partial(postgres.probe, self.spec.direct))
             pooled = postgres.probe(self.spec.pooled)
@@ -64,9 +64,9 @@ class Login:
             elif pooled is not None:
                 settling.result()
                 return version
-            elif revive is not None and time.monotonic() > revive_at:
+            elif not revived and time.monotonic() > revive_at:
                 revive()
-                revive = None
+                revived = True
             given_up.wait(_PAUSE)
         return ""
 
