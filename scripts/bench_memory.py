@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Iterator
 
@@ -32,10 +33,17 @@ def parts(name: str) -> Iterator[tuple[str, float, float]]:
 
 
 def used(pid: int) -> tuple[int, float, float]:
-    """How many processes the one and its descendants are, and what they take in MiB."""
+    """How many processes the one and its descendants are, and what they take in MiB.
+
+    PSS is nan where the system does not tell.
+    """
     root = psutil.Process(pid)
-    sizes = [each.memory_full_info() for each in (root, *root.children(recursive=True))]
-    return len(sizes), sum(each.rss for each in sizes) / MIB, sum(each.pss for each in sizes) / MIB
+    found = (root, *root.children(recursive=True))
+    try:
+        pss = sum(each.memory_full_info().pss for each in found) / MIB
+    except psutil.AccessDenied:  # root in a container, of another user's processes
+        pss = math.nan
+    return len(found), sum(each.memory_info().rss for each in found) / MIB, pss
 
 
 def native_pids(name: str) -> dict[str, int]:

@@ -9,13 +9,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from devdb.engines import Engine
 from devdb.model import Spec
@@ -59,11 +61,38 @@ def processes(name: str, home: Path) -> list[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, directory: str) -> bool:
-    try:
-        words = [*process.cmdline(), process.cwd(), *process.environ().values()]
-    except psutil.Error:
-        return False
+    words: list[str] = []
+    with suppress(psutil.NoSuchProcess):
+        words += process.cmdline()
+        # Root in a container sees of other users' processes no more than that.
+        with suppress(psutil.AccessDenied):
+            words += [process.cwd(), *process.environ().values()]
     return any(directory in word for word in words)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it runs no more; where nobody reaps orphans (PID 1 of some containers) a zombie."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@contextmanager
+def small_disk(options: str) -> Iterator[Path]:
+    """A file system of its own, of memory; where none can be mounted the test is skipped."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    place = Path(tempfile.mkdtemp(prefix="devdb-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"mode=0755,{options}", "devdb-test", str(place)]
+    result = subprocess.run(mount, capture_output=True, text=True)
+    try:
+        if result.returncode != 0:
+            pytest.skip(f"no tmpfs can be mounted here: {result.stderr.strip()}")
+        yield place
+        subprocess.run(["umount", place], check=True)
+    finally:
+        place.rmdir()
 
 
 def mentioning(path: Path) -> list[psutil.Process]:

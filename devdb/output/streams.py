@@ -57,6 +57,9 @@ def data(text: str) -> None:
     except BrokenPipeError:
         _silence(sys.stdout)
         raise SystemExit(1) from None
+    except OSError:
+        _silence(sys.stdout)
+        raise
 
 
 def narrate(text: str, *, end: str = "\n") -> None:

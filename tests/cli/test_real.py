@@ -213,16 +213,9 @@ def test_env_makes_the_shadow_database(real: Cli) -> None:
 
 
 @native
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
-def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    tmp_path.chmod(0o755)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(small)], check=True)
-    try:
+def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli) -> None:
+    with world.small_disk("size=9m") as small:
         done = real("up", "-d", DEVDB_DATA_DIR=str(small))
         assert done.code == 1
         assert len(done.error) == 2
         assert not (small / "instances" / real.name).exists()
-    finally:
-        subprocess.run(["umount", str(small)], check=True)

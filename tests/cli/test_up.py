@@ -120,6 +120,9 @@ def test_a_port_of_another_instance_is_exit_5_though_it_is_stopped(cli: Cli) -> 
 
 
 def test_a_port_for_root_is_refused_to_others(unprivileged: Cli) -> None:
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if first.exists() and int(first.read_text()) <= 80:
+        pytest.skip("this system lets everybody have port 80")
     done = unprivileged("up", "-d", "--port", "80")
     assert done.code == 2
     assert "only root" in done.error[0]

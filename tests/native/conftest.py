@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,39 +86,24 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-@contextmanager
-def _disk(options: str) -> Iterator[Path]:
-    """A file system of its own, of memory."""
-    directory = Path(tempfile.mkdtemp(prefix="devdb-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"mode=0755,{options}", "devdb-test", str(directory)]
-    result = subprocess.run(mount, capture_output=True, text=True)
-    try:
-        if result.returncode != 0:
-            pytest.skip(f"no tmpfs can be mounted here: {result.stderr.strip()}")
-        yield directory
-        subprocess.run(["umount", directory], check=True)
-    finally:
-        directory.rmdir()
-
-
 @pytest.fixture
 def small_disk(root: None) -> Iterator[Path]:
     """30 MB: less than a new data directory needs."""
-    with _disk("size=30m") as directory:
+    with world.small_disk("size=30m") as directory:
         yield directory
 
 
 @pytest.fixture
 def large_disk(root: None) -> Iterator[Path]:
     """100 MB: enough for one instance."""
-    with _disk("size=100m") as directory:
+    with world.small_disk("size=100m") as directory:
         yield directory
 
 
 @pytest.fixture
 def read_only(root: None) -> Iterator[Path]:
     """A file system that not even root may write to."""
-    with _disk("ro") as directory:
+    with world.small_disk("ro") as directory:
         yield directory
 
 

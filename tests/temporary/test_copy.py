@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+import world
 from inside import Inside, login
 
 from devdb import pgbouncer, postgres, temporary
@@ -157,18 +156,9 @@ def small_disk(inside: Inside) -> Iterator[Path]:
         yield place
 
 
-@contextmanager
-def _mounted(data: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    place = Path(f"/tmp/devdb-small-{os.getpid()}")
-    place.mkdir()
+def _mounted(data: Path) -> AbstractContextManager[Path]:
     owner = data.stat()
-    options = f"size=64m,mode=0700,uid={owner.st_uid},gid={owner.st_gid}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-    place.rmdir()
+    return world.small_disk(f"size=64m,uid={owner.st_uid},gid={owner.st_gid}")
 
 
 @contextmanager

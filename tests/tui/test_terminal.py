@@ -189,7 +189,7 @@ def test_a_killed_terminal_leaves_the_instance_and_no_process(tmux: Callable[...
     devdb = psutil.Process(screen.shell()).children(recursive=True)
     assert devdb
     screen.kill()
-    world.eventually(lambda: not any(p.is_running() for p in devdb), "the end of the process")
+    world.eventually(lambda: all(world.has_ended(p) for p in devdb), "the end of the process")
     assert state() == State.RUNNING
 
 

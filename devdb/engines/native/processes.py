@@ -125,8 +125,30 @@ def _directory(pid: int) -> str:
 
     try:
         return psutil.Process(pid).cwd()
+    except psutil.AccessDenied:
+        return _directory_for_its_user(pid) if os.geteuid() == 0 else ""
     except psutil.Error:
         return ""
+
+
+def _directory_for_its_user(pid: int) -> str:
+    """Root in a container may not look into another user's process (no CAP_SYS_PTRACE).
+
+    But it may become that user, who may.
+    """
+    place = Path(f"/proc/{pid}")
+    try:
+        status = place.stat()
+        found = subprocess.run(
+            ["readlink", place / "cwd"],
+            capture_output=True,
+            user=status.st_uid,
+            group=status.st_gid,
+            extra_groups=[],
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return os.fsdecode(found.stdout.rstrip(b"\n"))
 
 
 def leftovers(layout: Layout, *, only: str = "") -> list[psutil.Process]:
