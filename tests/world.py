@@ -88,7 +88,7 @@ def small_disk(options: str) -> Iterator[Path]:
     result = subprocess.run(mount, capture_output=True, text=True)
     try:
         if result.returncode != 0:
-            pytest.skip(f"no tmpfs can be mounted here: {result.stderr.strip()}")
+            pytest.skip(f"no tmpfs can be mounted here: {result.stderr.splitlines()[0]}")
         yield place
         subprocess.run(["umount", place], check=True)
     finally:
