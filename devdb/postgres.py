@@ -101,11 +101,16 @@ def verifier(password: str) -> str:
 
 
 def connect(
-    endpoint: Endpoint, *, database: str | None = None, timeout: float = 5, **options: Any
+    endpoint: Endpoint,
+    *,
+    database: str | None = None,
+    timeout: float = 5,
+    sslmode: str = "disable",
+    **options: Any,
 ) -> psycopg.Connection[tuple[Any, ...]]:
     """An autocommit connection; `timeout` in seconds (whole ones, as libpq counts).
 
-    Raises psycopg.OperationalError.
+    The user's PGSSLMODE is not about this. Raises psycopg.OperationalError.
     """
     import psycopg
 
@@ -118,7 +123,7 @@ def connect(
         connect_timeout=max(2, int(timeout)),
         autocommit=True,
         application_name="devdb",
-        sslmode="disable",  # the user's PGSSLMODE is not about this
+        sslmode=sslmode,
         **options,
     )
 

@@ -91,15 +91,8 @@ def login(endpoint: Endpoint, **changes: Any) -> str:
 
 def verified(spec: Spec, endpoint: Endpoint) -> bool:
     """Whether a client that verifies everything gets in."""
-    with psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=endpoint.database,
-        sslmode="verify-full",
-        sslrootcert=str(certificates.ca_path(spec.name)),
-    ) as connection:
+    ca = str(certificates.ca_path(spec.name))
+    with postgres.connect(endpoint, sslmode="verify-full", sslrootcert=ca) as connection:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 

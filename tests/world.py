@@ -61,12 +61,13 @@ def processes(name: str, home: Path) -> list[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, directory: str) -> bool:
-    words: list[str] = []
-    with suppress(psutil.NoSuchProcess):
-        words += process.cmdline()
+    try:
+        words = process.cmdline()
         # Root in a container sees of other users' processes no more than that.
         with suppress(psutil.AccessDenied):
             words += [process.cwd(), *process.environ().values()]
+    except psutil.Error:
+        return False
     return any(directory in word for word in words)
 
 
@@ -79,7 +80,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def small_disk(options: str) -> Iterator[Path]:
+def disk(options: str) -> Iterator[Path]:
     """A file system of its own, of memory; where none can be mounted the test is skipped."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")

@@ -214,7 +214,7 @@ def test_env_makes_the_shadow_database(real: Cli) -> None:
 
 @native
 def test_a_full_disk_is_two_lines_and_costs_nothing(real: Cli) -> None:
-    with world.small_disk("size=9m") as small:
+    with world.disk("size=9m") as small:
         done = real("up", "-d", DEVDB_DATA_DIR=str(small))
         assert done.code == 1
         assert len(done.error) == 2

@@ -89,21 +89,21 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def small_disk(root: None) -> Iterator[Path]:
     """30 MB: less than a new data directory needs."""
-    with world.small_disk("size=30m") as directory:
+    with world.disk("size=30m") as directory:
         yield directory
 
 
 @pytest.fixture
 def large_disk(root: None) -> Iterator[Path]:
     """100 MB: enough for one instance."""
-    with world.small_disk("size=100m") as directory:
+    with world.disk("size=100m") as directory:
         yield directory
 
 
 @pytest.fixture
 def read_only(root: None) -> Iterator[Path]:
     """A file system that not even root may write to."""
-    with world.small_disk("ro") as directory:
+    with world.disk("ro") as directory:
         yield directory
 
 

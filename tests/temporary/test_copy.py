@@ -158,7 +158,7 @@ def small_disk(inside: Inside) -> Iterator[Path]:
 
 def _mounted(data: Path) -> AbstractContextManager[Path]:
     owner = data.stat()
-    return world.small_disk(f"size=64m,uid={owner.st_uid},gid={owner.st_gid}")
+    return world.disk(f"size=64m,uid={owner.st_uid},gid={owner.st_gid}")
 
 
 @contextmanager
