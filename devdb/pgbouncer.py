@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
+from devdb import sessions, wire
 from devdb.model import (
-    HOST,
     LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
@@ -15,9 +14,7 @@ from devdb.model import (
     PoolMode,
     Spec,
 )
-
-if TYPE_CHECKING:
-    import psycopg
+from devdb.wire import Session
 
 ADMIN_DATABASE = "pgbouncer"
 """The name that PgBouncer keeps for its admin console."""
@@ -148,66 +145,36 @@ class Vitals:
     """Server connections it holds to Postgres."""
 
 
-def console(spec: Spec, *, timeout: int = 2) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection to the admin console; `timeout` in seconds.
-
-    It speaks the simple protocol only: no parameters. Raises psycopg.OperationalError.
-    """
-    import psycopg
-
-    return psycopg.connect(
-        host=HOST,
-        port=spec.pool_port,
-        user=POOLER_ROLE,
-        password=spec.pooler_password,
-        dbname=ADMIN_DATABASE,
-        connect_timeout=timeout,
-        autocommit=True,
-        cursor_factory=psycopg.ClientCursor,
-        prepare_threshold=None,
-        application_name="devdb",
-        sslmode="disable",  # the user's PGSSLMODE is not about this
+def console(spec: Spec, *, timeout: float = 2) -> Session:
+    """A session on the admin console; `timeout` in seconds. Raises wire.Refused, OSError."""
+    admin = replace(
+        spec.pooled, user=POOLER_ROLE, password=spec.pooler_password, database=ADMIN_DATABASE
     )
+    return sessions.plain(admin, timeout=timeout)
 
 
 def vitals(spec: Spec) -> Vitals | None:
     """Log in through the pooler, then ask its console; None when it lets nobody in."""
-    import psycopg
-
     try:
         log_in(spec)
-        with console(spec) as connection:
-            return ask(connection)
-    except psycopg.Error:
+        with console(spec) as session:
+            return ask(session)
+    except wire.FAILURES:
         return None
 
 
-def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
-    """How the PgBouncer is whose console this is; raises psycopg.Error."""
-    version = connection.execute("SHOW VERSION").fetchone()
-    lists = dict(connection.execute("SHOW LISTS").fetchall())
-    assert version is not None
+def ask(session: Session) -> Vitals:
+    """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
+    [(version, *_)] = session.query("SHOW VERSION")
+    lists = {str(name): int(items) for name, items in session.query("SHOW LISTS")}
     return Vitals(
-        version=".".join(map(str, parse_version(str(version[0])))),
-        clients=max(0, int(lists["used_clients"]) - 1),
-        servers=int(lists["used_servers"]),
+        version=".".join(map(str, parse_version(str(version)))),
+        clients=max(0, lists["used_clients"] - 1),
+        servers=lists["used_servers"],
     )
 
 
 def log_in(spec: Spec) -> None:
-    """Log in through the pooler and ask Postgres something; raises psycopg.Error."""
-    import psycopg
-
-    endpoint = spec.pooled
-    with psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=endpoint.database,
-        connect_timeout=2,
-        autocommit=True,
-        prepare_threshold=None,
-        sslmode="disable",
-    ) as connection:
-        connection.execute("SELECT 1")
+    """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError."""
+    with sessions.plain(spec.pooled, timeout=2) as session:
+        session.query("SELECT 1")

@@ -8,9 +8,8 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
-from devdb import wire
+from devdb import sessions, wire
 from devdb.model import (
     CLAIMED_GROUP,
     LOOKUP_SCHEMA,
@@ -21,15 +20,13 @@ from devdb.model import (
     Endpoint,
     Spec,
 )
-
-if TYPE_CHECKING:
-    import psycopg
+from devdb.wire import Identifier, Session
 
 NEWEST_MAJOR = 18
 OLDEST_MAJOR = 13
 
 _SCRAM_ITERATIONS = 4096
-_SETUP_VERSION = 2
+_SETUP_VERSION = 3
 
 
 def settings(spec: Spec) -> dict[str, str]:
@@ -100,40 +97,13 @@ def verifier(password: str) -> str:
     return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{b64[0]}${b64[1]}:{b64[2]}"
 
 
-def connect(
-    endpoint: Endpoint,
-    *,
-    database: str | None = None,
-    timeout: float = 5,
-    sslmode: str = "disable",
-    **options: Any,
-) -> psycopg.Connection[tuple[Any, ...]]:
-    """An autocommit connection; `timeout` in seconds (whole ones, as libpq counts).
-
-    The user's PGSSLMODE is not about this. Raises psycopg.OperationalError.
-    """
-    import psycopg
-
-    return psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=database or endpoint.database,
-        connect_timeout=max(2, int(timeout)),
-        autocommit=True,
-        application_name="devdb",
-        sslmode=sslmode,
-        **options,
-    )
-
-
 def probe(endpoint: Endpoint) -> str | None:
     """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
     try:
-        with wire.Session(endpoint) as session:
-            return _version(session)
-    except (wire.Refused, OSError):
+        with sessions.plain(endpoint) as session:
+            session.query("SELECT 1")
+            return session.version
+    except wire.FAILURES:
         return None
 
 
@@ -150,26 +120,26 @@ class Vitals:
 
 def vitals(endpoint: Endpoint) -> Vitals | None:
     """Ask the server how it is; None when it lets nobody in."""
-    import psycopg
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE, timeout=2) as connection:
-            return ask(connection)
-    except psycopg.Error:
+        with sessions.direct(endpoint, timeout=2, patience=5) as session:
+            return ask(session)
+    except wire.FAILURES:
         return None
 
 
-def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
-    """How the server at the other end is; raises psycopg.Error."""
-    row = connection.execute(_VITALS).fetchone()
-    assert row is not None
+def ask(session: Session) -> Vitals:
+    """How the server at the other end is; raises wire.Refused, OSError."""
+    [(started, connections, max_connections)] = session.query(_VITALS)
     return Vitals(
-        version=str(row[0]).split()[0], started=row[1], connections=row[2], max_connections=row[3]
+        version=session.version,
+        started=started,
+        connections=connections,
+        max_connections=max_connections,
     )
 
 
 _VITALS = """
-SELECT current_setting('server_version'), pg_postmaster_start_time(),
+SELECT pg_postmaster_start_time(),
        (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
        current_setting('max_connections')::int
@@ -178,34 +148,28 @@ SELECT current_setting('server_version'), pg_postmaster_start_time(),
 
 def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     """Names and sizes (bytes) of the databases that are not Postgres' own; None: not reachable."""
-    import psycopg
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
-            rows = connection.execute(
+        with sessions.direct(endpoint) as session:
+            rows = session.query(
                 "SELECT datname, pg_database_size(oid) FROM pg_database "
-                "WHERE NOT datistemplate AND datname <> %s ORDER BY datname",
-                (MAINTENANCE_DATABASE,),
-            ).fetchall()
-    except psycopg.Error:
+                "WHERE NOT datistemplate AND datname <> {} ORDER BY datname",
+                MAINTENANCE_DATABASE,
+            )
+    except wire.FAILURES:
         return None
     return tuple((str(name), int(size)) for name, size in rows)
 
 
 def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
     """Make the database if it is not there; whether it was made, None when nobody lets us in."""
-    import psycopg
-    from psycopg import errors, sql
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
-            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
-            if found.fetchone() is not None:
+        with sessions.direct(endpoint) as session:
+            if session.query("SELECT FROM pg_database WHERE datname = {}", name):
                 return False
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except errors.DuplicateDatabase:
-        return False
-    except psycopg.OperationalError:
+            session.query("CREATE DATABASE {}", Identifier(name))
+    except wire.Refused as refused:
+        return False if refused.sqlstate in sessions.TAKEN else None
+    except OSError:
         return None
     return True
 
@@ -218,17 +182,16 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     puts the auth query's function into every database, and into template1 for those to come.
     """
     try:
-        with wire.Session(spec.direct, database=MAINTENANCE_DATABASE) as session:
-            version = _version(session)
+        with sessions.direct(spec.direct, patience=_PATIENCE) as session:
+            version = session.version
             if not _is_installed(session):
-                session.query(_UNLOGGED)
                 session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
-            with wire.Session(spec.direct, database=database) as session:
+            with sessions.direct(spec.direct, database=database, patience=_PATIENCE) as session:
                 if not _is_installed(session):
                     session.query(LOOKUP)
-    except (wire.Refused, OSError):
+    except wire.FAILURES:
         return None
     return version
 
@@ -236,10 +199,11 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
 def set_password(endpoint: Endpoint, password: str) -> bool:
     """Give the endpoint's user that password; SQL gets the verifier only. False: not yet."""
     try:
-        with wire.Session(endpoint, database=MAINTENANCE_DATABASE) as session:
-            session.query(_UNLOGGED)
-            session.query(f"ALTER ROLE {endpoint.user} PASSWORD '{verifier(password)}'")
-    except (wire.Refused, OSError):
+        with sessions.direct(endpoint, patience=_PATIENCE) as session:
+            session.query(
+                "ALTER ROLE {} PASSWORD {}", Identifier(endpoint.user), verifier(password)
+            )
+    except wire.FAILURES:
         return False
     return True
 
@@ -247,19 +211,15 @@ def set_password(endpoint: Endpoint, password: str) -> bool:
 def knows_password(endpoint: Endpoint) -> bool:
     """False when the server refuses the password; True also when it cannot be asked."""
     try:
-        wire.Session(endpoint, database=MAINTENANCE_DATABASE).close()
+        sessions.direct(endpoint).close()
     except wire.Refused as refused:
-        return refused.sqlstate != _INVALID_PASSWORD
+        return refused.sqlstate != sessions.INVALID_PASSWORD
     except OSError:
         return True
     return True
 
 
-def _version(session: wire.Session) -> str:
-    return str(session.query("SHOW server_version")[0][0]).split()[0]
-
-
-def _is_installed(session: wire.Session) -> bool:
+def _is_installed(session: Session) -> bool:
     return session.query(_COMMENT) == [(f"devdb {_SETUP_VERSION}",)]
 
 
@@ -277,12 +237,16 @@ ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
 """
 
 
-# The user's settings may have every statement logged, and no verifier belongs in a log.
-_UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
-_INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
+_PATIENCE = 30
+"""Seconds for what takes milliseconds, unless somebody holds a lock on it."""
 _COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
+# Not those of temporary and claimed databases, where somebody else makes what is in them: they are
+# copies of databases that have it.
 _OTHERS = f"""
-SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
+SELECT datname FROM pg_database d
+WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}' AND NOT EXISTS (
+    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+    WHERE m.member = d.datdba AND g.rolname IN ('{TEMPORARY_GROUP}', '{CLAIMED_GROUP}'))
 """
 
 LOOKUP = f"""
@@ -292,10 +256,10 @@ RESET allow_system_table_mods;
 REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
 CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
-RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
-    FROM pg_authid WHERE rolname = username AND rolcanlogin
+    FROM pg_catalog.pg_authid WHERE rolname = username AND rolcanlogin
 $$;
 REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import libpq
 import psycopg
 import pytest
 import world
 from docker import APIClient
 
-from devdb import pgbouncer
 from devdb.engines.docker import DockerEngine, images
 from devdb.engines.docker.images import DEFAULT_POOLER, Image
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
@@ -159,7 +159,7 @@ def test_the_newest_pooler_tracks_prepared_statements(
 
 
 def _pool_mode(spec: Spec) -> str:
-    with pgbouncer.console(spec) as console:
+    with libpq.console(spec) as console:
         rows = console.execute("SHOW CONFIG").fetchall()
     return next(str(row[1]) for row in rows if row[0] == "pool_mode")
 

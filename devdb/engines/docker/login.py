@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
-from devdb import postgres, wire
+from devdb import postgres, sessions, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.errors import DataMismatch
-from devdb.model import DATABASE, MAINTENANCE_DATABASE, Endpoint, Spec
+from devdb.model import DATABASE, Endpoint, Spec
 
 _PAUSE = 0.005
 _LONG_PAUSE = 0.02
@@ -105,7 +105,7 @@ def _begin_database(endpoint: Endpoint) -> Future[None] | None:
     Raises OSError when there is no server.
     """
     try:
-        session = wire.Session(endpoint, database=MAINTENANCE_DATABASE, timeout=_STATEMENT_TIMEOUT)
+        session = sessions.direct(endpoint, patience=_STATEMENT_TIMEOUT)
     except wire.Refused:
         return None
     return begin(partial(_make_database, session))
@@ -113,6 +113,6 @@ def _begin_database(endpoint: Endpoint) -> Future[None] | None:
 
 def _make_database(session: wire.Session) -> None:
     """Make the instance's database if it is not there: new data, or somebody dropped it."""
-    with suppress(wire.Refused, OSError), session:
+    with suppress(*wire.FAILURES), session:
         if not session.query(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
             session.query(f"CREATE DATABASE {DATABASE}")
