@@ -70,7 +70,7 @@ def test_data_of_each_major_survives_its_containers(
     assert row is not None
     changed = replace(spec, settings=(("work_mem", "5MB"),))
     start(changed)
-    with connect(changed.pooled) as connection:
+    with libpq.connect(changed.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
         assert connection.execute("SHOW work_mem").fetchone() == ("5MB",)
     _assert_on_the_volume(spec.name, str(row[0]))
@@ -143,7 +143,7 @@ def test_roles_and_databases_made_later_get_in_through_a_pooler_without_auth_dbn
         connection.execute(f"CREATE ROLE later LOGIN PASSWORD '{verifier('later secret')}'")
         connection.execute("CREATE DATABASE made_later OWNER later")
     later = replace(spec.pooled, user="later", password="later secret", database="made_later")
-    with connect(later) as connection:
+    with libpq.connect(later) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
