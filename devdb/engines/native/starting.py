@@ -178,6 +178,9 @@ class _Attempt:
         deadline = time.monotonic() + PATIENCE
         for _ in beside(self._log_in, abandon=self.cancelled.set):
             self._require_alive()
+            for launch in self.started:
+                if failure.lost_its_port(self.layout, launch.part, launch.offset):
+                    raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
             if time.monotonic() > deadline:
                 late = self.watch[-1]
                 raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)
