@@ -86,7 +86,7 @@ def said(client: APIClient, name: str, part: str) -> str:
 
 def _tail(client: APIClient, name: str, part: str) -> list[str]:
     text = client.logs(labels.object_name(name, part), tail=25).decode(errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _quote(words: dict[str, str]) -> str:
