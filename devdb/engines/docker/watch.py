@@ -7,6 +7,7 @@ import time
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
+from devdb.engines import refusal
 from devdb.engines.docker import labels
 from devdb.errors import StartFailed, TimedOut
 from devdb.model import Spec
@@ -20,6 +21,7 @@ PATIENCE = 60.0
 """Seconds without a word from the servers after which a start is given up."""
 _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry")
 """What the servers say to our own attempts, and PgBouncer every minute."""
+_COMPLAINT = re.compile("FATAL|PANIC|rror|parameter")
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
@@ -73,14 +75,15 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     words = {part: said(client, spec.name, part)}
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
-        "Mend what it complains about (a setting? the image?), then `devdb up` again.",
+        refusal.of_setting(words[part])
+        or "Mend what it complains about (the image?), then `devdb up` again.",
     )
 
 
 def said(client: APIClient, name: str, part: str) -> str:
     """What a server said last, on one line: its complaints if it has any."""
     lines = _tail(client, name, part)
-    complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "rror"))]
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
     return " / ".join((complaints or lines)[-3:])
 
 

@@ -6,7 +6,7 @@ import errno
 import re
 import shutil
 
-from devdb.engines import ports
+from devdb.engines import ports, refusal
 from devdb.engines.native import logs
 from devdb.engines.native.commands import CommandFailed
 from devdb.engines.native.copies import reason
@@ -50,9 +50,8 @@ def last_words(layout: Layout, part: str, offset: int) -> str:
 def _way_out(words: str, layout: Layout) -> str:
     if "No space left" in words:
         return f"Make room: {_space(layout)}. Then start it again."
-    if re.search("configuration|parameter|invalid value|unrecognized", words):
-        return "Correct the setting (devdb.toml, [settings]) and start it again."
-    return f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    more = f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    return refusal.of_setting(words) or more
 
 
 def _space(layout: Layout) -> str:
