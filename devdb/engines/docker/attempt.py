@@ -26,6 +26,7 @@ from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
+from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
@@ -73,8 +74,9 @@ class Attempt:
         """All steps from PREPARE to READY."""
         try:
             yield from self._run()
-        except TimedOut:
-            # Slow is not broken: a long crash recovery would only begin anew.
+        except (TimedOut, LetsNobodyIn):
+            # Slow is not broken: a long crash recovery would only begin anew. And who is refused
+            # can mend that only while the server runs.
             self._take_back(stop=False)
             raise
         except BaseException:

@@ -7,6 +7,7 @@ import time
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
+from devdb.engines import refusal
 from devdb.engines.docker import labels
 from devdb.engines.docker.survey import moment
 from devdb.errors import StartFailed, TimedOut
@@ -23,6 +24,7 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 """What the servers say to our own attempts, and PgBouncer every minute."""
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
+_COMPLAINT = re.compile("FATAL|PANIC|rror|parameter")
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
@@ -74,7 +76,8 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     words = {part: said(client, spec.name, part)}
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
-        "Mend what it complains about (a setting? the image?), then `devdb up` again.",
+        refusal.of_setting(words[part])
+        or "Mend what it complains about (the image?), then `devdb up` again.",
     )
 
 
@@ -99,8 +102,8 @@ def _has_news(client: APIClient, name: str, part: str, heard: dict[str, str]) ->
 def said(client: APIClient, name: str, part: str) -> str:
     """What a server said last, on one line: its complaints if it has any. To be shown only."""
     text = client.logs(labels.object_name(name, part), tail=_SHOWN).decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "rror"))]
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
     return " / ".join((complaints or lines)[-3:])
 
 

@@ -6,7 +6,7 @@ import errno
 import re
 import shutil
 
-from devdb.engines import ports
+from devdb.engines import ports, refusal
 from devdb.engines.native import logs
 from devdb.engines.native.commands import CommandFailed
 from devdb.engines.native.copies import reason
@@ -64,9 +64,8 @@ def _way_out(telling: list[str], layout: Layout) -> str:
     words = "\n".join(telling)
     if "No space left" in words:
         return f"Make room: {_space(layout)}. Then start it again."
-    if re.search("configuration|parameter|invalid value|unrecognized", words):
-        return "Correct the setting (devdb.toml, [settings]) and start it again."
-    return f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    more = f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    return refusal.of_setting(words) or more
 
 
 def _space(layout: Layout) -> str:
