@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import world
+from libpq import connect
 
 from devdb.engines import Engine
 from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import StartFailed, UsageError
 from devdb.model import POOLER_ROLE, Endpoint, Server, Spec
-from devdb.postgres import connect
 from devdb.wire import Session
 
 HOSTILE = (

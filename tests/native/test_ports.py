@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from libpq import connect
 
 from devdb import marker, workspace
 from devdb.config import Settings
 from devdb.engines.native import NativeEngine
 from devdb.errors import PortInUse
 from devdb.model import Spec, Step
-from devdb.postgres import connect
 
 FIRST_TO_LISTEN = {"port": Step.POSTGRES, "pool_port": Step.PGBOUNCER}
 """The step that is told before the server begins to listen there."""
