@@ -51,7 +51,7 @@ def _way_out(words: str, layout: Layout) -> str:
     if "No space left" in words:
         return f"Make room: {_space(layout)}. Then start it again."
     if re.search("configuration|parameter|invalid value|unrecognized", words):
-        return "Correct the setting (devdb.toml, [settings]) and start it again."
+        return "Correct the setting (devdb.toml, [postgres] or [pgbouncer]) and start it again."
     return f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
 
 
