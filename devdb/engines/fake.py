@@ -134,6 +134,7 @@ class FakeEngine:
                 started=postgres_started,
                 connections=4,
                 max_connections=100,
+                full=False,
             )
             if postgres_started
             else None,
