@@ -108,7 +108,7 @@ def refuse_own(settings: tuple[tuple[str, str], ...]) -> None:
                 f"Remove it from devdb.toml{_INSTEAD.get(name, '')}.",
             )
         # The others are PgBouncer's to judge; with these devdb calculates.
-        if name in _COUNTS and not (value.isdecimal() and 0 < int(value) <= _MOST):
+        if name in _COUNTS and not (re.fullmatch("[0-9]+", value) and 0 < int(value) <= _MOST):
             raise UsageError(
                 f"[pgbouncer] {name}: {value!r} is out of range.",
                 f"A whole number from 1 to {_MOST}.",

@@ -86,9 +86,9 @@ BEGIN
     END IF;
     EXECUTE format(
         'CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS'
-        -- One role must not take the connections of all; a claimed one may.
+        -- More than its pool, which is at most half of them, and not all; a claimed one may.
         ' CONNECTION LIMIT %s IN ROLE devdb_temporary',
-        wanted, current_setting('max_connections')::int * 3 / 4);
+        wanted, current_setting('max_connections')::int * 3 / 5);
     INSERT INTO _devdb.temporary (name, role, expires)
     SELECT wanted, oid, clock_timestamp() + ttl FROM pg_roles WHERE rolname = wanted
     RETURNING id INTO entered;

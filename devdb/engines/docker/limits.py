@@ -84,7 +84,8 @@ def look(client: APIClient, postgres: Image, instance: str) -> Limits:
     """What this engine carries."""
     info = client.info()
     engine = json.dumps([client.base_url, info.get("ID"), info.get("ServerVersion")])
-    soft, hard = asking.file_limits(client, postgres, instance, engine=engine) or (_GRANTED, _GRANTED)
+    said = asking.file_limits(client, postgres, instance, engine=engine)
+    soft, hard = said or (_GRANTED, _GRANTED)
     # One that is refused what it asks for does not start: it asks for no more than it may have.
     wanted = min(hard, _WANTED)
     limit = files.lowest_limit(*_PROXIES) if _is_here(info) else None

@@ -80,7 +80,7 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
 def said(client: APIClient, name: str, part: str) -> str:
     """What a server said last, on one line: its complaints if it has any."""
     lines = _tail(client, name, part)
-    complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "ERROR", "rror"))]
+    complaints = [line for line in lines if re.search("FATAL|PANIC|[Ee]rror|ERROR", line)]
     return " / ".join((complaints or lines)[-3:])
 
 
