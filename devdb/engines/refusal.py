@@ -21,7 +21,7 @@ _PASSING = re.compile("40|57|55P03")
 _SETTING = re.compile(
     "configuration|parameter|invalid value|unrecognized|could not (access file|load library)"
 )
-_MEND_SETTING = f"Correct the setting ({FILE}, [postgres]) and start it again."
+_MEND_SETTING = f"Correct the setting ({FILE}, [postgres] or [pgbouncer]) and start it again."
 _AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"
 _WAYS_OUT = {
     "22023": _MEND_SETTING,

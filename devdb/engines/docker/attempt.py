@@ -16,6 +16,7 @@ from devdb.engines.docker import (
     blueprint,
     holders,
     labels,
+    limits,
     login,
     making,
     removing,
@@ -162,6 +163,7 @@ class Attempt:
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
         seeds = begin(partial(asking.has_init_files, self._client, self._postgres, name))
+        carried = begin(partial(limits.look, self._client, self._postgres, name))
         postgres_tls, pooler_tls = self._tls.result()
         owner = asking.user_id(self._client, self._postgres, name)
         text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
@@ -181,7 +183,9 @@ class Attempt:
                 makes_database=seeds.result(),
                 tls=postgres_tls,
             ),
-            blueprint.for_pgbouncer(spec, self._pooler, version, tls=pooler_tls),
+            blueprint.for_pgbouncer(
+                spec, self._pooler, version, limits=carried.result(), tls=pooler_tls
+            ),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 

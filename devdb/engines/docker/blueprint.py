@@ -12,6 +12,7 @@ from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image
+from devdb.engines.docker.limits import UNKNOWN_LIMITS, Limits
 from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
 
 DIRECTORY = "/etc/devdb"
@@ -24,6 +25,11 @@ _PGBOUNCER_PORT = 6432
 _CERTIFICATE, _KEY, _CA = (f"{DIRECTORY}/{name}" for name in ("server.crt", "server.key", "ca.crt"))
 _IMMEDIATE = (1, 23)
 """From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
+_ENTRY_POINT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL")
+"""What the official image's needs: it gives the data to the user that it then becomes.
+
+KILL is its init process': a signal from root to that user's server.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,10 @@ class Blueprint:
     stop_signal: str
     stop_timeout: int
     """Seconds the engine waits before it kills; long enough that it never does."""
+    capabilities: tuple[str, ...] = ()
+    """What its root may do; nobody in it gets more than that, whatever program they run."""
+    open_files: int | None = None
+    """How many files its processes may have open; None: what the engine gives them."""
     labels: dict[str, str]
 
     def digest(self, spec: Spec) -> str:
@@ -151,6 +161,7 @@ def for_postgres(
         volume=str(image.mount),
         stop_signal="SIGINT",
         stop_timeout=300,
+        capabilities=_ENTRY_POINT,
         labels={
             **labels.of_spec(spec, labels.POSTGRES),
             labels.PORT: str(spec.port),
@@ -160,11 +171,17 @@ def for_postgres(
 
 
 def for_pgbouncer(
-    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None = None
+    spec: Spec,
+    image: Image,
+    version: tuple[int, int, int],
+    *,
+    limits: Limits = UNKNOWN_LIMITS,
+    tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image."""
+    """The PgBouncer container, for the version that is in the image and what the engine carries."""
     mode, note = pgbouncer.pool_mode(spec, version)
-    notes = [text for text in (note, None if tls else pgbouncer.NO_TLS) if text]
+    all_notes = (note, limits.note(spec), None if tls else pgbouncer.NO_TLS)
+    notes = [text for text in all_notes if text]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,
@@ -174,9 +191,9 @@ def for_pgbouncer(
         listen_addr="0.0.0.0",  # noqa: S104 - inside the container; published on 127.0.0.1
         listen_port=_PGBOUNCER_PORT,
         auth_file=f"{DIRECTORY}/userlist.txt",
-        # Nobody reaches its socket; and a name asked for before Postgres has joined the network
-        # would stay unknown for 15 s.
-        extra={"unix_socket_dir": "", "dns_nxdomain_ttl": "1", "dns_max_ttl": "1", **settings},
+        clients=limits.clients(spec),
+        # A name asked for before Postgres has joined the network would stay unknown for 15 s.
+        extra={"dns_nxdomain_ttl": "1", "dns_max_ttl": "1", **settings},
     )
     return Blueprint(
         part=labels.PGBOUNCER,
@@ -196,10 +213,12 @@ def for_pgbouncer(
         init=False,  # it has no children, and handles its signals itself
         stop_signal="SIGQUIT" if version[:2] >= _IMMEDIATE else "SIGTERM",
         stop_timeout=20,
+        open_files=limits.to_ask_for,
         labels={
             **labels.of_spec(spec, labels.PGBOUNCER),
             labels.PORT: str(spec.pool_port),
             labels.POOL_MODE: mode.value,
+            labels.CLIENTS: str(limits.by_url(spec)),
             **({labels.NOTE: "\n".join(notes)} if notes else {}),
         },
     )

@@ -24,7 +24,7 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 """What the servers say to our own attempts, and PgBouncer every minute."""
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
-_COMPLAINT = re.compile("FATAL|PANIC|rror|parameter")
+_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter")
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 

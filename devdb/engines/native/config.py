@@ -25,6 +25,8 @@ class Config:
     postgres: Postgres
     pooler: Pooler
     postgres_has_tls: bool
+    open_files: int
+    """How many files PgBouncer may have open."""
     certificates: Certificates | None = None
     """None as long as there are none, and where neither server could use them."""
 
@@ -93,11 +95,8 @@ class Config:
             listen_addr=HOST,
             listen_port=self.spec.pool_port,
             auth_file=str(self.layout.userlist),
-            extra={
-                "pidfile": str(self.layout.pooler_pid),
-                "unix_socket_dir": str(sockets) if sockets else "",
-                **tls,
-            },
+            clients=pgbouncer.max_clients(self.spec, self.open_files),
+            extra={"pidfile": str(self.layout.pooler_pid), **tls},
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
         userlist = pgbouncer.userlist(self.spec)

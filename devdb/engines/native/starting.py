@@ -139,7 +139,9 @@ class _Attempt:
         postgres = yield from copies.postgres(found, self.owner)
         with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
             pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-            return Config(self.spec, self.layout, postgres, pooler, (yield from asking))
+            running = finding.pooler(self.layout).pid
+            files = processes.file_limit(running, processes.MANY_FILES)
+            return Config(self.spec, self.layout, postgres, pooler, (yield from asking), files)
 
     def _certify(self) -> Certificates | None:
         if self.config.wants_certificates:
