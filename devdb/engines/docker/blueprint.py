@@ -159,11 +159,16 @@ def for_postgres(
 
 
 def for_pgbouncer(
-    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None = None
+    spec: Spec,
+    image: Image,
+    version: tuple[int, int, int],
+    *,
+    package: str | None = None,
+    tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image."""
-    mode, note = pgbouncer.pool_mode(spec, version)
-    notes = [text for text in (note, None if tls else pgbouncer.NO_TLS) if text]
+    """The PgBouncer container, for the version that is in the image, of that Debian package."""
+    mode, _ = pgbouncer.pool_mode(spec, version)
+    notes = [*pgbouncer.notes(spec, version, package), *([] if tls else [pgbouncer.NO_TLS])]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,

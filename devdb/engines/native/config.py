@@ -110,6 +110,7 @@ class Config:
             },
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
+        first += finding.package_line(self.pooler.package)
         userlist = pgbouncer.userlist(self.spec)
         return {self.layout.ini: first + ini, self.layout.userlist: userlist, **tls_files}
 

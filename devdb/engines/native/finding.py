@@ -153,10 +153,12 @@ def _pooler_facts(layout: Layout) -> tuple[str | None, PoolMode, tuple[str, ...]
     found = _header(layout.ini)
     if not found:
         return None, PoolMode.TRANSACTION, ()
-    mode = re.search(r"^pool_mode = (\w+)$", layout.ini.read_text(), re.MULTILINE)
-    note = pooler_note(_spec(layout), pgbouncer.parse_version(found[0]))
-    running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
-    return found[0], running, (note,) if note else ()
+    text = layout.ini.read_text()
+    mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
+    package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
+    version = pgbouncer.parse_version(found[0])
+    notes = pgbouncer.notes(_spec(layout), version, package[1] if package else None)
+    return found[0], PoolMode(mode[1]) if mode else PoolMode.TRANSACTION, notes
 
 
 def _tls_notes(layout: Layout) -> Iterator[str]:
@@ -170,11 +172,6 @@ def _tls_notes(layout: Layout) -> Iterator[str]:
                 yield note
 
 
-def pooler_note(spec: Spec | None, version: tuple[int, int, int]) -> str | None:
-    """Why the pool mode is not the one asked for."""
-    return pgbouncer.pool_mode(spec, version)[1] if spec else None
-
-
 def _spec(layout: Layout) -> Spec | None:
     try:
         return marker.load(layout.name)
@@ -185,6 +182,11 @@ def _spec(layout: Layout) -> Spec | None:
 def header(comment: str, product: str, version: str, place: Path) -> str:
     """The first line of a configuration file: what it was written for."""
     return f"{comment} {product} {version} at {place}; written by devdb at each start\n"
+
+
+def package_line(package: str | None) -> str:
+    """The line below the header that tells a PgBouncer's Debian package; empty without one."""
+    return f"; package {package}\n" if package else ""
 
 
 def _header(path: Path) -> tuple[str, str] | None:
