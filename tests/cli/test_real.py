@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import available
+import old_pgbouncer
 import psycopg
 import pytest
 import world
@@ -64,6 +66,35 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert query(direct, "SELECT answer FROM kept") == "42"
     assert real("rm", "-f", real.name).code == 0
     assert real.markers() == []
+
+
+def test_a_pooler_that_a_packet_can_crash_is_told_of_and_is_no_failure(real: Cli) -> None:
+    kind = {"native": "DEVDB_PGBOUNCER", "docker": "DEVDB_PGBOUNCER_IMAGE"}
+    variable, old = kind[real.env["DEVDB_ENGINE"]], "devdb-test/pgbouncer:1.18"
+    if variable == "DEVDB_PGBOUNCER":
+        found = old_pgbouncer.get()
+        if isinstance(found, str):
+            pytest.skip(f"no PgBouncer below 1.19: {found}")
+        old = str(found)
+    elif not available.has_image(old):
+        pytest.skip(f"no image {old} here; scripts/images builds it")
+    up = real("up", "-d", **{variable: old})
+    assert up.code == 0, up.err
+    said = "Whoever reaches the port of PgBouncer 1.18.0 can crash it with one packet"
+    assert said in up.err
+    status = real("status")
+    assert status.code == 0
+    assert said in status.out
+    assert "scripts/up" in status.out
+    assert any(note.startswith(said) for note in real("status", "--json").json["data"]["notes"])
+    doctor = real("doctor", "--json")
+    assert doctor.code == 0
+    [warning] = [f for f in doctor.json["data"]["instances"] if f["level"] == "warning"]
+    assert warning["message"].startswith(said)
+    assert "--pooler-image" in warning["fix"]
+    again = real("up", "-d")
+    assert again.code == 0, again.err
+    assert said not in again.err + real("status").out
 
 
 def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(

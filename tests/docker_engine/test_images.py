@@ -16,10 +16,11 @@ import pytest
 import world
 from docker import APIClient
 
+from devdb import pgbouncer
 from devdb.engines.docker import DockerEngine, images
 from devdb.engines.docker.images import DEFAULT_POOLER, Image
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
-from devdb.model import PoolMode, Server, Spec
+from devdb.model import Level, PoolMode, Server, Spec
 from devdb.postgres import NEWEST_MAJOR
 
 Starts = Callable[[Spec], Server]
@@ -125,7 +126,9 @@ def test_a_pooler_that_cannot_track_prepared_statements_runs_session_and_says_wh
     assert server.pool_mode == PoolMode.SESSION
     assert server.part("pgbouncer").version is not None
     assert str(server.part("pgbouncer").version).startswith("1.18")
-    assert any("prepared statements" in note for note in server.notes)
+    mode, crash = server.notes
+    assert "prepared statements" in mode
+    assert "can crash it" in crash
     found = engine.find(spec.name)
     assert found is not None
     assert (found.pool_mode, found.notes) == (server.pool_mode, server.notes)
@@ -145,6 +148,52 @@ def test_roles_and_databases_made_later_get_in_through_a_pooler_without_auth_dbn
     later = replace(spec.pooled, user="later", password="later secret", database="made_later")
     with libpq.connect(later) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def status(version: str) -> dict[str, str]:
+    """What dpkg knows in an image, between two other packages."""
+    text = "".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: {its}\nDescription: x\n y\n\n"
+        for name, its in (("libc6", "2.41-12"), ("pgbouncer", version), ("zlib1g", "1:1.3"))
+    )
+    return {"var/lib/dpkg/status": text}
+
+
+@pytest.mark.parametrize(
+    ("files", "crashes"),
+    [
+        (None, False),  # Debian 13's own, which has the fixes as patches
+        (status("1.24.1-1"), True),
+        (status("1.24.1-1+deb13u3"), False),
+        ({"var/lib/dpkg/status": "Package: libc6\nVersion: 2.41-12\n"}, True),
+    ],
+)
+def test_doctor_warns_of_an_image_whose_pgbouncer_a_packet_can_crash(
+    files: dict[str, str] | None,
+    crashes: bool,
+    image: Images,
+    derived: Callable[..., str],
+    engine: DockerEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = derived(image("devdb-test/pgbouncer:1.24"), files=files)
+    monkeypatch.setenv("DEVDB_PGBOUNCER_IMAGE", name)
+    warnings = [finding for finding in engine.check() if finding.level == Level.WARNING]
+    assert len(warnings) == crashes
+    for warning in warnings:
+        assert warning.message.startswith(f"image {name}: Whoever reaches the port")
+        assert warning.fix == pgbouncer.NEWER
+    assert engine.check() == engine.check()
+
+
+def test_doctor_says_that_an_image_has_no_pgbouncer(
+    engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVDB_PGBOUNCER_IMAGE", os.environ["DEVDB_POSTGRES_IMAGE"])
+    [error] = [finding for finding in engine.check() if finding.level == Level.ERROR]
+    assert "pgbouncer" in error.message
+    assert error.fix is not None
+    assert "--pooler-image" in error.fix
 
 
 def test_the_newest_pooler_tracks_prepared_statements(

@@ -168,6 +168,7 @@ class Attempt:
         owner = asking.user_id(self._client, self._postgres, name)
         text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
+        package = asking.pooler_package(self._client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
         self._login = login.Login(
@@ -184,7 +185,12 @@ class Attempt:
                 tls=postgres_tls,
             ),
             blueprint.for_pgbouncer(
-                spec, self._pooler, version, limits=carried.result(), tls=pooler_tls
+                spec,
+                self._pooler,
+                version,
+                package=package,
+                limits=carried.result(),
+                tls=pooler_tls,
             ),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans

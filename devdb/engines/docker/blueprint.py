@@ -175,13 +175,15 @@ def for_pgbouncer(
     image: Image,
     version: tuple[int, int, int],
     *,
+    package: str | None = None,
     limits: Limits = UNKNOWN_LIMITS,
     tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image and what the engine carries."""
-    mode, note = pgbouncer.pool_mode(spec, version)
-    all_notes = (note, limits.note(spec), None if tls else pgbouncer.NO_TLS)
-    notes = [text for text in all_notes if text]
+    """The PgBouncer container, for the version that is in the image, of that Debian package, and
+    for what the engine carries."""
+    mode, _ = pgbouncer.pool_mode(spec, version)
+    more = (limits.note(spec), None if tls else pgbouncer.NO_TLS)
+    notes = [*pgbouncer.notes(spec, version, package), *(text for text in more if text)]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,

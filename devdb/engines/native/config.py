@@ -99,6 +99,7 @@ class Config:
             extra={"pidfile": str(self.layout.pooler_pid), **tls},
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
+        first += finding.package_line(self.pooler.package)
         userlist = pgbouncer.userlist(self.spec)
         return {self.layout.ini: first + ini, self.layout.userlist: userlist, **tls_files}
 
