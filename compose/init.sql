@@ -17,4 +17,4 @@ RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
 $$;
 REVOKE ALL ON FUNCTION pg_devdb.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pg_devdb.lookup TO devdb_pooler;
-COMMENT ON SCHEMA pg_devdb IS 'devdb 2';
+COMMENT ON SCHEMA pg_devdb IS 'devdb 3';
