@@ -19,12 +19,14 @@ _POOLER_SURE = 10.0
 _PASSING = re.compile("40|57|55P03")
 """What is over in a moment: a rollback, a shutdown, a cancelled query, a lock (SQLSTATEs)."""
 _SETTING = re.compile(
-    "configuration|parameter|invalid value|unrecognized|could not (access file|load library)"
+    "configuration|parameter|invalid value|unrecognized|must be (less|at least)"
+    "|could not (access file|load library)"
 )
 _MEND_SETTING = f"Correct the setting ({FILE}, [postgres] or [pgbouncer]) and start it again."
 _AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"
 _WAYS_OUT = {
     "22023": _MEND_SETTING,
+    "25006": _MEND_SETTING,
     "28000": _AGAIN_SUPERUSER,
     "3D000": "Make it, from the other one: devdb psql -n {name} -d postgres (or main)",
     "42501": _AGAIN_SUPERUSER,

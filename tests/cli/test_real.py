@@ -112,6 +112,31 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     assert "Traceback" not in shown.text
 
 
+@pytest.mark.parametrize("setting", ['hba_file = "/tmp/x"', "port = 5433", 'ssl_key_file = "x"'])
+def test_a_setting_of_devdb_s_own_is_refused_at_once(real: Cli, setting: str) -> None:
+    (real.project / "devdb.toml").write_text(f"[postgres]\n{setting}\n")
+    begun = time.monotonic()
+    done = real("up", "-d")
+    assert time.monotonic() - begun < 10
+    assert done.code == 2
+    assert setting.split()[0] in done.error[0]
+    assert "devdb.toml" in done.error[1]
+    assert real.markers() == []
+    assert "postgres" not in {line.split()[0] for line in done.err.splitlines()}
+
+
+@native
+def test_a_devdb_toml_runs_no_command_without_a_container(real: Cli) -> None:
+    ran = real.project / "ran"
+    (real.project / "devdb.toml").write_text(
+        f'[postgres]\narchive_mode = true\narchive_command = "touch {ran}"\n'
+    )
+    done = real("up", "-d")
+    assert (done.code, ran.exists(), real.markers()) == (2, False, [])
+    assert "archive_command" in done.error[0]
+    assert "--engine docker" in done.error[1]
+
+
 HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
 SHOWN = r"\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
 
