@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import suppress
 
-from devdb import postgres
 from devdb.config import FILE
 from devdb.errors import StartFailed
-from devdb.model import Endpoint, Spec
+from devdb.model import Spec
 from devdb.wire import Refused
 
 _SURE = 0.5
@@ -74,14 +72,6 @@ class Refusals:
             self._said, self._since = said, now
         elif now - self._since >= self._sure:
             raise LetsNobodyIn(f"{self._server} runs, but refuses devdb: {refused}.", self._hint())
-
-    def ask(self, endpoint: Endpoint) -> None:
-        """Log in there, to take what is said against it."""
-        with suppress(OSError):
-            try:
-                postgres.version(endpoint)
-            except Refused as refused:
-                self.take(refused)
 
     def _hint(self) -> str:
         sqlstate, words = self._said

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from devdb import marker, temporary
-from devdb.config import Settings
+from devdb.config import Settings, allowed
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
 from devdb.model import PoolMode, Progress, Server, Spec, Step
@@ -53,6 +53,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     Raises DevdbError.
     """
     ports.of_provider(settings)  # an unknown preset is said before anything is begun
+    allowed.check(settings.postgres, contained=True)  # on this machine: the engine looks again
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)
