@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
+from devdb import sessions, wire
+from devdb.errors import UsageError
 from devdb.model import (
-    HOST,
     LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
@@ -15,9 +15,7 @@ from devdb.model import (
     PoolMode,
     Spec,
 )
-
-if TYPE_CHECKING:
-    import psycopg
+from devdb.wire import Session
 
 ADMIN_DATABASE = "pgbouncer"
 """The name that PgBouncer keeps for its admin console."""
@@ -28,8 +26,18 @@ TRACKS_PREPARED = (1, 21)
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
 
+PER_USER = (1, 24)
+"""The first version with `max_user_client_connections`; older ones refuse an ini that has it."""
+
 POOL = 20
 """Connections, PgBouncer's own default, where Postgres has its own default of 100."""
+_MAX_CONNECTIONS = 100
+
+CLIENTS = 10_000
+"""How many clients get in at once where nothing carries fewer."""
+
+_OWN_FILES = 150
+"""Open files besides those of clients and servers: its own, and clients about to be refused."""
 
 NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
 
@@ -116,8 +124,59 @@ def pool_size(spec: Spec) -> int:
 
     At most half of them all: what a pool has it keeps, and the direct URL has to get in.
     """
+    return max(1, min(POOL, _max_connections(spec) // 2))
+
+
+def _max_connections(spec: Spec) -> int:
     limit = dict(spec.settings).get("max_connections", "")
-    return max(1, min(POOL, int(limit) // 2)) if limit.isdecimal() else POOL
+    return int(limit) if limit.isdecimal() else _MAX_CONNECTIONS
+
+
+def refuse_own(settings: tuple[tuple[str, str], ...]) -> None:
+    """Raise UsageError for a setting of the user's that is devdb's own, or no number."""
+    for name, value in settings:
+        if _OWN.fullmatch(name):
+            raise UsageError(
+                f"[pgbouncer] {name} is devdb's own to set.",
+                f"Remove it from devdb.toml{_INSTEAD.get(name, '')}.",
+            )
+        # The others are PgBouncer's to judge; with these devdb calculates.
+        if name in _COUNTS and not (re.fullmatch("[0-9]+", value) and 0 < int(value) <= _MOST):
+            raise UsageError(
+                f"[pgbouncer] {name}: {value!r} is out of range.",
+                f"A whole number from 1 to {_MOST}.",
+            )
+
+
+_OWN = re.compile(
+    "listen_.*|unix_socket_.*|auth_.*|admin_users|stats_users|client_tls_.*|server_tls_.*"
+    "|user|logfile|pidfile|syslog.*|job_name|service_name|conffile|resolv_conf|dns_.*"
+    "|so_reuseport|peer_id|pool_mode|disable_pqexec|ignore_startup_parameters"
+)
+"""Where it is, who gets in and as whom, what devdb finds it by and asks it with."""
+_INSTEAD = {
+    "listen_port": "; the setting is `pool-port`, above the tables",
+    "pool_mode": "; the setting is `pool-mode`, above the tables",
+}
+_COUNTS = ("max_client_conn", "default_pool_size", "max_prepared_statements")
+_MOST = 100_000
+
+
+def max_clients(spec: Spec, files: int, *, otherwise: int = CLIENTS) -> int:
+    """How many clients may come: as many as were asked for, if `files` open files carry them.
+
+    `otherwise` is for who asks for nothing. Above that PgBouncer would accept nobody, and
+    clients would hang instead of being refused. A client, with TLS or without, takes one file, and
+    so does a connection to Postgres, which has no more of those than `max_connections`.
+    """
+    carried = files - _max_connections(spec) - _OWN_FILES
+    return max(1, min(asked_clients(spec) or otherwise, carried))
+
+
+def asked_clients(spec: Spec) -> int | None:
+    """How many clients the user wants to be let in at once; None where nothing was said."""
+    asked = dict(spec.pooler_settings).get("max_client_conn")
+    return int(asked) if asked else None
 
 
 def ini(
@@ -129,9 +188,14 @@ def ini(
     listen_addr: str,
     listen_port: int,
     auth_file: str,
+    clients: int,
     extra: dict[str, str] | None = None,
 ) -> str:
-    """The whole of `pgbouncer.ini`; `extra` is what the engine adds (pidfile, log, socket)."""
+    """The whole of `pgbouncer.ini`; `extra` is what the engine adds (pidfile, log).
+
+    `clients` is what max_clients() says. Raises UsageError as refuse_own() does.
+    """
+    refuse_own(spec.pooler_settings)
     mode, _ = pool_mode(spec, version)
     values = {
         "listen_addr": listen_addr,
@@ -143,7 +207,6 @@ def ini(
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
         "default_pool_size": str(pool_size(spec)),
-        "max_client_conn": "1000",
         # Refused otherwise: JDBC sends extra_float_digits, libpq's PGOPTIONS sends options.
         "ignore_startup_parameters": "extra_float_digits,options",
         # The defaults leave clients hanging for two minutes after a database was dropped.
@@ -152,14 +215,25 @@ def ini(
         # devdb's own questions would fill the log: a dashboard logs in every second.
         "log_connections": "0",
         "log_disconnections": "0",
+        # Somebody who asks for the console as `pgbouncer` over a socket, and is its user to the
+        # system, is let in without a password.
+        "unix_socket_dir": "",
         **(extra or {}),
     }
+    users = ""
     if version[:2] >= AUTH_DBNAME:
         values["auth_dbname"] = MAINTENANCE_DATABASE
     if version[:2] >= TRACKS_PREPARED:
         values["max_prepared_statements"] = "200"
+    if version[:2] >= PER_USER:
+        # No role but the instance's own may shut out the rest; 0 would be the others' limit.
+        values["max_user_client_connections"] = str(max(1, clients // 2))
+        own = f"max_user_client_connections={clients}"
+        users = f"[users]\n{USER} = {own}\n{POOLER_ROLE} = {own}\n\n"
+    values |= {**dict(spec.pooler_settings), "max_client_conn": str(clients)}
     body = "\n".join(f"{key} = {value}" for key, value in values.items())
-    return f"[databases]\n* = host={postgres_host} port={postgres_port}\n\n[pgbouncer]\n{body}\n"
+    databases = f"[databases]\n* = host={postgres_host} port={postgres_port}\n\n"
+    return f"{databases}{users}[pgbouncer]\n{body}\n"
 
 
 def userlist(spec: Spec) -> str:
@@ -181,66 +255,36 @@ class Vitals:
     """Server connections it holds to Postgres."""
 
 
-def console(spec: Spec, *, timeout: int = 2) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection to the admin console; `timeout` in seconds.
-
-    It speaks the simple protocol only: no parameters. Raises psycopg.OperationalError.
-    """
-    import psycopg
-
-    return psycopg.connect(
-        host=HOST,
-        port=spec.pool_port,
-        user=POOLER_ROLE,
-        password=spec.pooler_password,
-        dbname=ADMIN_DATABASE,
-        connect_timeout=timeout,
-        autocommit=True,
-        cursor_factory=psycopg.ClientCursor,
-        prepare_threshold=None,
-        application_name="devdb",
-        sslmode="disable",  # the user's PGSSLMODE is not about this
+def console(spec: Spec, *, timeout: float = 2) -> Session:
+    """A session on the admin console; `timeout` in seconds. Raises wire.Refused, OSError."""
+    admin = replace(
+        spec.pooled, user=POOLER_ROLE, password=spec.pooler_password, database=ADMIN_DATABASE
     )
+    return sessions.plain(admin, timeout=timeout)
 
 
 def vitals(spec: Spec) -> Vitals | None:
     """Log in through the pooler, then ask its console; None when it lets nobody in."""
-    import psycopg
-
     try:
         log_in(spec)
-        with console(spec) as connection:
-            return ask(connection)
-    except psycopg.Error:
+        with console(spec) as session:
+            return ask(session)
+    except wire.FAILURES:
         return None
 
 
-def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
-    """How the PgBouncer is whose console this is; raises psycopg.Error."""
-    version = connection.execute("SHOW VERSION").fetchone()
-    lists = dict(connection.execute("SHOW LISTS").fetchall())
-    assert version is not None
+def ask(session: Session) -> Vitals:
+    """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
+    [(version, *_)] = session.query("SHOW VERSION")
+    lists = {str(name): int(items) for name, items in session.query("SHOW LISTS")}
     return Vitals(
-        version=".".join(map(str, parse_version(str(version[0])))),
-        clients=max(0, int(lists["used_clients"]) - 1),
-        servers=int(lists["used_servers"]),
+        version=".".join(map(str, parse_version(str(version)))),
+        clients=max(0, lists["used_clients"] - 1),
+        servers=lists["used_servers"],
     )
 
 
 def log_in(spec: Spec) -> None:
-    """Log in through the pooler and ask Postgres something; raises psycopg.Error."""
-    import psycopg
-
-    endpoint = spec.pooled
-    with psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=endpoint.database,
-        connect_timeout=2,
-        autocommit=True,
-        prepare_threshold=None,
-        sslmode="disable",
-    ) as connection:
-        connection.execute("SELECT 1")
+    """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError."""
+    with sessions.plain(spec.pooled, timeout=2) as session:
+        session.query("SELECT 1")

@@ -6,11 +6,11 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
-from devdb import wire
+from devdb import sessions, wire
 from devdb.model import (
     CLAIMED_GROUP,
     LOOKUP_SCHEMA,
@@ -21,26 +21,44 @@ from devdb.model import (
     Endpoint,
     Spec,
 )
-
-if TYPE_CHECKING:
-    import psycopg
+from devdb.wire import Identifier, Session
 
 NEWEST_MAJOR = 18
 OLDEST_MAJOR = 13
 
 _SCRAM_ITERATIONS = 4096
-_SETUP_VERSION = 2
+_SETUP_VERSION = 3
 
 
 def settings(spec: Spec) -> dict[str, str]:
-    """The Postgres settings of the instance, the user's last; ports and paths are the engine's."""
+    """The Postgres settings of the instance, the user's last; ports and paths are the engine's.
+
+    Names in lower case: Postgres does not tell them apart. `config.allowed` has looked at them.
+    """
     return {
         "password_encryption": "scram-sha-256",
         "max_connections": "100",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        **dict(spec.settings),
+        **{name.lower(): value for name, value in spec.settings},
     }
+
+
+def conf(settings: Mapping[str, str], *, data: str) -> str:
+    """The text of a `postgresql.conf`: what that of the data directory has, then these.
+
+    `data` is the data directory as the server sees it. A file and not arguments: nothing but the
+    quoting here stands between a value and the server, whatever an entry point's shell makes of
+    quotes and newlines.
+    """
+    lines = [f"include_if_exists {_quoted(f'{data}/postgresql.conf')}\n"]
+    lines += (f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+    return "".join(lines)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return "'{}'".format(escaped.replace("\n", "\\n").replace("\r", "\\r"))
 
 
 ASK_TLS = ("-C", "ssl_library", "-c", "config_file=/dev/null", "-D")
@@ -100,41 +118,22 @@ def verifier(password: str) -> str:
     return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{b64[0]}${b64[1]}:{b64[2]}"
 
 
-def connect(
-    endpoint: Endpoint,
-    *,
-    database: str | None = None,
-    timeout: float = 5,
-    sslmode: str = "disable",
-    **options: Any,
-) -> psycopg.Connection[tuple[Any, ...]]:
-    """An autocommit connection; `timeout` in seconds (whole ones, as libpq counts).
-
-    The user's PGSSLMODE is not about this. Raises psycopg.OperationalError.
-    """
-    import psycopg
-
-    return psycopg.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        dbname=database or endpoint.database,
-        connect_timeout=max(2, int(timeout)),
-        autocommit=True,
-        application_name="devdb",
-        sslmode=sslmode,
-        **options,
-    )
-
-
 def probe(endpoint: Endpoint) -> str | None:
     """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
     try:
-        with wire.Session(endpoint) as session:
-            return _version(session)
-    except (wire.Refused, OSError):
+        return version(endpoint)
+    except wire.FAILURES:
         return None
+
+
+def version(endpoint: Endpoint, *, timeout: float = 5) -> str:
+    """The same; raises wire.Refused with the server's no, OSError when there is no answer.
+
+    `timeout` is in seconds, for each answer.
+    """
+    with sessions.plain(endpoint, timeout=timeout) as session:
+        session.query("SELECT 1")
+        return session.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,66 +145,64 @@ class Vitals:
     connections: int
     """Sessions of clients, ours not among them."""
     max_connections: int
+    full: bool
+    """Whether all of them are taken, so that it has no room for another client."""
 
 
 def vitals(endpoint: Endpoint) -> Vitals | None:
     """Ask the server how it is; None when it lets nobody in."""
-    import psycopg
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE, timeout=2) as connection:
-            return ask(connection)
-    except psycopg.Error:
+        with sessions.direct(endpoint, timeout=2, patience=5) as session:
+            return ask(session)
+    except wire.FAILURES:
         return None
 
 
-def ask(connection: psycopg.Connection[tuple[Any, ...]]) -> Vitals:
-    """How the server at the other end is; raises psycopg.Error."""
-    row = connection.execute(_VITALS).fetchone()
-    assert row is not None
+def ask(session: Session) -> Vitals:
+    """How the server at the other end is; raises wire.Refused, OSError."""
+    [(started, connections, max_connections, full)] = session.query(_VITALS)
     return Vitals(
-        version=str(row[0]).split()[0], started=row[1], connections=row[2], max_connections=row[3]
+        version=session.version,
+        started=started,
+        connections=connections,
+        max_connections=max_connections,
+        full=full,
     )
 
 
 _VITALS = """
-SELECT current_setting('server_version'), pg_postmaster_start_time(),
+SELECT pg_postmaster_start_time(),
        (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
-       current_setting('max_connections')::int
+       current_setting('max_connections')::int,
+       (SELECT backend_type = 'walsender' FROM pg_stat_activity WHERE pid = pg_backend_pid())
 """
 
 
 def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     """Names and sizes (bytes) of the databases that are not Postgres' own; None: not reachable."""
-    import psycopg
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
-            rows = connection.execute(
+        with sessions.direct(endpoint) as session:
+            rows = session.query(
                 "SELECT datname, pg_database_size(oid) FROM pg_database "
-                "WHERE NOT datistemplate AND datname <> %s ORDER BY datname",
-                (MAINTENANCE_DATABASE,),
-            ).fetchall()
-    except psycopg.Error:
+                "WHERE NOT datistemplate AND datname <> {} ORDER BY datname",
+                MAINTENANCE_DATABASE,
+            )
+    except wire.FAILURES:
         return None
     return tuple((str(name), int(size)) for name, size in rows)
 
 
 def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
     """Make the database if it is not there; whether it was made, None when nobody lets us in."""
-    import psycopg
-    from psycopg import errors, sql
-
     try:
-        with connect(endpoint, database=MAINTENANCE_DATABASE) as connection:
-            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
-            if found.fetchone() is not None:
+        with sessions.direct(endpoint) as session:
+            if session.query("SELECT FROM pg_database WHERE datname = {}", name):
                 return False
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except errors.DuplicateDatabase:
-        return False
-    except psycopg.OperationalError:
+            session.query("CREATE DATABASE {}", Identifier(name))
+    except wire.Refused as refused:
+        return False if refused.sqlstate in sessions.TAKEN else None
+    except OSError:
         return None
     return True
 
@@ -213,33 +210,37 @@ def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
 def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     """Log in directly and put devdb's roles and functions there; idempotent.
 
-    Returns the server's version, None when it lets nobody in yet. Called at every start, so
+    Returns the server's version, None when there is no server yet. Called at every start, so
     that an instance made by an older devdb gets what a newer one needs. `lookup_everywhere`
     puts the auth query's function into every database, and into template1 for those to come.
+    Raises wire.Refused with the server's no.
     """
     try:
-        with wire.Session(spec.direct, database=MAINTENANCE_DATABASE) as session:
-            version = _version(session)
+        with sessions.direct(spec.direct, patience=_PATIENCE) as session:
+            found = session.version
             if not _is_installed(session):
-                session.query(_UNLOGGED)
                 session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
         for (database,) in others:
-            with wire.Session(spec.direct, database=database) as session:
+            with sessions.direct(spec.direct, database=database, patience=_PATIENCE) as session:
                 if not _is_installed(session):
                     session.query(LOOKUP)
-    except (wire.Refused, OSError):
+    except OSError:
         return None
-    return version
+    return found
 
 
 def set_password(endpoint: Endpoint, password: str) -> bool:
-    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet."""
+    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet.
+
+    Raises wire.Refused with the server's no.
+    """
     try:
-        with wire.Session(endpoint, database=MAINTENANCE_DATABASE) as session:
-            session.query(_UNLOGGED)
-            session.query(f"ALTER ROLE {endpoint.user} PASSWORD '{verifier(password)}'")
-    except (wire.Refused, OSError):
+        with sessions.direct(endpoint, patience=_PATIENCE) as session:
+            session.query(
+                "ALTER ROLE {} PASSWORD {}", Identifier(endpoint.user), verifier(password)
+            )
+    except OSError:
         return False
     return True
 
@@ -247,19 +248,15 @@ def set_password(endpoint: Endpoint, password: str) -> bool:
 def knows_password(endpoint: Endpoint) -> bool:
     """False when the server refuses the password; True also when it cannot be asked."""
     try:
-        wire.Session(endpoint, database=MAINTENANCE_DATABASE).close()
+        sessions.direct(endpoint).close()
     except wire.Refused as refused:
-        return refused.sqlstate != _INVALID_PASSWORD
+        return refused.sqlstate != sessions.INVALID_PASSWORD
     except OSError:
         return True
     return True
 
 
-def _version(session: wire.Session) -> str:
-    return str(session.query("SHOW server_version")[0][0]).split()[0]
-
-
-def _is_installed(session: wire.Session) -> bool:
+def _is_installed(session: Session) -> bool:
     return session.query(_COMMENT) == [(f"devdb {_SETUP_VERSION}",)]
 
 
@@ -274,15 +271,31 @@ def _roles(spec: Spec) -> str:
 SELECT pg_advisory_xact_lock(hashtext('devdb set_up'));
 DO $$ BEGIN {make} END $$;
 ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
+ALTER ROLE {POOLER_ROLE} SET search_path = pg_catalog;
+{_NO_LIMITS}
 """
 
 
-# The user's settings may have every statement logged, and no verifier belongs in a log.
-_UNLOGGED = "SET log_statement = 'none'; SET log_min_duration_statement = -1"
-_INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
+_PATIENCE = 30
+"""Seconds for what takes milliseconds, unless somebody holds a lock on it."""
+
+# What the user has for a timeout is about the user's statements: PgBouncer's question, cut short,
+# would keep everybody out. Not every version knows each of them.
+_NO_LIMITS = f"""
+DO $$ DECLARE timeout text; BEGIN
+    FOR timeout IN SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
+        'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
+    LOOP EXECUTE format('ALTER ROLE {POOLER_ROLE} SET %I = 0', timeout); END LOOP;
+END $$;
+"""
 _COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
+# Not those of temporary and claimed databases, where somebody else makes what is in them: they are
+# copies of databases that have it.
 _OTHERS = f"""
-SELECT datname FROM pg_database WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}'
+SELECT datname FROM pg_database d
+WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}' AND NOT EXISTS (
+    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+    WHERE m.member = d.datdba AND g.rolname IN ('{TEMPORARY_GROUP}', '{CLAIMED_GROUP}'))
 """
 
 LOOKUP = f"""
@@ -292,10 +305,10 @@ RESET allow_system_table_mods;
 REVOKE ALL ON SCHEMA {LOOKUP_SCHEMA} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {LOOKUP_SCHEMA} TO {POOLER_ROLE};
 CREATE OR REPLACE FUNCTION {LOOKUP_SCHEMA}.lookup(INOUT username text, OUT verifier text)
-RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT rolname::text,
            CASE WHEN rolvaliduntil IS NULL OR rolvaliduntil > now() THEN rolpassword END
-    FROM pg_authid WHERE rolname = username AND rolcanlogin
+    FROM pg_catalog.pg_authid WHERE rolname = username AND rolcanlogin
 $$;
 REVOKE ALL ON FUNCTION {LOOKUP_SCHEMA}.lookup FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {LOOKUP_SCHEMA}.lookup TO {POOLER_ROLE};

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from measure import DEVDB, Clock, Row, new_spec, remove, seconds, start
 
-from devdb import engines, pgbouncer, postgres, temporary
+from devdb import engines, sessions, temporary, wire
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -57,12 +56,12 @@ def programs(engine_name: str, spec: Spec) -> list[Row]:
 def copies(engine_name: str, stack: ExitStack) -> list[Row]:
     """Copies of a database of 500 MB."""
     spec = running(engine_name, stack)
-    with postgres.connect(spec.direct) as connection:
-        connection.execute(
+    with sessions.direct(spec.direct, database="main") as session:
+        session.query(
             "CREATE TABLE filling AS SELECT repeat('x', 1000) FROM generate_series(1, 440000)"
         )
-        connection.execute("CHECKPOINT")
-        strategies = connection.info.server_version >= 150000
+        session.query("CHECKPOINT")
+        strategies = session.major >= 15
     by_hand = "CREATE DATABASE by_hand TEMPLATE main"
     files = f"{by_hand} STRATEGY file_copy" if strategies else by_hand
     wal = [Row(f"{FILES}, wal_log", partial(create_by_hand, spec, f"{by_hand} STRATEGY wal_log"))]
@@ -83,20 +82,20 @@ def running(engine_name: str, stack: ExitStack) -> Spec:
 
 
 def create_by_hand(spec: Spec, statement: str) -> float:
-    with maintenance(spec) as connection:
-        while connection.execute(OTHERS).fetchall():
+    with sessions.direct(spec.direct) as session:
+        while session.query(OTHERS):
             pass
         with Clock() as clock:
-            connection.execute(statement.encode())
-        connection.execute("DROP DATABASE by_hand")
+            session.query(statement)
+        session.query("DROP DATABASE by_hand")
     return clock.seconds
 
 
 def drop_by_hand(spec: Spec) -> float:
-    with maintenance(spec) as connection:
-        connection.execute("CREATE DATABASE by_hand")
+    with sessions.direct(spec.direct) as session:
+        session.query("CREATE DATABASE by_hand")
         with Clock() as clock:
-            connection.execute("DROP DATABASE by_hand")
+            session.query("DROP DATABASE by_hand")
     return clock.seconds
 
 
@@ -118,12 +117,12 @@ def run_tool(spec: Spec, tool: Path, *, make: bool) -> float:
     """createdb or dropdb, as a process; what the other one does is done by hand."""
     options = {"env": {"PGPASSWORD": spec.password}}
     where = ("-h", spec.direct.host, "-p", str(spec.port), "-U", spec.direct.user, "-w")
-    with maintenance(spec) as connection:
+    with sessions.direct(spec.direct) as session:
         if not make:
-            connection.execute("CREATE DATABASE by_hand")
+            session.query("CREATE DATABASE by_hand")
         spent = seconds(tool, *where, "--maintenance-db=postgres", "by_hand", **options)
         if make:
-            connection.execute("DROP DATABASE by_hand")
+            session.query("DROP DATABASE by_hand")
     return spent
 
 
@@ -135,26 +134,22 @@ def temp(spec: Spec) -> float:
     return spent - server
 
 
-def maintenance(spec: Spec) -> psycopg.Connection[tuple[Any, ...]]:
-    return postgres.connect(spec.direct, database="postgres")
-
-
 @contextmanager
 def in_the_server() -> Iterator[list[float]]:
     """Collects the seconds of each statement that Postgres is given."""
     spent: list[float] = []
-    execute: Callable[..., Any] = psycopg.Connection.execute
+    query = wire.Session.query
 
-    def timed(connection: psycopg.Connection[Any], *arguments: Any, **options: Any) -> Any:
+    def timed(session: wire.Session, *arguments: Any) -> Any:
         start = time.perf_counter()
         try:
-            return execute(connection, *arguments, **options)
+            return query(session, *arguments)
         finally:
-            if connection.info.dbname != pgbouncer.ADMIN_DATABASE:
+            if "bouncer" not in session.said["server_version"]:
                 spent.append(time.perf_counter() - start)
 
-    psycopg.Connection.execute = timed  # type: ignore[method-assign, assignment]
+    wire.Session.query = timed  # type: ignore[method-assign]
     try:
         yield spent
     finally:
-        psycopg.Connection.execute = execute  # type: ignore[method-assign]
+        wire.Session.query = query  # type: ignore[method-assign]

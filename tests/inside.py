@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import libpq
 import psycopg
 from psycopg import sql
 
-from devdb import certificates, pgbouncer, postgres, temporary
+from devdb import certificates, pgbouncer, temporary
 from devdb.model import Endpoint, Spec
 
 
@@ -20,14 +21,14 @@ class Inside:
 
     def sql(self, query: str, *arguments: Any, database: str = "postgres") -> list[Any]:
         """The rows, as the superuser; rows of one column as that column."""
-        with postgres.connect(self.spec.direct, database=database) as connection:
+        with libpq.connect(self.spec.direct, database=database) as connection:
             cursor = connection.execute(query.encode(), arguments or None)
             rows = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
 
     def pooler(self) -> tuple[int, int, int]:
         """The version of PgBouncer."""
-        with pgbouncer.console(self.spec) as connection:
+        with libpq.console(self.spec) as connection:
             [version] = connection.execute("SHOW VERSION").fetchall()
         return pgbouncer.parse_version(str(version[0]))
 
@@ -43,7 +44,7 @@ class Inside:
     def closed(self) -> list[str]:
         """Databases that let nobody in, and names that PgBouncer has paused."""
         shut = self.sql("SELECT datname FROM pg_database WHERE NOT datallowconn")
-        with pgbouncer.console(self.spec) as connection:
+        with libpq.console(self.spec) as connection:
             cursor = connection.execute("SHOW DATABASES")
             assert cursor.description is not None
             keys = [column.name for column in cursor.description]
@@ -54,7 +55,7 @@ class Inside:
 
     def expire(self, *names: str) -> None:
         """Let the time that they have left have passed."""
-        with postgres.connect(self.spec.direct, database="postgres") as connection:
+        with libpq.connect(self.spec.direct, database="postgres") as connection:
             for name in names:
                 connection.execute(
                     "UPDATE _devdb.temporary SET expires = created WHERE name = %s", [name]
@@ -82,7 +83,7 @@ class Inside:
 def login(endpoint: Endpoint, **changes: Any) -> str:
     """`in`, or what the server said."""
     try:
-        with postgres.connect(replace(endpoint, **changes), prepare_threshold=None) as connection:
+        with libpq.connect(replace(endpoint, **changes), prepare_threshold=None) as connection:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
         return str(error).strip().splitlines()[-1]
@@ -92,7 +93,7 @@ def login(endpoint: Endpoint, **changes: Any) -> str:
 def verified(spec: Spec, endpoint: Endpoint) -> bool:
     """Whether a client that verifies everything gets in."""
     ca = str(certificates.ca_path(spec.name))
-    with postgres.connect(endpoint, sslmode="verify-full", sslrootcert=ca) as connection:
+    with libpq.connect(endpoint, sslmode="verify-full", sslrootcert=ca) as connection:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -123,7 +123,10 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
             used = f"{postgres.connections} of {postgres.max_connections} connections"
         if pgbouncer is not None:
             servers = count(pgbouncer.servers, "connection")
-            pooled = f"{count(pgbouncer.clients, 'client')} on {servers}"
+            clients = count(pgbouncer.clients, "client")
+            if server.max_clients is not None:
+                clients = f"{pgbouncer.clients} of {server.max_clients} clients"
+            pooled = f"{clients} on {servers}"
         pairs += [
             ("postgres", _part(server.part("postgres"), spec.port, used)),
             ("pgbouncer", _part(server.part("pgbouncer"), spec.pool_port, pooled)),
@@ -165,4 +168,9 @@ def _hint(instance: Instance, health: Health) -> None:
     trouble, name = instance.trouble, instance.spec.name
     message = trouble.message if trouble else f"'{name}' is not ready."
     hint = trouble.hint if trouble else f"devdb up -d -n {name}"
+    if health.postgres is not None and health.postgres.full:
+        from devdb import connections
+
+        message = f"'{name}' is not ready: {connections.taken(instance.spec)}."
+        hint = connections.WAY_OUT
     streams.complain(message, hint)

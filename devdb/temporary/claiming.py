@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
+from devdb import sessions
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
 from devdb.temporary import closing, console, names, registry
 from devdb.temporary.database import TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+from devdb.wire import Refused, Session
 
 
 def claim(spec: Spec, name: str, new_name: str | None = None) -> TemporaryDatabase:
@@ -24,12 +20,12 @@ def claim(spec: Spec, name: str, new_name: str | None = None) -> TemporaryDataba
     claimed; UsageError when `new_name` cannot be or is taken.
     """
     wanted = names.check(new_name) if new_name and new_name != name else name
-    with registry.session(spec) as connection:
+    with registry.session(spec) as session:
         if wanted == name:
-            _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, name])
+            _call(session, spec, name, "SELECT _devdb.claim({}, {})", name, name)
         else:
-            _rename(connection, spec, name, wanted)
-        claimed = registry.one(connection, spec, wanted)
+            _rename(session, spec, name, wanted)
+        claimed = registry.one(session, spec, wanted)
     if wanted != name:
         console.settle(claimed.pooled)
     return claimed
@@ -42,31 +38,29 @@ def extend(spec: Spec, name: str, ttl: timedelta) -> TemporaryDatabase:
     of 1 s to 30 d.
     """
     check_ttl(ttl)
-    with registry.session(spec) as connection:
-        _call(connection, spec, name, "SELECT _devdb.extend(%s, %s)", [name, ttl])
-        return registry.one(connection, spec, name)
+    with registry.session(spec) as session:
+        _call(session, spec, name, "SELECT _devdb.extend({}, {})", name, ttl)
+        return registry.one(session, spec, name)
 
 
-def _rename(connection: Connection, spec: Spec, name: str, wanted: str) -> None:
-    from psycopg import errors
-
+def _rename(session: Session, spec: Spec, name: str, wanted: str) -> None:
     # Asked before the sessions on it are ended for nothing; claim() asks again.
-    _call(connection, spec, name, "SELECT _devdb.living(%s)", [name])
+    _call(session, spec, name, "SELECT _devdb.living({})", name)
     try:
-        with closing.closed(connection, spec, name, renamed=True):
-            _call(connection, spec, name, "SELECT _devdb.claim(%s, %s)", [name, wanted])
-    except (errors.DuplicateDatabase, errors.DuplicateObject, errors.UniqueViolation):
+        with closing.closed(session, spec, name, renamed=True):
+            _call(session, spec, name, "SELECT _devdb.claim({}, {})", name, wanted)
+    except Refused as refused:
+        if refused.sqlstate not in sessions.TAKEN:
+            raise
         raise UsageError(
             f"There is a database or a role '{wanted}' already.", "Choose another name."
         ) from None
 
 
-def _call(connection: Connection, spec: Spec, name: str, query: str, arguments: list[Any]) -> None:
-    import psycopg
-
+def _call(session: Session, spec: Spec, name: str, query: str, *values: object) -> None:
     try:
-        connection.execute(query.encode(), arguments)
-    except psycopg.Error as error:
+        session.query(query, *values)
+    except Refused as error:
         if error.sqlstate == registry.MISSING:
             raise registry.unknown(spec, name) from None
         if error.sqlstate == registry.CLAIMED:

@@ -8,18 +8,12 @@ crashes PgBouncer (1.24 at least).
 from __future__ import annotations
 
 import contextlib
-import select
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, LiteralString
 
-from devdb import pgbouncer, postgres
+from devdb import pgbouncer, postgres, wire
 from devdb.model import Endpoint, Spec
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+from devdb.wire import Identifier, Session
 
 _LOGIN_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
@@ -32,13 +26,11 @@ def pause(spec: Spec, names: Sequence[str]) -> None:
     Does not wait for transactions to end: ending their sessions is the caller's next step.
     A PgBouncer that does not answer lets nobody in either: no error.
     """
-    import psycopg
-
     left = list(names)
-    with contextlib.suppress(psycopg.OperationalError):
+    with contextlib.suppress(*wire.FAILURES):
         while left:
-            with contextlib.closing(pgbouncer.console(spec)) as connection:
-                while left and _pause(connection, left.pop()):
+            with pgbouncer.console(spec) as session:
+                while left and _pause(session, left.pop()):
                     pass
 
 
@@ -47,17 +39,15 @@ def resume(spec: Spec, names: Sequence[str], *, gone: bool = False) -> bool:
 
     With `gone` those who are there are disconnected before: theirs was another database.
     """
-    import psycopg
-
     if not names:
         return True
     try:
-        with contextlib.closing(pgbouncer.console(spec)) as connection:
+        with pgbouncer.console(spec) as session:
             if gone:
-                _disconnect(connection, names)
+                _disconnect(session, names)
             for name in names:
-                _tell(connection, _order("RESUME {}", name, connection))
-    except psycopg.OperationalError:
+                _tell(session, "RESUME {}", Identifier(name))
+    except wire.FAILURES:
         return False
     return True
 
@@ -73,59 +63,43 @@ def settle(endpoint: Endpoint) -> None:
         time.sleep(0.05)
 
 
-def _pause(connection: Connection, name: str) -> bool:
+def _pause(session: Session, name: str) -> bool:
     """Whether the order was answered: that happens when the last transaction is over.
 
     It is obeyed as soon as it is read, but nothing else can be ordered until then.
     """
-    connection.pgconn.send_query(_order("PAUSE {}", name, connection))
-    connection.pgconn.flush()
-    if not select.select([connection.fileno()], [], [], 0.02)[0]:
+    session.send("PAUSE {}", Identifier(name))
+    if not session.answers_within(0.02):
         return False
-    while connection.pgconn.get_result() is not None:
-        pass
+    with contextlib.suppress(wire.Refused):  # it is paused already, or nothing is there to pause
+        session.receive()
     return True
 
 
-def _disconnect(connection: Connection, names: Sequence[str]) -> None:
-    clients = [row for row in _show(connection, "CLIENTS") if row["database"] in names]
+def _disconnect(session: Session, names: Sequence[str]) -> None:
+    clients = [row for row in session.records("SHOW CLIENTS") if row["database"] in names]
     for client in clients:
         if "id" in client:
-            _tell(connection, f"KILL_CLIENT {int(client['id'])}".encode())
+            _tell(session, f"KILL_CLIENT {int(client['id'])}")
     if any("id" not in client for client in clients):
-        _kill(connection, names)
+        _kill(session, names)
 
 
-def _kill(connection: Connection, names: Sequence[str]) -> None:
+def _kill(session: Session, names: Sequence[str]) -> None:
     """KILL, as below 1.24 there is nothing finer; not while it would hit somebody logging in."""
     deadline = time.monotonic() + _LOGIN_SECONDS
     while any(
         row["state"] == "cl_login" and row["database"] in names
-        for row in _show(connection, "SOCKETS")
+        for row in session.records("SHOW SOCKETS")
     ):
         if time.monotonic() > deadline:
             return
         time.sleep(0.005)
     for name in names:
-        _tell(connection, _order("KILL {}", name, connection))
+        _tell(session, "KILL {}", Identifier(name))
 
 
-def _show(connection: Connection, what: LiteralString) -> list[dict[str, Any]]:
-    from psycopg.rows import dict_row
-
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(f"SHOW {what}").fetchall()
-
-
-def _tell(connection: Connection, order: bytes) -> None:
-    from psycopg import errors
-
+def _tell(session: Session, order: str, *values: object) -> None:
     # All it answers so is that there is nothing to do: not paused, not known, not there.
-    with contextlib.suppress(errors.ProtocolViolation):
-        connection.execute(order)
-
-
-def _order(order: LiteralString, name: str, connection: Connection) -> bytes:
-    from psycopg import sql
-
-    return sql.SQL(order).format(sql.Identifier(name)).as_bytes(connection)
+    with contextlib.suppress(wire.Refused):
+        session.query(order, *values)

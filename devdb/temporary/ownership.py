@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from devdb import postgres
+from devdb import sessions
 from devdb.model import Spec
-from devdb.temporary import registry
 
 _AT_ONCE = 200
 """Statements in a transaction: each holds a lock, and there is only room for so many."""
@@ -18,15 +17,15 @@ def hand_over(spec: Spec, name: str) -> None:
 
     Not REASSIGN OWNED: it reaches other databases, and refuses the superuser's things.
     """
-    listing = Path(__file__).with_name("ownership.sql").read_bytes()
-    with postgres.connect(spec.direct, database=name, options=registry.OPTIONS) as connection:
+    listing = Path(__file__).with_name("ownership.sql").read_text(encoding="utf-8")
+    with sessions.direct(spec.direct, database=name, durable=False) as session:
         # The origin's event triggers are not about this.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("SELECT set_config('devdb.owner', %s, false)", [name])
-        statements = (row[0] for row in connection.execute(listing).fetchall())
+        session.query("SET session_replication_role = replica")
+        session.query("SELECT set_config('devdb.owner', {}, false)", name)
+        statements = (str(statement) for (statement,) in session.query(listing))
         while some := ";\n".join(islice(statements, _AT_ONCE)):
-            connection.execute(some.encode())
-        connection.execute(_EXTENSIONS)
+            session.query(some)
+        session.query(_EXTENSIONS)
 
 
 # There is no ALTER EXTENSION ... OWNER, and whoever may create a trusted extension may drop it too.

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from devdb import postgres
-from devdb.errors import DevdbError, EngineUnavailable, NotFound
-from devdb.model import MAINTENANCE_DATABASE, Endpoint, Spec
+from devdb import connections, sessions, wire
+from devdb.errors import DevdbError, EngineUnavailable, NotFound, PortInUse
+from devdb.listeners import owner
+from devdb.model import Endpoint, Spec
 from devdb.temporary.database import State, TemporaryDatabase
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+from devdb.wire import Refused, Session
 
 SCHEMA = "_devdb"
 """As in `schema.sql`. Not `devdb`: a schema that bears the user's name is the first in its search
@@ -26,27 +24,8 @@ VERSION = 4
 
 MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"
 """What its functions raise (SQLSTATE); the message is the name."""
-
-# The user's own settings of the server must not cut a copy short or change how times are read.
-OPTIONS = " ".join(
-    f"-c {setting}"
-    for setting in (
-        "statement_timeout=0",
-        "lock_timeout=0",
-        "idle_in_transaction_session_timeout=0",
-        "default_transaction_read_only=off",
-        "default_transaction_isolation=read\\ committed",
-        # What is lost with a crash within its 0.6 s is half-made, and removed as such: CREATE and
-        # DROP DATABASE flush what came before them. Claims and extensions are flushed.
-        "synchronous_commit=off",
-        "client_min_messages=error",
-        "search_path=pg_catalog",
-        "client_encoding=UTF8",
-        "timezone=UTC",
-        "datestyle=ISO",
-        "intervalstyle=postgres",
-    )
-)
+DISK_FULL, IN_USE = "53100", "55006"
+"""What Postgres itself raises (SQLSTATE)."""
 
 
 def every(spec: Spec) -> list[TemporaryDatabase]:
@@ -54,24 +33,34 @@ def every(spec: Spec) -> list[TemporaryDatabase]:
 
     Raises DevdbError when the instance does not answer.
     """
-    with session(spec) as connection:
-        return listing(connection, spec)
+    with session(spec) as asking:
+        return listing(asking, spec)
 
 
 def listing(
-    connection: Connection, spec: Spec, names: Sequence[str] | None = None
+    session: Session, spec: Spec, names: Sequence[str] | None = None
 ) -> list[TemporaryDatabase]:
     """Those of these names, or all."""
-    rows = connection.execute(
-        "SELECT id, name, state, created, expires, age, remaining, size, sessions"
-        " FROM _devdb.listing WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)"
-        " ORDER BY id",
-        {"names": None if names is None else list(names)},
-    ).fetchall()
-    keys = ("state", "created", "expires", "age", "left", "size", "sessions")
+    rows = session.query(
+        "SELECT id, name, state, created, expires, extract(epoch FROM age)::float8,"
+        " extract(epoch FROM remaining)::float8, size, sessions"
+        " FROM _devdb.listing WHERE {0}::text[] IS NULL OR name = ANY ({0}) ORDER BY id",
+        names,
+    )
     return [
-        database(spec, entry, name, **dict(zip(keys, rest, strict=True)))
-        for entry, name, *rest in rows
+        database(
+            spec,
+            entry,
+            name,
+            state=state,
+            created=created,
+            expires=expires,
+            age=timedelta(seconds=age),
+            left=None if left is None else timedelta(seconds=left),
+            size=size,
+            sessions=clients,
+        )
+        for entry, name, state, created, expires, age, left, size, clients in rows
     ]
 
 
@@ -97,12 +86,12 @@ def password(spec: Spec, entry: int) -> str:
     return spec.derive(f"temporary:{entry}")
 
 
-def one(connection: Connection, spec: Spec, name: str) -> TemporaryDatabase:
+def one(session: Session, spec: Spec, name: str) -> TemporaryDatabase:
     """The one of that name.
 
     Raises NotFound.
     """
-    for found in listing(connection, spec, [name]):
+    for found in listing(session, spec, [name]):
         return found
     raise unknown(spec, name)
 
@@ -116,39 +105,50 @@ def unknown(spec: Spec, name: str) -> NotFound:
 
 
 @contextmanager
-def session(spec: Spec) -> Iterator[Connection]:
-    """A connection to the maintenance database, with the registry installed there.
+def session(spec: Spec) -> Iterator[Session]:
+    """A session in the maintenance database, with the registry installed there.
 
     Whatever goes wrong in it with the servers leaves it as a DevdbError. The locks taken in it
     are let go of at its end.
     """
-    import psycopg
-
     try:
-        connection = postgres.connect(spec.direct, database=MAINTENANCE_DATABASE, options=OPTIONS)
-    except psycopg.OperationalError as error:
-        raise EngineUnavailable(
-            f"'{spec.name}' does not answer on port {spec.port}: {_first_line(error)}",
-            "Start it with `devdb up`, or look at `devdb logs`.",
-        ) from None
+        opened = sessions.direct(spec.direct, durable=False)
+    except wire.FAILURES as error:
+        raise _unreachable(spec, error) from None
     try:
-        with connection:
-            install(connection)
-            yield connection
-    except psycopg.Error as error:
+        with opened:
+            install(opened)
+            yield opened
+    except wire.FAILURES as error:
         raise failure(spec, error) from None
 
 
-def failure(spec: Spec, error: psycopg.Error) -> DevdbError:
-    """What the server said, without the statement it said it about: that can hold a verifier."""
-    from psycopg import errors
+def _unreachable(spec: Spec, error: Exception) -> DevdbError:
+    """Why nobody can log in, in two lines."""
+    if isinstance(error, wire.Stranger):
+        return PortInUse(
+            f"Port {spec.port} of instance '{spec.name}' is in use by {owner(spec.port)}.",
+            f"Stop that, or move the instance: devdb up -n {spec.name} --port PORT",
+        )
+    if isinstance(error, Refused) and error.sqlstate == sessions.TOO_MANY:
+        return DevdbError(
+            f"'{spec.name}' lets nobody in: {connections.taken(spec)}.", connections.WAY_OUT
+        )
+    return EngineUnavailable(
+        f"'{spec.name}' does not answer on port {spec.port}: {_first_line(error)}",
+        "Start it with `devdb up`, or look at `devdb logs`.",
+    )
 
-    if isinstance(error, errors.DiskFull):
+
+def failure(spec: Spec, error: Exception) -> DevdbError:
+    """What the server said, without the statement it said it about: that can hold a verifier."""
+    sqlstate = error.sqlstate if isinstance(error, Refused) else ""
+    if sqlstate == DISK_FULL:
         return DevdbError(
             f"The disk of '{spec.name}' is full: {_first_line(error)}",
             "Make room, or drop what is not needed (`devdb temp ls`); what was half-made is gone.",
         )
-    if isinstance(error, errors.ObjectInUse):
+    if sqlstate == IN_USE:
         return DevdbError(
             f"Postgres of '{spec.name}' said: {_first_line(error)}",
             "Disconnect what uses it (sessions, prepared transactions, slots), and try again.",
@@ -159,30 +159,36 @@ def failure(spec: Spec, error: psycopg.Error) -> DevdbError:
     )
 
 
-def _first_line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error) or type(error).__name__
+def _first_line(error: Exception) -> str:
+    text = str(error) or type(error).__name__
     return text.strip().splitlines()[0].removesuffix(".") + "."
 
 
-def install(connection: Connection) -> None:
+def install(session: Session) -> None:
     """Put the registry there, or bring an older devdb's up to date; idempotent."""
-    if _installed(connection) >= VERSION:
+    if _installed(session) >= VERSION:
         return
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('devdb temporary'))")
-        if _installed(connection) < VERSION:
-            connection.execute(Path(__file__).with_name("schema.sql").read_bytes())
-            connection.execute(f"COMMENT ON TABLE {SCHEMA}.temporary IS 'devdb {VERSION}'")
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    session.query("BEGIN")
+    try:
+        session.query("SELECT pg_advisory_xact_lock(hashtext('devdb temporary'))")
+        if _installed(session) < VERSION:
+            session.query(schema)
+            session.query(f"COMMENT ON TABLE {SCHEMA}.temporary IS 'devdb {VERSION}'")
+        session.query("COMMIT")
+    except Refused:
+        session.query("ROLLBACK")
+        raise
 
 
-def _installed(connection: Connection) -> int:
+def _installed(session: Session) -> int:
     # Asked of the catalogs' rows and not with to_regclass(): its answer comes from a cache that
     # may say "not there" long after another caller, whose lock this one waited for, has installed.
-    row = connection.execute(
+    rows = session.query(
         "SELECT obj_description(c.oid, 'pg_class')"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = 'temporary'",
-        [SCHEMA],
-    ).fetchone()
-    found = str(row[0] if row else "").removeprefix("devdb ")
+        " WHERE n.nspname = {} AND c.relname = 'temporary'",
+        SCHEMA,
+    )
+    found = str(rows[0][0] if rows else "").removeprefix("devdb ")
     return int(found) if found.isdigit() else 0

@@ -32,7 +32,8 @@ def run(endpoint: Endpoint, seed: Path, psql: Sequence[str]) -> None:
     import tempfile
 
     argv = command(endpoint, seed, psql)
-    environment = {**os.environ, "PGPASSWORD": endpoint.password}
+    secret = {"PGPASSWORD": endpoint.password, "PGREQUIREAUTH": "scram-sha-256"}
+    environment = {**os.environ, **secret}
     with tempfile.TemporaryFile() as said:
         try:
             with seed.open("rb") as content:
@@ -97,7 +98,7 @@ def _feed(
 
 def _error(said: str) -> str:
     """The first error of a tool that prints notices too."""
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.split("\n") if line.strip()]
     for line in lines:
         if "ERROR:" in line or "FATAL:" in line or "error:" in line:
             return line.strip()

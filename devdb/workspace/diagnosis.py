@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from devdb import engines, marker, pgbouncer
 from devdb.config import Settings
-from devdb.engines.ports import accepts, owner
 from devdb.errors import DevdbError, PortInUse
+from devdb.listeners import accepts, owner
 from devdb.model import Finding, Level
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every

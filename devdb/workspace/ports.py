@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from devdb.config import Settings
-from devdb.engines.ports import accepts, is_taken, owner
+from devdb.engines.ports import is_taken
 from devdb.errors import PortInUse
+from devdb.listeners import accepts, owner
 from devdb.model import Spec
 
 FIRST_DIRECT = 15432

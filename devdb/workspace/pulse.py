@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
-from devdb import pgbouncer, postgres
+from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 from devdb.errors import DevdbError
-from devdb.model import MAINTENANCE_DATABASE, Spec
+from devdb.model import Spec
+from devdb.wire import Session
 from devdb.workspace.instances import Health, Instance, State, engine_of, health
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
 
 LOGIN_EVERY = 10.0
 """Seconds from one new login through each URL to the next."""
@@ -32,8 +27,8 @@ class Pulse:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._engine: Engine | None = None
-        self._postgres: Connection | None = None
-        self._pgbouncer: Connection | None = None
+        self._postgres: Session | None = None
+        self._pgbouncer: Session | None = None
         self._logged_in = 0.0
         self._found: Instance | None = None
         self._found_at = 0.0
@@ -80,29 +75,23 @@ class Pulse:
         self._postgres = self._pgbouncer = None
 
     def _ask_postgres(self) -> postgres.Vitals | None:
-        import psycopg
-
         kept = self._postgres
         try:
             if self._postgres is None:
-                self._postgres = postgres.connect(
-                    self.spec.direct, database=MAINTENANCE_DATABASE, timeout=2
-                )
+                self._postgres = sessions.direct(self.spec.direct, timeout=2, patience=2)
             return postgres.ask(self._postgres)
-        except psycopg.Error:
+        except wire.FAILURES:
             self.close()
         # What was kept may have ended with a server that is back already.
         return self._ask_postgres() if kept is not None else None
 
     def _ask_pgbouncer(self) -> pgbouncer.Vitals | None:
-        import psycopg
-
         kept = self._pgbouncer
         try:
             if self._pgbouncer is None:
                 pgbouncer.log_in(self.spec)
                 self._pgbouncer = pgbouncer.console(self.spec)
             return pgbouncer.ask(self._pgbouncer)
-        except psycopg.Error:
+        except wire.FAILURES:
             self.close()
         return self._ask_pgbouncer() if kept is not None else None

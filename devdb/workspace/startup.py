@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from devdb import marker, temporary
+from devdb import connections, marker, pgbouncer, postgres, temporary
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
@@ -53,6 +53,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     Raises DevdbError.
     """
     ports.of_provider(settings)  # an unknown preset is said before anything is begun
+    pgbouncer.refuse_own(settings.pgbouncer)
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)
@@ -123,8 +124,14 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         changes=changes,
-        notes=ports.stays(wanted, settings),
+        notes=(*ports.stays(wanted, settings), *_crowd(wanted)),
     )
+
+
+def _crowd(spec: Spec) -> tuple[str, ...]:
+    """Whose the connections are, where an app has taken all: both URLs wait for one of them."""
+    vitals = postgres.vitals(spec.direct) if spec.engine != "fake" else None
+    return (connections.taken(spec),) if vitals is not None and vitals.full else ()
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
@@ -175,6 +182,7 @@ def _new_spec(
         pooler_image=settings.pooler_image if engine.name == "docker" else None,
         docker_host=getattr(engine, "host", None),
         settings=_postgres_settings(settings),
+        pooler_settings=settings.pgbouncer,
     )
 
 
@@ -204,6 +212,7 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
         "postgres_image": settings.image if spec.engine == "docker" else None,
         "pooler_image": settings.pooler_image if spec.engine == "docker" else None,
         "settings": _postgres_settings(settings) or None,
+        "pooler_settings": settings.pgbouncer or None,
     }
     new = {
         key: value

@@ -112,6 +112,28 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     assert "Traceback" not in shown.text
 
 
+HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
+SHOWN = r"\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
+
+
+def test_what_a_temporary_role_writes_to_the_log_is_shown_and_not_sent(real: Cli) -> None:
+    urls(real)
+    url = real("temp", "-q").out.strip()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for level in ("LOG", "WARNING"):
+            connection.execute(f"DO $$ BEGIN RAISE {level} '%', '{level} {HOSTILE}'; END $$")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute(f'SELECT FROM "{HOSTILE}"')
+    done = real("logs")
+    assert done.code == 0
+    for words in (f"LOG:  LOG {SHOWN}", f"WARNING:  WARNING {SHOWN}", "ERROR:  relation"):
+        assert words in done.out
+    assert not [c for c in done.out if c != "\n" and not c.isprintable() and c != "\t"]
+    assert not [line for line in done.out.split("\n") if line and " | " not in line]
+    written = real("logs", "--json").json["data"]["lines"]
+    assert [line for line in written if f"LOG {HOSTILE}" in line["text"]]
+
+
 @native
 def test_ten_at_once_make_one_instance_and_all_succeed(real: Cli) -> None:
     processes = [real.begin("up", "-d") for _ in range(10)]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import world
+from libpq import connect
 
 from devdb import paths
 from devdb.engines.native import NativeEngine, asking, binaries, missing, packages
 from devdb.errors import DataMismatch, EngineUnavailable
 from devdb.model import Level, Spec
 from devdb.pgbouncer import FIXED, NEWER
-from devdb.postgres import connect
 
 
 @pytest.fixture

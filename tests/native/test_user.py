@@ -19,7 +19,7 @@ LIFE = """
 import os, sys
 from pathlib import Path
 import psutil
-from devdb import engines, marker, postgres
+from devdb import engines, marker
 
 engine = engines.get("native")
 name, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -27,7 +27,7 @@ spec = marker.load(name)
 
 def live():
     server = list(engine.start(spec))[-1].server
-    with postgres.connect(spec.pooled) as connection:
+    with libpq.connect(spec.pooled) as connection:
         print(connection.execute("SELECT current_user").fetchone()[0])
     print(server.location)
     print({psutil.Process(int(part.detail.split()[1])).uids().real for part in server.parts})

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import libpq
 import psycopg
 import pytest
 import world
 from inside import Inside, login
 
-from devdb import pgbouncer, postgres, temporary
+from devdb import pgbouncer, temporary
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
 
@@ -29,7 +30,7 @@ def test_a_copy_has_the_data_and_belongs_to_its_role(spec: Spec, inside: Inside)
     inside.sql("CREATE TABLE numbers AS SELECT generate_series(1, 1000) AS n", database="main")
     try:
         made = temporary.create(spec, ttl=HOUR, source="main")
-        with postgres.connect(made.pooled, prepare_threshold=None) as connection:
+        with libpq.connect(made.pooled, prepare_threshold=None) as connection:
             assert connection.execute("SELECT sum(n) FROM numbers").fetchone() == (500500,)
             connection.execute("ALTER TABLE numbers ADD COLUMN mine int")
             connection.execute("DROP TABLE numbers")
@@ -43,7 +44,7 @@ def test_sessions_on_the_origin_do_not_stand_in_the_way(
 ) -> None:
     with ExitStack() as stack:
         sessions = [
-            stack.enter_context(postgres.connect(endpoint, database=origin, prepare_threshold=None))
+            stack.enter_context(libpq.connect(endpoint, database=origin, prepare_threshold=None))
             for endpoint in (spec.direct, spec.direct, spec.pooled, spec.pooled)
         ]
         sessions[0].execute("BEGIN")
@@ -72,14 +73,14 @@ def test_sessions_on_the_origin_do_not_stand_in_the_way(
 def test_a_copy_of_a_copy_outlives_it(spec: Spec, inside: Inside) -> None:
     """The first role owns nothing in the second copy, not even the extensions it made."""
     first = temporary.create(spec, ttl=HOUR)
-    with postgres.connect(first.direct) as connection:
+    with libpq.connect(first.direct) as connection:
         connection.execute("CREATE EXTENSION hstore")
         connection.execute("CREATE TYPE span AS RANGE (subtype = float8)")
         connection.execute("CREATE TABLE t AS SELECT 'a=>1'::hstore AS h")
     second = temporary.create(spec, ttl=HOUR, source=first.name)
     temporary.drop(spec, [first.name])
     assert inside.roles() == {second.role}
-    with postgres.connect(second.direct) as connection:
+    with libpq.connect(second.direct) as connection:
         assert connection.execute("SELECT h -> 'a' FROM t").fetchone() == ("1",)
         connection.execute("DROP EXTENSION hstore CASCADE")
         connection.execute("DROP TYPE span")
@@ -118,9 +119,9 @@ def test_a_database_closed_by_its_owner_stays_closed(
 def test_the_size_of_the_origin_decides_the_strategy(spec: Spec) -> None:
     from devdb.temporary import copying, registry
 
-    with registry.session(spec) as connection:
-        words = [copying.strategy(connection, size=n).as_string() for n in (0, 500 << 20)]
-        old = connection.info.server_version < 150000
+    with registry.session(spec) as session:
+        words = [copying.strategy(session, size=n) for n in (0, 500 << 20)]
+        old = session.major < 15
     assert words == (["", ""] if old else ["STRATEGY wal_log", "STRATEGY file_copy"])
 
 

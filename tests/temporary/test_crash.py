@@ -12,11 +12,12 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import libpq
 import psycopg
 import pytest
 from inside import Inside, login, until
 
-from devdb import postgres, temporary
+from devdb import temporary
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -155,7 +156,7 @@ def test_a_half_made_one_lets_nobody_in(spec: Spec, inside: Inside) -> None:
 
 def test_what_is_being_made_is_not_mended(spec: Spec, inside: Inside) -> None:
     """Its maker holds the lock of its name."""
-    with postgres.connect(spec.direct, database="postgres") as maker:
+    with libpq.connect(spec.direct, database="postgres") as maker:
         maker.execute("SELECT _devdb.enter('made', '1 hour')")
         assert temporary.reap(spec) == []
         assert inside.entries() == {"made": "making"}

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import libpq
 import psycopg
 import pytest
 from inside import Inside, login, until
 from instances import Instance
 
-from devdb import postgres, temporary
+from devdb import temporary
 from devdb.errors import DevdbError
 from devdb.model import Spec
 
@@ -20,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
-    idle = postgres.connect(made.pooled, prepare_threshold=None)
+    idle = libpq.connect(made.pooled, prepare_threshold=None)
     assert login(made.direct) == login(made.pooled) == "in"
     temporary.extend(spec, made.name, timedelta(seconds=1))
     until(lambda: temporary.every(spec)[0].state == "expired")
@@ -39,7 +40,7 @@ def test_from_the_second_it_expires_both_urls_refuse(spec: Spec, inside: Inside)
 def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Inside) -> None:
     short, long = (temporary.create(spec, ttl=HOUR) for _ in range(2))
     sessions = [
-        postgres.connect(endpoint, prepare_threshold=None)
+        libpq.connect(endpoint, prepare_threshold=None)
         for endpoint in (short.direct, short.direct, short.pooled, short.pooled)
     ]
     sessions[0].execute("BEGIN")
@@ -59,7 +60,7 @@ def test_reap_drops_what_expired_and_ends_its_sessions(spec: Spec, inside: Insid
 def test_a_pooled_client_of_a_name_made_anew_gets_in_within_a_second(spec: Spec) -> None:
     """And who was connected to the old one is not: it is another database now."""
     old = temporary.create(spec, ttl=HOUR, name="anew")
-    idle = postgres.connect(old.pooled, prepare_threshold=None)
+    idle = libpq.connect(old.pooled, prepare_threshold=None)
     idle.execute("SELECT 1")
     temporary.drop(spec, ["anew"])
     assert login(old.pooled) != "in"

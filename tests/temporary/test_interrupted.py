@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import libpq
 import pytest
 from inside import Inside, login, until
 from instances import Instance
 
-from devdb import marker, postgres, temporary
+from devdb import marker, temporary
 from devdb.model import Spec
 
 CREATE = """
@@ -39,7 +40,7 @@ BUSY = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE%' AND
 
 @contextmanager
 def held_up(inside: Inside) -> Iterator[None]:
-    with postgres.connect(inside.spec.direct, database="postgres") as connection:
+    with libpq.connect(inside.spec.direct, database="postgres") as connection:
         connection.execute("BEGIN")
         connection.execute("LOCK TABLE pg_database IN SHARE MODE")
         yield
@@ -83,7 +84,7 @@ def test_killed_it_leaves_the_server_at_it_and_the_rest_to_the_next(
 def test_killed_in_a_copy_the_origin_is_opened_by_the_next(spec: Spec, inside: Inside) -> None:
     """Closing the origin changes pg_database too: here it is held up right after that."""
     temporary.every(spec)
-    with postgres.connect(spec.direct, database="main") as session:
+    with libpq.connect(spec.direct, database="main") as session:
         session.execute("SELECT 1")
         child = os.fork()
         if child == 0:
@@ -117,7 +118,7 @@ def test_a_server_that_goes_away_is_an_error_and_mended_after_it(
     temporary.every(instance.spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEVDB_DATA_DIR", str(instance.home))
-        holder = postgres.connect(instance.spec.direct, database="postgres")
+        holder = libpq.connect(instance.spec.direct, database="postgres")
         holder.execute("BEGIN")
         holder.execute("LOCK TABLE pg_database IN SHARE MODE")
         with creating(inside) as process:

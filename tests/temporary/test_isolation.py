@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
+import libpq
 import psycopg
 import pytest
 from inside import Inside, login
 
-from devdb import postgres, temporary
+from devdb import temporary
 from devdb.model import Spec
 from devdb.temporary import TemporaryDatabase
 
@@ -58,7 +59,7 @@ def test_a_pooled_session_of_somebody_else_is_not_handed_to_it(
     assert login(ours.pooled, database="theirs") != "in"
     assert login(ours.pooled, database="main") != "in"
     assert login(spec.pooled, database="ours") == "in"
-    with postgres.connect(ours.pooled, prepare_threshold=None) as connection:
+    with libpq.connect(ours.pooled, prepare_threshold=None) as connection:
         assert connection.execute("SELECT current_user::text").fetchone() == ("ours",)
 
 
@@ -92,7 +93,7 @@ def test_what_its_role_may_not_do(
     spec: Spec, ours: TemporaryDatabase, theirs: TemporaryDatabase
 ) -> None:
     done = []
-    with postgres.connect(spec.direct), postgres.connect(ours.direct) as connection:
+    with libpq.connect(spec.direct), libpq.connect(ours.direct) as connection:
         connection.execute(
             "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'"
         )
@@ -106,7 +107,7 @@ def test_what_its_role_may_not_do(
 def test_it_sees_nothing_of_the_registry_and_of_other_passwords(
     ours: TemporaryDatabase, theirs: TemporaryDatabase
 ) -> None:
-    with postgres.connect(ours.direct) as connection:
+    with libpq.connect(ours.direct) as connection:
         seen = connection.execute("SELECT FROM pg_class WHERE relname IN ('temporary', 'closed')")
         assert seen.fetchall() == []
         rows = connection.execute("SELECT rolpassword FROM pg_roles").fetchall()
@@ -119,7 +120,7 @@ def test_the_poolers_role_reads_and_drops_nothing(spec: Spec, ours: TemporaryDat
     endpoint = replace(
         spec.direct, user="devdb_pooler", password=spec.pooler_password, database="postgres"
     )
-    with postgres.connect(endpoint) as connection:
+    with libpq.connect(endpoint) as connection:
         for statement in ("TABLE _devdb.temporary", "SELECT _devdb.seize()", "TABLE pg_authid"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())

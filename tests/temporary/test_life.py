@@ -3,11 +3,12 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
+import libpq
 import psycopg
 import pytest
 from inside import Inside, login
 
-from devdb import postgres, temporary
+from devdb import temporary
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, UsageError
 from devdb.model import Spec
 from devdb.temporary import State
@@ -30,7 +31,7 @@ def test_its_times_are_the_servers_and_its_numbers_true(spec: Spec, inside: Insi
     assert made.expires == made.created + HOUR
     [valid] = inside.sql("SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s", made.name)
     assert valid == made.expires
-    with postgres.connect(made.direct):
+    with libpq.connect(made.direct):
         [listed] = temporary.every(spec)
     assert (listed.name, listed.state, listed.sessions) == (made.name, State.READY, 1)
     assert listed.created == made.created
@@ -49,7 +50,7 @@ def test_its_role_is_nobody_special_but_owns_the_database(spec: Spec, inside: In
         made.role,
     )
     assert rights == (False, False, False, False, False, True)
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         for statement in (
             "CREATE TABLE public.here (a int)",
             "CREATE SCHEMA mine",
@@ -116,7 +117,7 @@ def test_extend_counts_from_now_and_can_shorten(spec: Spec, inside: Inside) -> N
 
 def test_claim_keeps_data_and_password_for_good(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=timedelta(seconds=30))
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         kept = temporary.claim(spec, made.name)
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
@@ -136,9 +137,9 @@ def test_claim_keeps_data_and_password_for_good(spec: Spec, inside: Inside) -> N
 
 def test_claim_under_another_name_ends_the_sessions_and_renames(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
-    direct = postgres.connect(made.direct)
+    direct = libpq.connect(made.direct)
     direct.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    pooled = postgres.connect(made.pooled, prepare_threshold=None)
+    pooled = libpq.connect(made.pooled, prepare_threshold=None)
     pooled.execute("BEGIN")
     pooled.execute("SELECT answer FROM kept")
     kept = temporary.claim(spec, made.name, "my_app")
@@ -152,7 +153,7 @@ def test_claim_under_another_name_ends_the_sessions_and_renames(spec: Spec, insi
             connection.execute("SELECT 1")
         connection.close()
     for endpoint in (kept.direct, kept.pooled):
-        with postgres.connect(endpoint, prepare_threshold=None) as connection:
+        with libpq.connect(endpoint, prepare_threshold=None) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert login(made.pooled) != "in"
     inside.assert_tidy()
@@ -229,7 +230,7 @@ def test_drop_leaves_nothing(spec: Spec, inside: Inside) -> None:
 
 def test_drop_takes_what_its_owner_made_a_template(spec: Spec, inside: Inside) -> None:
     made = temporary.create(spec, ttl=HOUR)
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         connection.execute(
             f'ALTER DATABASE "{made.name}" IS_TEMPLATE true CONNECTION LIMIT 0'.encode()
         )
@@ -250,7 +251,7 @@ def test_who_came_to_template1_through_the_pooler_does_not_stand_in_the_way(
 
 
 def test_a_session_on_template1_is_not_ended_but_told_of(spec: Spec, inside: Inside) -> None:
-    with postgres.connect(spec.direct, database="template1") as session:
+    with libpq.connect(spec.direct, database="template1") as session:
         with pytest.raises(DevdbError, match="template1") as failed:
             temporary.create(spec, ttl=HOUR)
         assert "Disconnect" in failed.value.hint

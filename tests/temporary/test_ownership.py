@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import libpq
 import psycopg
 import pytest
 from inside import Inside
 from instances import Instance
 
-from devdb import postgres, temporary
+from devdb import temporary
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -42,7 +43,7 @@ ONLY_A_SUPERUSER = {"dblink", "watch", "wrapper_of_a_superuser"}
 def origin(inside: Inside) -> Iterator[str]:
     inside.sql("CREATE ROLE somebody")
     inside.sql("CREATE DATABASE origin OWNER somebody")
-    with postgres.connect(inside.spec.direct, database="origin") as connection:
+    with libpq.connect(inside.spec.direct, database="origin") as connection:
         connection.execute(OBJECTS.encode())
         if connection.info.server_version >= 150000:
             connection.execute("CREATE PUBLICATION of_a_schema FOR TABLES IN SCHEMA public")
@@ -54,7 +55,7 @@ def origin(inside: Inside) -> Iterator[str]:
 
 def test_everything_that_can_be_is_the_roles(spec: Spec, origin: str) -> None:
     made = temporary.create(spec, ttl=HOUR, source=origin)
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         left = {row[0] for row in connection.execute(NOT_THE_ROLES.encode())}
         large = connection.execute(
             "SELECT DISTINCT lomowner = current_user::regrole FROM pg_largeobject_metadata"
@@ -88,7 +89,7 @@ def test_the_origin_and_the_other_databases_keep_their_owners(
 def test_its_role_can_change_and_drop_it_all(spec: Spec, inside: Inside, origin: str) -> None:
     inside.sql("DROP EVENT TRIGGER watch", database=origin)
     made = temporary.create(spec, ttl=HOUR, source=origin)
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         for statement in (
             'ALTER TABLE "Odd Schema"."T a" ADD COLUMN more int',
             "DROP EXTENSION hstore CASCADE",
@@ -104,7 +105,7 @@ def test_more_objects_than_there_is_room_for_locks(
 ) -> None:
     """Every change of an owner holds a lock to the end of its transaction."""
     spec = new_instance(settings={"max_locks_per_transaction": "10", "max_connections": "20"}).spec
-    with postgres.connect(spec.direct) as connection:
+    with libpq.connect(spec.direct) as connection:
         connection.execute(
             "DO $$ BEGIN FOR n IN 1..2500 LOOP"
             " EXECUTE format('CREATE TABLE t%s (a int)', n);"
@@ -116,7 +117,7 @@ def test_more_objects_than_there_is_room_for_locks(
                 " EXECUTE format('ALTER TABLE t%s OWNER TO devdb_pooler', n); END LOOP; END $$"
             )
     made = temporary.create(spec, ttl=HOUR, source="main")
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         mine = connection.execute(
             "SELECT count(*) FROM pg_tables WHERE tableowner = current_user"
         ).fetchone()

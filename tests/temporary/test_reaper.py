@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import libpq
 import psutil
 import psycopg
 import pytest
@@ -20,7 +21,7 @@ import world
 from inside import Inside, login, until
 from instances import Instance
 
-from devdb import pgbouncer, postgres, temporary
+from devdb import temporary
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -83,7 +84,7 @@ def test_what_expires_is_dropped_with_its_sessions(
     temporary.claim(spec, kept.name)
     with ExitStack() as stack:
         sessions = [
-            stack.enter_context(postgres.connect(endpoint, prepare_threshold=None))
+            stack.enter_context(libpq.connect(endpoint, prepare_threshold=None))
             for endpoint in (short[0].direct, short[0].pooled, short[1].pooled, short[1].pooled)
         ]
         for session in sessions[1:]:
@@ -109,11 +110,11 @@ def test_what_expires_is_dropped_with_its_sessions(
 def test_what_a_killed_devdb_closed_is_opened_again(
     spec: Spec, inside: Inside, start_reaper: StartReaper
 ) -> None:
-    with postgres.connect(spec.direct, database="postgres") as connection:
+    with libpq.connect(spec.direct, database="postgres") as connection:
         assert temporary.every(spec) == []
         connection.execute("SELECT _devdb.announce('main')")
         connection.execute("SELECT _devdb.close('main')")
-    with pgbouncer.console(spec) as console:
+    with libpq.console(spec) as console:
         console.execute("PAUSE main")
     assert inside.closed() == ["main"]
     assert "not currently accepting" in login(spec.direct)
@@ -127,7 +128,7 @@ def test_what_somebody_works_on_is_left_to_them(
 ) -> None:
     assert temporary.every(spec) == []
     marker = temporary.create(spec, ttl=HOUR)
-    with postgres.connect(spec.direct, database="postgres") as connection:
+    with libpq.connect(spec.direct, database="postgres") as connection:
         connection.execute("SELECT _devdb.announce('main')")
         connection.execute("SELECT _devdb.close('main')")
         connection.execute("SELECT _devdb.enter('made', '1 hour')")
@@ -146,7 +147,7 @@ def test_killed_in_the_middle_it_is_mended_by_the_next(
     spec: Spec, inside: Inside, start_reaper: StartReaper, step: str
 ) -> None:
     made = temporary.create(spec, ttl=HOUR, name="made")
-    pooled = postgres.connect(made.pooled, prepare_threshold=None)
+    pooled = libpq.connect(made.pooled, prepare_threshold=None)
     pooled.execute("SELECT 1")
     inside.expire("made")
     lines = [*SHORT[: SHORT.index("while :;")].splitlines(), "round"]
@@ -246,7 +247,7 @@ def test_a_session_that_is_open_at_the_end_is_ended_within_60_seconds(
     instance = new_instance(reaper=temporary.REAPER)
     inside = Inside(instance.spec)
     made = temporary.create(instance.spec, ttl=timedelta(seconds=3))
-    with postgres.connect(made.pooled, prepare_threshold=None) as session:
+    with libpq.connect(made.pooled, prepare_threshold=None) as session:
         session.execute("BEGIN")
         session.execute("SELECT 1")
         until(lambda: inside.entries() == {}, seconds=63)

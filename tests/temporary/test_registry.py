@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from inside import Inside, login
 
-from devdb import postgres, temporary
+from devdb import sessions, temporary
 from devdb.model import Spec
 from devdb.temporary import registry
 
@@ -46,8 +46,8 @@ def test_of_many_at_once_one_installs_it(spec: Spec, inside: Inside) -> None:
     inside.sql("DROP TABLE _devdb.temporary, _devdb.closed CASCADE")
 
     def installed(_: int) -> list[int]:
-        with registry.session(spec) as connection:
-            return [oid for (oid,) in connection.execute(OIDS)]
+        with registry.session(spec) as session:
+            return [oid for (oid,) in session.query(OIDS)]
 
     with ThreadPoolExecutor(20) as pool:
         seen = list(pool.map(installed, range(20)))
@@ -67,9 +67,9 @@ def test_settings_of_the_users_do_not_reach_it(spec: Spec) -> None:
         "timezone": "Asia/Kathmandu",
         "search_path": "nowhere",
     }
-    with postgres.connect(spec.direct, database="postgres", options=registry.OPTIONS) as connection:
+    with sessions.direct(spec.direct) as session:
         for key, value in settings.items():
-            connection.execute(f"ALTER ROLE devdb SET {key} = '{value}'".encode())
+            session.query(f"ALTER ROLE devdb SET {key} = '{value}'")
         try:
             made = temporary.create(spec, ttl=HOUR)
             assert made.expires is not None
@@ -80,4 +80,4 @@ def test_settings_of_the_users_do_not_reach_it(spec: Spec) -> None:
             assert login(made.direct) == "in"
             temporary.drop(spec, [made.name])
         finally:
-            connection.execute("ALTER ROLE devdb RESET ALL")
+            session.query("ALTER ROLE devdb RESET ALL")

@@ -8,6 +8,7 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
+import libpq
 import pytest
 from inside import Inside, login
 from instances import Instance
@@ -31,7 +32,7 @@ INSERT INTO people SELECT current_user;
 
 
 def rows(made: temporary.TemporaryDatabase) -> list[tuple[object, ...]]:
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         return connection.execute("SELECT name FROM people ORDER BY name").fetchall()
 
 
@@ -86,7 +87,7 @@ def test_a_dump_is_restored_without_its_owners(
         inside.sql("DROP TABLE people", database="main")
     made = temporary.create(spec, ttl=HOUR, seed=dump, psql=shared.psql)
     assert rows(made) == [("Eve",)]
-    with postgres.connect(made.direct) as connection:
+    with libpq.connect(made.direct) as connection:
         connection.execute("DROP TABLE people")
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import libpq
 import psycopg
 import pytest
 import world
@@ -195,7 +196,7 @@ def test_a_watch_whose_app_is_gone_lets_go_of_its_connections(running: Spec) -> 
     watch.start()
     (thread,) = (each for each in threading.enumerate() if each.name == "devdb-watch")
     thread.join(timeout=30)
-    with postgres.connect(running.direct) as connection:
+    with libpq.connect(running.direct) as connection:
         world.eventually(lambda: not connection.execute(KEPT).fetchall(), "nobody is logged in")
 
 
@@ -206,7 +207,7 @@ def test_a_pulse_looks_over_connections_it_keeps(running: Spec, real_engine: Eng
         assert instance.state == State.RUNNING
         assert health is not None
         assert health.ready
-        with postgres.connect(running.direct) as connection:
+        with libpq.connect(running.direct) as connection:
             before = connection.execute(KEPT).fetchall()
             assert len(before) == 1
             for _ in range(3):

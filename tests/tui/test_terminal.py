@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import available
+import libpq
 import psutil
 import pytest
 import world
@@ -19,7 +20,7 @@ from driving import NAME
 from terminal import Terminal
 from tmux import Tmux
 
-from devdb import marker, postgres, urls, workspace
+from devdb import marker, urls, workspace
 from devdb.model import Spec
 from devdb.workspace import State
 
@@ -179,7 +180,7 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
 
 def sleeps() -> bool:
     query = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query ~ '^select pg_sleep'"
-    with postgres.connect(spec().direct) as connection:
+    with libpq.connect(spec().direct) as connection:
         return connection.execute(query).rowcount == 1
 
 

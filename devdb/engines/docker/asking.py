@@ -5,15 +5,18 @@ It is asked in containers that are made for the question.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devdb import paths
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image, environment
+from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
 from devdb.marker import make_private_directory
 from devdb.pgbouncer import crash_warning
@@ -83,6 +86,29 @@ def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
         known = "yes" if has_tls(said) else "no"
         remember(image.id, "postgres-tls", known)
     return known == "yes"
+
+
+def file_limits(
+    client: APIClient, image: Image, instance: str, *, engine: str
+) -> tuple[int, int] | None:
+    """How many files the engine lets a process in a container have open: softly, and at most.
+
+    None where it does not say. Asked in that image, once for each `engine` (what it is known by).
+    """
+    place = f"engine-{hashlib.sha256(engine.encode()).hexdigest()[:16]}"
+    known = _remembered(place, "files") or ""
+    if not _LIMITS.fullmatch(known):
+        with suppress(EngineUnavailable):  # an image without a shell
+            known = _run(client, image, _ASK_LIMITS, instance, stderr=False)
+        if not _LIMITS.fullmatch(known):
+            return None
+        remember(place, "files", known)
+    soft, hard = (int(word) if word.isdecimal() else UNLIMITED for word in known.split())
+    return soft, hard
+
+
+_ASK_LIMITS = ["sh", "-c", "ulimit -Sn; ulimit -Hn"]
+_LIMITS = re.compile(r"(\d+|unlimited)\n(\d+|unlimited)\n")
 
 
 def _run(
@@ -186,7 +212,9 @@ def question(
         environment={"PATH": path} if path else {},
         user="65534:65534",
         labels=labels.common(instance, labels.QUESTION),
-        host_config=client.create_host_config(network_mode="none"),
+        host_config=client.create_host_config(
+            network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"]
+        ),
         use_config_proxy=False,
     )
     return str(container["Id"])

@@ -91,7 +91,7 @@ def look(layout: Layout) -> Server | None:
     seen = {"postgres": postmaster(layout), "pgbouncer": pooler(layout)}
     if layout.reaper_script.exists():
         seen["reaper"] = reaper(layout)
-    version, mode, notes = _pooler_facts(layout)
+    version, mode, clients, notes = _pooler_facts(layout)
     versions = {"postgres": postgres_version(layout), "pgbouncer": version}
     up = any(seen[name].pid for name in ("postgres", "pgbouncer"))
     return Server(
@@ -103,6 +103,7 @@ def look(layout: Layout) -> Server | None:
         pool_mode=mode,
         notes=(*notes, *_tls_notes(layout)),
         location=str(layout.data),
+        max_clients=clients,
     )
 
 
@@ -148,17 +149,34 @@ def postgres_directory(layout: Layout) -> Path | None:
     return Path(found[1]) if found else None
 
 
-def _pooler_facts(layout: Layout) -> tuple[str | None, PoolMode, tuple[str, ...]]:
-    """Version, mode and notes of PgBouncer, from the ini it was last started with."""
+def _pooler_facts(
+    layout: Layout,
+) -> tuple[str | None, PoolMode, int | None, tuple[str, ...]]:
+    """Version, mode, clients and notes of PgBouncer, from the ini it was last started with."""
     found = _header(layout.ini)
     if not found:
-        return None, PoolMode.TRANSACTION, ()
-    text = layout.ini.read_text()
+        return None, PoolMode.TRANSACTION, None, ()
+    text, spec = layout.ini.read_text(), _spec(layout)
     mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
+    clients = re.search(r"^max_client_conn = (\d+)$", text, re.MULTILINE)
+    running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
+    number = int(clients[1]) if clients else None
     package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
     version = pgbouncer.parse_version(found[0])
-    notes = pgbouncer.notes(_spec(layout), version, package[1] if package else None)
-    return found[0], PoolMode(mode[1]) if mode else PoolMode.TRANSACTION, notes
+    notes = pgbouncer.notes(spec, version, package[1] if package else None)
+    fewer = _clients_note(spec, number)
+    return found[0], running, number, (*notes, fewer) if fewer else notes
+
+
+def _clients_note(spec: Spec | None, clients: int | None) -> str | None:
+    """Why fewer clients are let in than were asked for."""
+    asked = pgbouncer.asked_clients(spec) if spec else None
+    if asked is None or clients is None or asked <= clients:
+        return None
+    return (
+        f"PgBouncer takes {clients} clients, not {asked}: it may have no more files open "
+        "(`ulimit -Hn`)."
+    )
 
 
 def _tls_notes(layout: Layout) -> Iterator[str]:
