@@ -41,6 +41,17 @@ _OWN_FILES = 150
 
 NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
 
+FIXED = (1, 25, 2)
+"""The first version without CVE-2025-12819 and CVE-2026-6664 to 6667; by one of them a packet ends
+PgBouncer before any password was asked for (https://www.pgbouncer.org/changelog.html)."""
+
+_PATCHED = re.compile(r"1\.24\.1-1\+deb13u(?:[2-9]|[1-9]\d+)(?!\d).*")
+"""Debian 13's package has those fixes as patches from its revision 2 on, and what is made of it
+(`~bpo12+1`, `+b1`). A greater version of another line, say 1.24.1-2, need not have them."""
+
+NEWER = "Get a newer one: scripts/up builds it, or name one: DEVDB_PGBOUNCER, --pooler-image."
+"""What to do where `crash_warning` warns."""
+
 
 def parse_version(text: str) -> tuple[int, int, int]:
     """The version in what `pgbouncer --version` prints, e.g. (1, 24, 1).
@@ -51,6 +62,21 @@ def parse_version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"no version in {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def crash_warning(version: tuple[int, int, int], package: str | None) -> str | None:
+    """What anybody can do to this PgBouncer, in a sentence; None where they cannot.
+
+    `package` is the version of the Debian package it is from or was built from, where that is
+    known: the fixes may be in there as patches.
+    """
+    if version >= FIXED or _PATCHED.fullmatch(package or ""):
+        return None
+    found, fixed = (".".join(map(str, each)) for each in (version, FIXED))
+    return (
+        f"Whoever reaches the port of PgBouncer {found} can crash it with one packet, "
+        f"without a password (fixed in {fixed})."
+    )
 
 
 def has_tls(text: str) -> bool:
@@ -73,6 +99,13 @@ def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
         # `prefer` is the default: encrypted twice, to a server on the same machine.
         "server_tls_sslmode": "disable",
     }
+
+
+def notes(spec: Spec | None, version: tuple[int, int, int], package: str | None) -> tuple[str, ...]:
+    """What the user should know of this PgBouncer; without a `spec` nothing of its pool mode."""
+    mode = pool_mode(spec, version)[1] if spec else None
+    crash = crash_warning(version, package)
+    return tuple(note for note in (mode, f"{crash} {NEWER}" if crash else None) if note)
 
 
 def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:

@@ -161,10 +161,20 @@ def _mode(source: str, value: object) -> PoolMode:
 def _postgres(table: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(table, dict):
         raise UsageError(f"{FILE}: 'postgres' is no table.", "Write [postgres] and settings below.")
-    for key, value in table.items():
-        if re.fullmatch(r"[a-z_][a-z0-9_.]*", key) is None or isinstance(value, dict | list):
+    flat = _flat(table)
+    for key, value in flat.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", key) or isinstance(value, dict | list):
             raise UsageError(f"{FILE}: [postgres] {key} is no setting.", "As in postgresql.conf.")
-    return tuple(sorted((key, _setting(value)) for key, value in table.items()))
+    return tuple(sorted((key.lower(), _setting(value)) for key, value in flat.items()))
+
+
+def _flat(table: dict[str, Any]) -> dict[str, Any]:
+    """`auto_explain.log_format` is a table in a table to TOML, and one name to Postgres."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = _flat(value) if isinstance(value, dict) else None
+        flat |= {f"{key}.{k}": v for k, v in inner.items()} if inner else {key: value}
+    return flat
 
 
 def _pgbouncer(table: object) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from devdb.errors import UsageError
 from devdb.model import Spec
-from devdb.pgbouncer import ini, max_clients, refuse_own
+from devdb.pgbouncer import NEWER, crash_warning, ini, max_clients, notes, parse_version, refuse_own
 
 
 def spec(max_connections: str | None = None, **pooler_settings: str) -> Spec:
@@ -82,3 +82,51 @@ def test_a_pgbouncer_that_knows_no_limit_for_a_user_is_told_none() -> None:
 def test_no_more_clients_than_files_carry(files: int, asked: str | None, number: int) -> None:
     wanted = spec(max_client_conn=asked) if asked else spec()
     assert max_clients(wanted, files) == number
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "1.24.1-1+deb13u2",
+        "1.24.1-1+deb13u3",
+        "1.24.1-1+deb13u10",
+        "1.24.1-1+deb13u2+b1",
+        "1.24.1-1+deb13u2~bpo12+1",
+        "1.25.2-1",
+        "1.25.2-1.pgdg120+1",
+        "1.26.1-1",
+        "2.0.0-1",
+    ],
+)
+def test_a_package_with_the_fixes_is_not_warned_of(package: str) -> None:
+    assert crash_warning(parse_version(package), package) is None
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "1.18.0-1+deb12u1",
+        "1.22.0-1build4",
+        "1.24.0-1+deb13u2",
+        "1.24.1-1",
+        "1.24.1-1+deb13u1",
+        "1.24.1-1+deb14u2",
+        "1.24.1-1.pgdg120+1",
+        "1.24.1-2",
+        "1.25.1-1",
+    ],
+)
+def test_one_without_them_is_also_where_its_number_is_higher(package: str) -> None:
+    warning = crash_warning(parse_version(package), package)
+    assert warning is not None
+    assert package.split("-")[0] in warning
+
+
+@pytest.mark.parametrize(
+    ("version", "crashes"), [((1, 24, 1), True), ((1, 25, 1), True), ((1, 25, 2), False)]
+)
+def test_where_the_package_is_unknown_the_version_decides(
+    version: tuple[int, int, int], crashes: bool
+) -> None:
+    assert (crash_warning(version, None) is not None) == crashes
+    assert any(note.endswith(NEWER) for note in notes(None, version, None)) == crashes

@@ -19,6 +19,7 @@ from devdb.engines.docker.images import Image, environment
 from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
 from devdb.marker import make_private_directory
+from devdb.pgbouncer import crash_warning
 from devdb.postgres import ASK_TLS, has_tls
 
 if TYPE_CHECKING:
@@ -50,6 +51,26 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
         remember(image.id, f"{binary}-banner", known)
         remember(image.id, binary, version)
     return known
+
+
+def pooler_package(
+    client: APIClient, image: Image, version: tuple[int, int, int], instance: str
+) -> str | None:
+    """The version of the Debian package that brought that image its PgBouncer.
+
+    Read once for each image, and only where it decides: a version without the known crash is not
+    asked for. None where there is no such package.
+    """
+    if crash_warning(version, None) is None:
+        return None
+    known = _remembered(image.id, "pgbouncer-package")
+    if known is None:
+        status = _text(client, image, "/var/lib/dpkg/status", instance)
+        stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
+        found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
+        known = found[1] if found else "none"
+        remember(image.id, "pgbouncer-package", known)
+    return None if known == "none" else known
 
 
 def _version_in(text: str) -> str | None:
@@ -137,9 +158,7 @@ def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
     known = _remembered(image.id, "users")
     if known is None:
-        there = _copy(client, image, "/etc/passwd", instance)
-        file = there.extractfile(there.getmembers()[0]) if there else None
-        known = file.read().decode(errors="replace") if file else ""
+        known = _text(client, image, "/etc/passwd", instance)
         remember(image.id, "users", known)
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
@@ -152,6 +171,13 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
         known = str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
         remember(image.id, "init-files", known)
     return known != "0"
+
+
+def _text(client: APIClient, image: Image, path: str, instance: str) -> str:
+    """The file at that path in the image; empty when none is there."""
+    there = _copy(client, image, path, instance)
+    file = there.extractfile(there.getmembers()[0]) if there else None
+    return file.read().decode(errors="replace") if file else ""
 
 
 def _copy(client: APIClient, image: Image, path: str, instance: str) -> tarfile.TarFile | None:

@@ -27,6 +27,7 @@ from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
+from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
@@ -74,8 +75,9 @@ class Attempt:
         """All steps from PREPARE to READY."""
         try:
             yield from self._run()
-        except TimedOut:
-            # Slow is not broken: a long crash recovery would only begin anew.
+        except (TimedOut, LetsNobodyIn):
+            # Slow is not broken: a long crash recovery would only begin anew. And who is refused
+            # can mend that only while the server runs.
             self._take_back(stop=False)
             raise
         except BaseException:
@@ -166,6 +168,7 @@ class Attempt:
         owner = asking.user_id(self._client, self._postgres, name)
         text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
+        package = asking.pooler_package(self._client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
         self._login = login.Login(
@@ -182,7 +185,12 @@ class Attempt:
                 tls=postgres_tls,
             ),
             blueprint.for_pgbouncer(
-                spec, self._pooler, version, limits=carried.result(), tls=pooler_tls
+                spec,
+                self._pooler,
+                version,
+                package=package,
+                limits=carried.result(),
+                tls=pooler_tls,
             ),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans

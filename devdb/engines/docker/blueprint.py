@@ -17,6 +17,7 @@ from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER,
 
 DIRECTORY = "/etc/devdb"
 PGPASS = f"{DIRECTORY}/pgpass"
+CONF, HBA = f"{DIRECTORY}/postgresql.conf", f"{DIRECTORY}/pg_hba.conf"
 NOBODY = 65534
 """The user of what needs no user of its own: PgBouncer refuses root, and wants no passwd entry."""
 _POSTGRES_PORT = 5432
@@ -131,16 +132,15 @@ def for_postgres(
     files that are run in there; made after the first login it costs a tenth.
     """
     hba = postgres.hba(pooler_everywhere=pooler_everywhere)
-    options = {"hba_file": f"{DIRECTORY}/pg_hba.conf"}
-    if tls is not None:
-        options |= postgres.tls_settings(_CERTIFICATE, _KEY)
-    options |= postgres.settings(spec)
+    data = str(image.mount / layout)
+    own = postgres.tls_settings(_CERTIFICATE, _KEY) if tls is not None else {}
+    conf = postgres.conf({**own, **postgres.settings(spec)}, data=data)
     return Blueprint(
         part=labels.POSTGRES,
         image=image.reference,
         entrypoint=None,
-        # hba_file is an argument, so that it holds for the entry point's temporary server as well.
-        command=("postgres", *(word for k, v in options.items() for word in ("-c", f"{k}={v}"))),
+        # Arguments, so that both hold for the entry point's temporary server as well.
+        command=("postgres", "-c", f"config_file={CONF}", "-c", f"hba_file={HBA}"),
         user=None,
         environment={
             "POSTGRES_USER": USER,
@@ -148,10 +148,11 @@ def for_postgres(
             "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
             "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
-            "PGDATA": str(image.mount / layout),
+            "PGDATA": data,
         },
         files=(
-            File(name="pg_hba.conf", text=hba, mode=0o444, owner=0),
+            File(name=PurePosixPath(CONF).name, text=conf, mode=0o444, owner=0),
+            File(name=PurePosixPath(HBA).name, text=hba, mode=0o444, owner=0),
             File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
             *(tls.files() if tls else ()),
@@ -174,13 +175,15 @@ def for_pgbouncer(
     image: Image,
     version: tuple[int, int, int],
     *,
+    package: str | None = None,
     limits: Limits = UNKNOWN_LIMITS,
     tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image and what the engine carries."""
-    mode, note = pgbouncer.pool_mode(spec, version)
-    all_notes = (note, limits.note(spec), None if tls else pgbouncer.NO_TLS)
-    notes = [text for text in all_notes if text]
+    """The PgBouncer container, for the version that is in the image, of that Debian package, and
+    for what the engine carries."""
+    mode, _ = pgbouncer.pool_mode(spec, version)
+    more = (limits.note(spec), None if tls else pgbouncer.NO_TLS)
+    notes = [*pgbouncer.notes(spec, version, package), *(text for text in more if text)]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,

@@ -159,10 +159,13 @@ def _pooler_facts(
     text, spec = layout.ini.read_text(), _spec(layout)
     mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
     clients = re.search(r"^max_client_conn = (\d+)$", text, re.MULTILINE)
+    package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
     running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
     number = int(clients[1]) if clients else None
-    notes = (pooler_note(spec, pgbouncer.parse_version(found[0])), _clients_note(spec, number))
-    return found[0], running, number, tuple(note for note in notes if note)
+    version = pgbouncer.parse_version(found[0])
+    notes = pgbouncer.notes(spec, version, package[1] if package else None)
+    too_few = _clients_note(spec, number)
+    return found[0], running, number, (*notes, *([too_few] if too_few else []))
 
 
 def _clients_note(spec: Spec | None, clients: int | None) -> str | None:
@@ -187,11 +190,6 @@ def _tls_notes(layout: Layout) -> Iterator[str]:
                 yield note
 
 
-def pooler_note(spec: Spec | None, version: tuple[int, int, int]) -> str | None:
-    """Why the pool mode is not the one asked for."""
-    return pgbouncer.pool_mode(spec, version)[1] if spec else None
-
-
 def _spec(layout: Layout) -> Spec | None:
     try:
         return marker.load(layout.name)
@@ -202,6 +200,11 @@ def _spec(layout: Layout) -> Spec | None:
 def header(comment: str, product: str, version: str, place: Path) -> str:
     """The first line of a configuration file: what it was written for."""
     return f"{comment} {product} {version} at {place}; written by devdb at each start\n"
+
+
+def package_line(package: str | None) -> str:
+    """The line below the header that tells a PgBouncer's Debian package; empty without one."""
+    return f"; package {package}\n" if package else ""
 
 
 def _header(path: Path) -> tuple[str, str] | None:
