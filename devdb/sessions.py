@@ -71,9 +71,12 @@ _UNLOGGED = {
 _PINNED = {"application_name": APPLICATION, **_SEARCH, **_TEXT, **_WORK, **_UNLOGGED}
 
 # What not every major has, and a first message with it would be refused.
-_SINCE = ((14, "idle_session_timeout", "0"), (17, "transaction_timeout", "0"))
-_EVENT_TRIGGERS = (17, "event_triggers", "off")
-"""The user's own event triggers are not about what devdb does."""
+# The user's own event triggers are not about what devdb does.
+_SINCE = (
+    (14, "idle_session_timeout", "0"),
+    (17, "transaction_timeout", "0"),
+    (17, "event_triggers", "off"),
+)
 
 
 def direct(
@@ -84,6 +87,7 @@ def direct(
     patience: float | None = None,
     lock_timeout: float = 10,
     durable: bool = True,
+    major: int | None = None,
 ) -> Session:
     """A session straight to Postgres, as the superuser in that database.
 
@@ -92,8 +96,10 @@ def direct(
 
     `timeout` in seconds for each answer until we are in, `patience` for each answer to a query
     (None: as long as it takes), `lock_timeout` for each lock. Not `durable`: what a crash takes
-    back within its 0.6 s is half-made, and removed as such. Raises wire.Refused (TOO_MANY when
-    there is no slot of either kind) and OSError as wire.Session does.
+    back within its 0.6 s is half-made, and removed as such. `major`: the server's; for a database
+    that is not devdb's own, as a trigger on logins there runs before anything could be set later.
+    Raises wire.Refused (TOO_MANY when there is no slot of either kind) and OSError as wire.Session
+    does.
     """
     wanted = replace(endpoint, database=database)
     parameters = {
@@ -102,6 +108,8 @@ def direct(
         "lock_timeout": f"{int(lock_timeout * 1000)}",
         "synchronous_commit": "on" if durable else "off",
     }
+    if major is not None:
+        parameters.update(_of(major))
     try:
         session = Session(wanted, timeout=timeout, patience=patience, parameters=parameters)
     except wire.Refused as refused:
@@ -109,17 +117,17 @@ def direct(
             raise
         session = _beside(wanted, timeout, patience, parameters, refused)
     try:
-        later = [
-            f"SET {name} = {value}"
-            for since, name, value in (*_SINCE, _EVENT_TRIGGERS)
-            if session.major >= since
-        ]
-        if later:
+        if major is None:
+            later = [f"SET {name} = {value}" for name, value in _of(session.major).items()]
             session.query("; ".join(later))
     except BaseException:
         session.close()
         raise
     return session
+
+
+def _of(major: int) -> dict[str, str]:
+    return {name: value for since, name, value in _SINCE if major >= since}
 
 
 def _beside(

@@ -35,6 +35,7 @@ _CANCEL_REQUEST = 80877102
 _OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
 _NOT_YET = "57P03"
 """What a server says that is starting, stopping or recovering."""
+_MEANWHILE = 0.5
 _LONGEST_BEFORE_LOGIN = 65536
 """Bytes of a message from whom we do not know yet; Postgres' own are a few hundred."""
 _MOST_ROUNDS = 1_000_000
@@ -97,6 +98,8 @@ class Session:
         self.closed = False
         self.said: dict[str, str] = {}
         """What the server reports of itself, e.g. `server_version`."""
+        self.meanwhile: Callable[[], None] | None = None
+        """Called again and again while a query has no answer, every half second."""
         self._address = (endpoint.host, endpoint.port)
         self._cancel_key = b""
         self._longest: int | None = _LONGEST_BEFORE_LOGIN
@@ -120,6 +123,11 @@ class Session:
     def major(self) -> int:
         """The server's major version, e.g. 17."""
         return int(self.version.split(".")[0].split("beta")[0].split("rc")[0].split("devel")[0])
+
+    @property
+    def pid(self) -> int:
+        """The server's process that serves this session."""
+        return int.from_bytes(self._cancel_key[:4], "big")
 
     def query(self, sql: str, *values: object) -> list[Row]:
         """Run one or more statements, together one transaction; the rows of all.
@@ -170,6 +178,8 @@ class Session:
             raise ConnectionResetError("the session is closed")
         try:
             self.send(sql, *values)
+            while self.meanwhile is not None and not self.answers_within(_MEANWHILE):
+                self.meanwhile()
             return self._answer()
         except Refused:
             raise
