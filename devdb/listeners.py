@@ -1,15 +1,18 @@
-"""Who listens on a port of 127.0.0.1, in words."""
+"""Who is at a port of this machine, in words: who listens there, and who is connected to it."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from devdb import marker
 from devdb.errors import DevdbError
 from devdb.model import HOST, Spec
+
+_SOMEBODY = "another user's process"
 
 
 def accepts(port: int) -> bool:
@@ -29,6 +32,23 @@ def owner(port: int, *, besides: str = "") -> str:
     return process or "somebody else"
 
 
+def clients(port: int) -> Counter[str]:
+    """The processes of this machine that are connected to that port, each with how often."""
+    import psutil
+
+    found: Counter[str] = Counter()
+    names: dict[int, str] = {}
+    for pid, connection in _connections():
+        address = connection.raddr
+        if connection.status != psutil.CONN_ESTABLISHED or not address or address.port != port:
+            continue
+        if pid not in names and pid is not None:
+            with contextlib.suppress(psutil.Error):
+                names[pid] = f"{psutil.Process(pid).name()} (pid {pid})"
+        found[names.get(pid or 0, _SOMEBODY)] += 1
+    return found
+
+
 def _instances() -> list[Spec]:
     with contextlib.suppress(DevdbError):
         return marker.every()
@@ -46,7 +66,7 @@ def _process(port: int) -> str | None:
         address = connection.laddr
         if connection.status == psutil.CONN_LISTEN and address and address.port == port:
             if pid is None:
-                return "another user's process"
+                return _SOMEBODY
             with contextlib.suppress(psutil.Error):
                 return f"{psutil.Process(pid).name()} (pid {pid})"
     return None

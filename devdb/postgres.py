@@ -116,6 +116,8 @@ class Vitals:
     connections: int
     """Sessions of clients, ours not among them."""
     max_connections: int
+    full: bool
+    """Whether all of them are taken, so that it has no room for another client."""
 
 
 def vitals(endpoint: Endpoint) -> Vitals | None:
@@ -129,12 +131,13 @@ def vitals(endpoint: Endpoint) -> Vitals | None:
 
 def ask(session: Session) -> Vitals:
     """How the server at the other end is; raises wire.Refused, OSError."""
-    [(started, connections, max_connections)] = session.query(_VITALS)
+    [(started, connections, max_connections, full)] = session.query(_VITALS)
     return Vitals(
         version=session.version,
         started=started,
         connections=connections,
         max_connections=max_connections,
+        full=full,
     )
 
 
@@ -142,7 +145,8 @@ _VITALS = """
 SELECT pg_postmaster_start_time(),
        (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
-       current_setting('max_connections')::int
+       current_setting('max_connections')::int,
+       (SELECT backend_type = 'walsender' FROM pg_stat_activity WHERE pid = pg_backend_pid())
 """
 
 

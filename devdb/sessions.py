@@ -8,6 +8,7 @@ ALTER ROLE and ALTER DATABASE. Whoever listens has to prove that it knows the pa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from devdb import wire
@@ -70,8 +71,8 @@ _UNLOGGED = {
 }
 _PINNED = {"application_name": APPLICATION, **_SEARCH, **_TEXT, **_WORK, **_UNLOGGED}
 
-# What not every major has, and a first message with it would be refused.
-# The user's own event triggers are not about what devdb does.
+# What older majors do not know; a first message with it would be refused. The user's own event
+# triggers are not about what devdb does.
 _SINCE = (
     (14, "idle_session_timeout", "0"),
     (17, "transaction_timeout", "0"),
@@ -109,20 +110,15 @@ def direct(
         "synchronous_commit": "on" if durable else "off",
     }
     if major is not None:
-        parameters.update(_of(major))
+        return _open(wanted, timeout, patience, parameters | _of(major))
+    session = _open(wanted, timeout, patience, parameters)
+    later = _of(session.major)
     try:
-        session = Session(wanted, timeout=timeout, patience=patience, parameters=parameters)
-    except wire.Refused as refused:
-        if refused.sqlstate != TOO_MANY:
-            raise
-        session = _beside(wanted, timeout, patience, parameters, refused)
-    try:
-        if major is None:
-            later = [f"SET {name} = {value}" for name, value in _of(session.major).items()]
-            session.query("; ".join(later))
-    except BaseException:
+        session.query("; ".join(f"SET {name} = {value}" for name, value in later.items()))
+    except wire.FAILURES:
+        # What it cuts short may be so short that there is no time to say so.
         session.close()
-        raise
+        return _open(wanted, timeout, patience, parameters | later)
     return session
 
 
@@ -130,22 +126,18 @@ def _of(major: int) -> dict[str, str]:
     return {name: value for since, name, value in _SINCE if major >= since}
 
 
-def _beside(
-    endpoint: Endpoint,
-    timeout: float,
-    patience: float | None,
-    parameters: dict[str, str],
-    refused: wire.Refused,
+def _open(
+    endpoint: Endpoint, timeout: float, patience: float | None, parameters: dict[str, str]
 ) -> Session:
     try:
-        return Session(
-            endpoint,
-            timeout=timeout,
-            patience=patience,
-            parameters={**parameters, "replication": "database"},
-        )
-    except wire.Refused:
-        raise refused from None
+        return Session(endpoint, timeout=timeout, patience=patience, parameters=parameters)
+    except wire.Refused as refused:
+        if refused.sqlstate != TOO_MANY:
+            raise
+        with suppress(wire.Refused):
+            beside = {**parameters, "replication": "database"}
+            return Session(endpoint, timeout=timeout, patience=patience, parameters=beside)
+        raise
 
 
 def plain(endpoint: Endpoint, *, timeout: float = 5) -> Session:

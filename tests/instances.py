@@ -25,7 +25,12 @@ class Instance:
     """An instance that runs; `destroy` looks that nothing is left of it."""
 
     def __init__(
-        self, engine: str, *, reaper: str | None = None, settings: dict[str, str] | None = None
+        self,
+        engine: str,
+        *,
+        reaper: str | None = None,
+        settings: dict[str, str] | None = None,
+        pooler_image: str | None = None,
     ) -> None:
         if reason := available.why_not(engine):
             if engine in available.required():
@@ -43,6 +48,7 @@ class Instance:
             password=secrets.token_urlsafe(24),
             created=datetime.now(UTC),
             settings=tuple((settings or {}).items()),
+            pooler_image=pooler_image,
             reaper=reaper,
         )
         with self._at_home():

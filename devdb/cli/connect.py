@@ -135,4 +135,5 @@ def psql(
     argv = [*workspace.psql_argv(spec, pooled=pooled), *(arguments or [])]
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")
-    os.execvpe(argv[0], argv, {**os.environ, "PGPASSWORD": spec.password})  # noqa: S606
+    secret = {"PGPASSWORD": spec.password, "PGREQUIREAUTH": "scram-sha-256"}
+    os.execvpe(argv[0], argv, {**os.environ, **secret})  # noqa: S606

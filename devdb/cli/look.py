@@ -165,4 +165,9 @@ def _hint(instance: Instance, health: Health) -> None:
     trouble, name = instance.trouble, instance.spec.name
     message = trouble.message if trouble else f"'{name}' is not ready."
     hint = trouble.hint if trouble else f"devdb up -d -n {name}"
+    if health.postgres is not None and health.postgres.full:
+        from devdb import connections
+
+        message = f"'{name}' is not ready: {connections.taken(instance.spec)}."
+        hint = connections.WAY_OUT
     streams.complain(message, hint)

@@ -128,6 +128,7 @@ class FakeEngine:
                 started=postgres_started,
                 connections=4,
                 max_connections=100,
+                full=False,
             )
             if postgres_started
             else None,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from devdb import sessions, wire
+from devdb import connections, sessions, wire
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, PortInUse
 from devdb.listeners import owner
 from devdb.model import Endpoint, Spec
@@ -150,6 +150,10 @@ def _unreachable(spec: Spec, error: Exception) -> DevdbError:
         return PortInUse(
             f"Port {spec.port} of instance '{spec.name}' is in use by {owner(spec.port)}.",
             f"Stop that, or move the instance: devdb up -n {spec.name} --port PORT",
+        )
+    if isinstance(error, Refused) and error.sqlstate == sessions.TOO_MANY:
+        return DevdbError(
+            f"'{spec.name}' lets nobody in: {connections.taken(spec)}.", connections.WAY_OUT
         )
     return EngineUnavailable(
         f"'{spec.name}' does not answer on port {spec.port}: {_first_line(error)}",

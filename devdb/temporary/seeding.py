@@ -32,7 +32,8 @@ def run(endpoint: Endpoint, seed: Path, psql: Sequence[str]) -> None:
     import tempfile
 
     argv = command(endpoint, seed, psql)
-    environment = {**os.environ, "PGPASSWORD": endpoint.password}
+    secret = {"PGPASSWORD": endpoint.password, "PGREQUIREAUTH": "scram-sha-256"}
+    environment = {**os.environ, **secret}
     with tempfile.TemporaryFile() as said:
         try:
             with seed.open("rb") as content:

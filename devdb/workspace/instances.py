@@ -56,7 +56,7 @@ class Health:
     @property
     def ready(self) -> bool:
         """Whether both URLs can be used."""
-        return self.postgres is not None and self.pgbouncer is not None
+        return self.postgres is not None and not self.postgres.full and self.pgbouncer is not None
 
 
 def engine_of(spec: Spec) -> Engine:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from devdb import marker, temporary
+from devdb import connections, marker, postgres, temporary
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
@@ -123,8 +123,14 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         changes=changes,
-        notes=ports.stays(wanted, settings),
+        notes=(*ports.stays(wanted, settings), *_crowd(wanted)),
     )
+
+
+def _crowd(spec: Spec) -> tuple[str, ...]:
+    """Whose the connections are, where an app has taken all: both URLs wait for one of them."""
+    vitals = postgres.vitals(spec.direct) if spec.engine != "fake" else None
+    return (connections.taken(spec),) if vitals is not None and vitals.full else ()
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:

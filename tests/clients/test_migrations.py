@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from libpq import connect
 from programs import succeed
 from stacks import Stack
 from workload import ROUNDS, WORKERS, console
 
 from devdb.advice import lookup
 from devdb.model import Endpoint, PoolMode
-from devdb.postgres import connect
 from devdb.urls import url
 from devdb.urls.spelling import spell
 

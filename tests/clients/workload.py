@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
+from libpq import connect
 
 from devdb.model import Spec
-from devdb.postgres import connect
 
 WORKERS = 50
 ROUNDS = 8

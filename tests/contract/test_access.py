@@ -12,11 +12,12 @@ import psutil
 import psycopg
 import pytest
 import world
+from libpq import connect
 
 from devdb import pgbouncer
 from devdb.engines import Engine
 from devdb.model import POOLER_ROLE, Endpoint, PoolMode, Server, Spec
-from devdb.postgres import connect, verifier
+from devdb.postgres import verifier
 
 REFUSED = "password authentication failed|SASL authentication failed"
 

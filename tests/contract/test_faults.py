@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 import world
+from libpq import connect
 
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, StartFailed
 from devdb.model import PartState, Server, Spec, Step
-from devdb.postgres import connect
 
 
 def start(engine: Engine, spec: Spec) -> Server:

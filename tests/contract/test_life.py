@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import world
+from libpq import connect
 from world import NewSpec
 
 from devdb import temporary
 from devdb.engines import Engine
 from devdb.model import Endpoint, LogLine, PartState, PoolMode, Progress, Server, Spec, Step
-from devdb.postgres import connect
 
 HEARTBEAT = 0.3
 SLACK = 3

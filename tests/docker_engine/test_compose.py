@@ -16,10 +16,11 @@ import available
 import psycopg
 import pytest
 import world
+from libpq import connect
 
 from devdb import postgres
 from devdb.model import Spec
-from devdb.postgres import connect, verifier
+from devdb.postgres import verifier
 
 ROOT = Path(__file__).resolve().parents[2]
 Images = Callable[[str], str]

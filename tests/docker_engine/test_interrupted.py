@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import world
 from docker import APIClient
+from libpq import connect
 
 from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, making, survey
 from devdb.model import PartState, PoolMode, Server, Spec, Step
-from devdb.postgres import connect
 
 Starts = Callable[[Spec], Server]
 

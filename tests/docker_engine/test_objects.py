@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import world
 from docker import APIClient
+from libpq import connect
 from world import NewSpec
 
 from devdb.engines.docker import DockerEngine
 from devdb.errors import PortInUse
 from devdb.model import PartState, Server, Spec
-from devdb.postgres import connect
 
 Starts = Callable[[Spec], Server]
 REAPER = "while :; do sleep 1; done"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import world
+from libpq import connect
 from world import Elsewhere
 
 from devdb.engines.native import NativeEngine, binaries
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.postgres import connect
 
 
 def refusal(native: NativeEngine, spec: Spec) -> DevdbError:

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 import world
+from libpq import connect
 
 from devdb import marker
 from devdb.engines.native import NativeEngine, owner, processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DataMismatch
 from devdb.model import PartState, Spec
-from devdb.postgres import connect
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from libpq import connect
 
 from devdb.engines.native import NativeEngine, binaries
 from devdb.model import Level, PoolMode, Spec
-from devdb.postgres import connect, verifier
+from devdb.postgres import verifier
 
 
 @pytest.fixture(autouse=True)

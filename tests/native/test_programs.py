@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from libpq import connect
 
 from devdb.engines.native import NativeEngine, binaries, missing
 from devdb.errors import DataMismatch, EngineUnavailable
 from devdb.model import Level, Spec
-from devdb.postgres import connect
 
 
 @pytest.fixture

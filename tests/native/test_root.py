@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 import world
+from libpq import connect
 
 from devdb.engines.native import NativeEngine, binaries, owner
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.postgres import connect
 
 pytestmark = pytest.mark.usefixtures("root")
 

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import world
+from libpq import connect
 from world import Elsewhere, NewSpec
 
 from devdb.engines.native import NativeEngine, owner
 from devdb.engines.native.layout import Layout
 from devdb.model import Spec, Step
-from devdb.postgres import connect
 
 PREPARE = """
 import os, signal, sys

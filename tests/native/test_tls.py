@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from inside import verified
+from libpq import connect
 
 from devdb import certificates, pgbouncer, postgres, wire
 from devdb.engines.native import NativeEngine, binaries
 from devdb.errors import DevdbError
 from devdb.model import Server, Spec
-from devdb.postgres import connect
 from devdb.urls.clients import Tls
 from devdb.workspace.environment import tls_of
 

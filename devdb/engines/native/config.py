@@ -131,7 +131,7 @@ class Config:
         if self.spec.reaper is None:
             return {}
         entries = [
-            f"{HOST}:{port}:*:{user}:{_escaped(password)}\n"
+            f"*:{port}:*:{user}:{_escaped(password)}\n"
             for port in (self.spec.port, self.spec.pool_port)
             for user, password in (
                 (USER, self.spec.password),
@@ -149,16 +149,20 @@ class Config:
         return {**self.environment(), **libraries(self.pooler.path)}
 
     def reaper_environment(self) -> dict[str, str]:
-        """How the reaper reaches both servers; the passwords are in the PGPASSFILE."""
+        """How the reaper reaches both servers; the passwords are in the PGPASSFILE.
+
+        By their sockets where it can: nobody else can listen there, should a server be gone.
+        """
+        host = str(self.layout.socket_directory or HOST)
         return {
             **self.environment(),
-            "PGHOST": HOST,
+            "PGHOST": host,
             "PGPORT": str(self.spec.port),
             "PGUSER": USER,
             "PGDATABASE": "postgres",
             "PGSSLMODE": "disable",
             "PGPASSFILE": str(self.layout.passfile),
-            "DEVDB_POOLER_HOST": HOST,
+            "DEVDB_POOLER_HOST": host,
             "DEVDB_POOLER_PORT": str(self.spec.pool_port),
             "DEVDB_POOLER_USER": POOLER_ROLE,
         }
