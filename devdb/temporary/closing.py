@@ -29,18 +29,20 @@ def closed(
     another name at the end, and no pooled client may stay with the old one.
     """
     session.query("SELECT _devdb.announce({})", name)
+    gone = False
     try:
         if sessions_stay:
             console.pause(spec, [name])
         else:
             _close(session, spec, name)
         yield
+        gone = renamed
+        reopen(session, spec, [name], gone=gone)
     except BaseException:
         with contextlib.suppress(DevdbError, *wire.FAILURES), registry.still(session, spec) as able:
             able.query("SELECT _devdb.take({})", name)
-            reopen(able, spec, [name])
+            reopen(able, spec, [name], gone=gone)
         raise
-    reopen(session, spec, [name], gone=renamed)
 
 
 def _close(session: Session, spec: Spec, name: str) -> None:

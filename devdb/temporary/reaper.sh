@@ -17,15 +17,20 @@ NR > 1 && index(gone, "|" $3 "|") {
 undo='while read -r transaction PGDATABASE; do
     export PGDATABASE
     printf "%s\n" "SELECT format(\$\$ROLLBACK PREPARED %L\$\$, gid) FROM pg_prepared_xacts
-        WHERE transaction = \$\$$transaction\$\$ \\gexec" | psql -XqAtw
+        WHERE transaction = \$\$$transaction\$\$ \\gexec" | psql -XqAtw -d "$door"
 done'
 # In the first message of a session, which precedes over what a database or a role is set to.
 PGOPTIONS="-c search_path=pg_catalog -c role=none -c lock_timeout=3s -c statement_timeout=15s"
 PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off -c client_min_messages=error"
 unset PGSERVICE PGHOSTADDR
 # Known from psql 16 on.
-export console orders undo PGOPTIONS PGREQUIREAUTH=scram-sha-256
+export console orders undo door PGOPTIONS PGREQUIREAUTH=scram-sha-256
 export PGCONNECT_TIMEOUT=5 PGAPPNAME=devdb-reaper
+
+# Where all connections are taken those of walsenders are not, and they run the same statements.
+find_door() {
+    door=$(psql -Xqw -c '' 2>/dev/null || echo replication=database)
+}
 
 child='' guard=''
 trap 'kill $child $guard 2>/dev/null; exit 0' TERM INT HUP
@@ -33,7 +38,8 @@ trap 'kill $child $guard 2>/dev/null; exit 0' TERM INT HUP
 # The locks are those of one session, so the console is talked to from within it. What one
 # statement cannot do must not keep the next ones from being tried.
 round() {
-    exec psql -XqAtw <<'SQL'
+    find_door
+    exec psql -XqAtw -d "$door" <<'SQL'
 SELECT to_regproc('_devdb.shut') IS NOT NULL AS installed \gset
 \if :installed
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
@@ -65,10 +71,10 @@ SQL
 # who may be ended. The round itself is ended after 25 s: the next one begins with the sessions.
 guard() {
     left=25
-    while [ $left -gt 0 ]; do
-        sleep 1
-        psql -XqAtw -F ' ' -c 'SELECT transaction, database FROM _devdb.unblock() WHERE undo' |
-            eval "$undo"
+    while sleep 1 && [ $left -gt 0 ]; do
+        find_door
+        psql -XqAtw -F ' ' -d "$door" -c \
+            'SELECT transaction, database FROM _devdb.unblock() WHERE undo' | eval "$undo"
         left=$((left - 1))
     done
     kill "$1"
@@ -85,11 +91,11 @@ rest() {
 }
 
 # It may be here before Postgres is, which is nothing to tell of.
-until psql -Xqw -c '' >/dev/null 2>&1 & attend; do
+until find_door; psql -Xqw -d "$door" -c '' >/dev/null 2>&1 & attend; do
     rest
 done
 # A trigger on logins runs before anything could be set, and its function may be somebody else's.
-[ "$(psql -XqAtw -c 'SHOW server_version_num')" -lt 170000 ] ||
+[ "$(psql -XqAtw -d "$door" -c 'SHOW server_version_num')" -lt 170000 ] ||
     PGOPTIONS="$PGOPTIONS -c event_triggers=off"
 while :; do
     round & child=$!

@@ -197,6 +197,22 @@ def test_a_role_that_keeps_coming_is_dropped_when_asked_for(spec: Spec, inside: 
     inside.assert_tidy()
 
 
+def test_sessions_end_also_where_all_connections_are_taken(
+    spec: Spec, inside: Inside, reap: Reap
+) -> None:
+    made = temporary.create(spec, ttl=HOUR)
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(connect(made.direct))
+        inside.expire(made.name)
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            while True:
+                stack.enter_context(connect(spec.direct))
+        reap()
+        assert is_dead(session)
+    assert inside.entries() == {}
+    inside.assert_tidy()
+
+
 @pytest.mark.parametrize("case", ["its own", "its own with locks", "another's", "closed before"])
 def test_a_prepared_transaction_is_rolled_back_from_inside(
     spec: Spec, inside: Inside, reap: Reap, case: str
@@ -259,18 +275,17 @@ def test_nothing_of_the_role_runs_in_the_session_that_rolls_back(
             f"CREATE FUNCTION public.at_login() RETURNS event_trigger LANGUAGE plpgsql"
             f" AS $$ {rise.format('')} $$".encode()
         )
+        if session.info.server_version >= 170000:
+            with connect(spec.direct, database=made.name) as superuser:
+                superuser.execute(
+                    "CREATE EVENT TRIGGER t ON login EXECUTE FUNCTION public.at_login()"
+                )
         for setting in (
             "search_path = public, pg_catalog",
             "statement_timeout = 1",
             f"role = '{made.role}'",
         ):
             session.execute(f'ALTER DATABASE "{made.name}" SET {setting}'.encode())
-        if session.info.server_version >= 170000:
-            with connect(spec.direct, database=made.name) as superuser:
-                superuser.execute("RESET role")
-                superuser.execute(
-                    "CREATE EVENT TRIGGER t ON login EXECUTE FUNCTION public.at_login()"
-                )
         session.execute("BEGIN")
         session.execute("CREATE TABLE t ()")
         session.execute("PREPARE TRANSACTION 'kept'")
