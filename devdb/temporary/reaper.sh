@@ -40,28 +40,29 @@ trap 'kill $child $guard 2>/dev/null; exit 0' TERM INT HUP
 round() {
     find_door
     exec psql -XqAtw -d "$door" <<'SQL'
-SELECT to_regproc('_devdb.shut') IS NOT NULL AS installed \gset
+\o /dev/null
+SELECT to_regproc('_devdb.seize') IS NOT NULL AS installed \gset
 \if :installed
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
        '|' || string_agg(name, '|') || '|' AS gone
 FROM _devdb.seize() AS name \gset
 \if :found
-SELECT _devdb.drain(:'names') \g /dev/null
+SELECT _devdb.drain(:'names');
 SELECT transaction, database FROM _devdb.prepared(:'names') \g (fieldsep=' ') | eval "$undo"
 SELECT format('SELECT _devdb.shut(%L)', name) FROM unnest(:'names'::text[]) AS name \gexec
-SELECT _devdb.drain(:'names') \g /dev/null
+SELECT _devdb.drain(:'names');
 SELECT format('DROP DATABASE IF EXISTS %I', name)
 FROM unnest(:'names'::text[]) AS name JOIN pg_database ON datname = name
 WHERE NOT datallowconn \gexec
 \set answer `echo "SHOW CLIENTS;" | $console | awk -F "|" -v gone=:'gone' "$orders" | $console 2>&1`
 \endif
-SELECT _devdb.forget() \g /dev/null
+SELECT _devdb.forget();
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
        string_agg(format('RESUME %I;', name), ' ') AS resumes
 FROM _devdb.reopen() AS name \gset
 \if :found
 \set status `printf %s :'resumes' | $console >/dev/null 2>&1; echo $?`
-SELECT _devdb.resumed(:'names') WHERE :'status' = '0' \g /dev/null
+SELECT _devdb.resumed(:'names') WHERE :'status' = '0';
 \endif
 \endif
 SQL
@@ -103,5 +104,6 @@ while :; do
     wait $child 2>/dev/null
     kill $guard
     wait $guard 2>/dev/null
+    guard=
     rest
 done
