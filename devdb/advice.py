@@ -128,7 +128,7 @@ ADVICE = (
     ),
     Advice(
         text="no more connections allowed (max_client_conn)",
-        pattern=r"no more connections allowed",
+        pattern=r"no more connections allowed|max_user_client_connections",
         cause="More clients than PgBouncer lets in: connections are opened and never closed.",
         cure="Give the app a pool of its own with an upper limit, and look who it is: devdb status",
     ),

@@ -130,6 +130,7 @@ def _to_json(spec: Spec) -> dict[str, Any]:
     values["project"] = paths.as_text(spec.project) if spec.project else None
     values["created"] = spec.created.isoformat()
     values["settings"] = dict(spec.settings)
+    values["pooler_settings"] = dict(spec.pooler_settings)
     del values["reaper"]  # the running devdb's own text, not a fact about the instance
     return {"format": FORMAT, **values}
 
@@ -144,4 +145,6 @@ def _from_json(values: dict[str, Any]) -> Spec:
     values["created"] = datetime.fromisoformat(values["created"])
     values["pool_mode"] = PoolMode(values["pool_mode"])
     values["settings"] = tuple(sorted(values["settings"].items()))
+    # A marker of an older devdb has none.
+    values["pooler_settings"] = tuple(sorted(values.get("pooler_settings", {}).items()))
     return Spec(**values)

@@ -69,6 +69,8 @@ class Spec:
     """The Docker endpoint the instance lives in, e.g. `unix:///var/run/docker.sock`."""
     settings: tuple[tuple[str, str], ...] = ()
     """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
+    pooler_settings: tuple[tuple[str, str], ...] = ()
+    """PgBouncer settings (`pgbouncer.ini` names) on top of devdb's own."""
     reaper: str | None = None
     """A POSIX sh script that drops what has expired, run by the engine; no secret in it."""
 
@@ -153,6 +155,8 @@ class Server:
     """What the user should know, e.g. why the pool mode is session."""
     location: str = ""
     """Where the data is: a directory, or `volume NAME`."""
+    max_clients: int | None = None
+    """How many clients the pooled URL takes at once; None where nothing was made yet."""
 
     @property
     def running(self) -> bool:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from devdb import sessions, wire
+from devdb.errors import UsageError
 from devdb.model import (
     LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
@@ -25,10 +26,31 @@ TRACKS_PREPARED = (1, 21)
 AUTH_DBNAME = (1, 19)
 """The first version with `auth_dbname`; older ones run the auth query in the target database."""
 
+PER_USER = (1, 24)
+"""The first version with `max_user_client_connections`; older ones refuse an ini that has it."""
+
 POOL = 20
 """Connections, PgBouncer's own default, where Postgres has its own default of 100."""
+_MAX_CONNECTIONS = 100
+
+CLIENTS = 10_000
+"""How many clients get in at once where nothing carries fewer."""
+
+_OWN_FILES = 150
+"""Open files besides those of clients and servers: its own, and clients about to be refused."""
 
 NO_TLS = "This PgBouncer was built without TLS: the pooled URL cannot ask for it."
+
+FIXED = (1, 25, 2)
+"""The first version without CVE-2025-12819 and CVE-2026-6664 to 6667; by one of them a packet ends
+PgBouncer before any password was asked for (https://www.pgbouncer.org/changelog.html)."""
+
+_PATCHED = re.compile(r"1\.24\.1-1\+deb13u(?:[2-9]|[1-9]\d+)(?!\d).*")
+"""Debian 13's package has those fixes as patches from its revision 2 on, and what is made of it
+(`~bpo12+1`, `+b1`). A greater version of another line, say 1.24.1-2, need not have them."""
+
+NEWER = "Get a newer one: scripts/up builds it, or name one: DEVDB_PGBOUNCER, --pooler-image."
+"""What to do where `crash_warning` warns."""
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
@@ -40,6 +62,21 @@ def parse_version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"no version in {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def crash_warning(version: tuple[int, int, int], package: str | None) -> str | None:
+    """What anybody can do to this PgBouncer, in a sentence; None where they cannot.
+
+    `package` is the version of the Debian package it is from or was built from, where that is
+    known: the fixes may be in there as patches.
+    """
+    if version >= FIXED or _PATCHED.fullmatch(package or ""):
+        return None
+    found, fixed = (".".join(map(str, each)) for each in (version, FIXED))
+    return (
+        f"Whoever reaches the port of PgBouncer {found} can crash it with one packet, "
+        f"without a password (fixed in {fixed})."
+    )
 
 
 def has_tls(text: str) -> bool:
@@ -64,6 +101,13 @@ def tls_settings(certificate: str, key: str, ca: str) -> dict[str, str]:
     }
 
 
+def notes(spec: Spec | None, version: tuple[int, int, int], package: str | None) -> tuple[str, ...]:
+    """What the user should know of this PgBouncer; without a `spec` nothing of its pool mode."""
+    mode = pool_mode(spec, version)[1] if spec else None
+    crash = crash_warning(version, package)
+    return tuple(note for note in (mode, f"{crash} {NEWER}" if crash else None) if note)
+
+
 def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:
     """The mode this PgBouncer can serve honestly, and why it is not the one asked for."""
     if spec.pool_mode == PoolMode.TRANSACTION and version[:2] < TRACKS_PREPARED:
@@ -80,8 +124,59 @@ def pool_size(spec: Spec) -> int:
 
     At most half of them all: what a pool has it keeps, and the direct URL has to get in.
     """
+    return max(1, min(POOL, _max_connections(spec) // 2))
+
+
+def _max_connections(spec: Spec) -> int:
     limit = dict(spec.settings).get("max_connections", "")
-    return max(1, min(POOL, int(limit) // 2)) if limit.isdecimal() else POOL
+    return int(limit) if limit.isdecimal() else _MAX_CONNECTIONS
+
+
+def refuse_own(settings: tuple[tuple[str, str], ...]) -> None:
+    """Raise UsageError for a setting of the user's that is devdb's own, or no number."""
+    for name, value in settings:
+        if _OWN.fullmatch(name):
+            raise UsageError(
+                f"[pgbouncer] {name} is devdb's own to set.",
+                f"Remove it from devdb.toml{_INSTEAD.get(name, '')}.",
+            )
+        # The others are PgBouncer's to judge; with these devdb calculates.
+        if name in _COUNTS and not (re.fullmatch("[0-9]+", value) and 0 < int(value) <= _MOST):
+            raise UsageError(
+                f"[pgbouncer] {name}: {value!r} is out of range.",
+                f"A whole number from 1 to {_MOST}.",
+            )
+
+
+_OWN = re.compile(
+    "listen_.*|unix_socket_.*|auth_.*|admin_users|stats_users|client_tls_.*|server_tls_.*"
+    "|user|logfile|pidfile|syslog.*|job_name|service_name|conffile|resolv_conf|dns_.*"
+    "|so_reuseport|peer_id|pool_mode|disable_pqexec|ignore_startup_parameters"
+)
+"""Where it is, who gets in and as whom, what devdb finds it by and asks it with."""
+_INSTEAD = {
+    "listen_port": "; the setting is `pool-port`, above the tables",
+    "pool_mode": "; the setting is `pool-mode`, above the tables",
+}
+_COUNTS = ("max_client_conn", "default_pool_size", "max_prepared_statements")
+_MOST = 100_000
+
+
+def max_clients(spec: Spec, files: int, *, otherwise: int = CLIENTS) -> int:
+    """How many clients may come: as many as were asked for, if `files` open files carry them.
+
+    `otherwise` is for who asks for nothing. Above that PgBouncer would accept nobody, and
+    clients would hang instead of being refused. A client, with TLS or without, takes one file, and
+    so does a connection to Postgres, which has no more of those than `max_connections`.
+    """
+    carried = files - _max_connections(spec) - _OWN_FILES
+    return max(1, min(asked_clients(spec) or otherwise, carried))
+
+
+def asked_clients(spec: Spec) -> int | None:
+    """How many clients the user wants to be let in at once; None where nothing was said."""
+    asked = dict(spec.pooler_settings).get("max_client_conn")
+    return int(asked) if asked else None
 
 
 def ini(
@@ -93,9 +188,14 @@ def ini(
     listen_addr: str,
     listen_port: int,
     auth_file: str,
+    clients: int,
     extra: dict[str, str] | None = None,
 ) -> str:
-    """The whole of `pgbouncer.ini`; `extra` is what the engine adds (pidfile, log, socket)."""
+    """The whole of `pgbouncer.ini`; `extra` is what the engine adds (pidfile, log).
+
+    `clients` is what max_clients() says. Raises UsageError as refuse_own() does.
+    """
+    refuse_own(spec.pooler_settings)
     mode, _ = pool_mode(spec, version)
     values = {
         "listen_addr": listen_addr,
@@ -107,7 +207,6 @@ def ini(
         "admin_users": POOLER_ROLE,
         "pool_mode": mode.value,
         "default_pool_size": str(pool_size(spec)),
-        "max_client_conn": "1000",
         # Refused otherwise: JDBC sends extra_float_digits, libpq's PGOPTIONS sends options.
         "ignore_startup_parameters": "extra_float_digits,options",
         # The defaults leave clients hanging for two minutes after a database was dropped.
@@ -116,14 +215,25 @@ def ini(
         # devdb's own questions would fill the log: a dashboard logs in every second.
         "log_connections": "0",
         "log_disconnections": "0",
+        # Somebody who asks for the console as `pgbouncer` over a socket, and is its user to the
+        # system, is let in without a password.
+        "unix_socket_dir": "",
         **(extra or {}),
     }
+    users = ""
     if version[:2] >= AUTH_DBNAME:
         values["auth_dbname"] = MAINTENANCE_DATABASE
     if version[:2] >= TRACKS_PREPARED:
         values["max_prepared_statements"] = "200"
+    if version[:2] >= PER_USER:
+        # No role but the instance's own may shut out the rest; 0 would be the others' limit.
+        values["max_user_client_connections"] = str(max(1, clients // 2))
+        own = f"max_user_client_connections={clients}"
+        users = f"[users]\n{USER} = {own}\n{POOLER_ROLE} = {own}\n\n"
+    values |= {**dict(spec.pooler_settings), "max_client_conn": str(clients)}
     body = "\n".join(f"{key} = {value}" for key, value in values.items())
-    return f"[databases]\n* = host={postgres_host} port={postgres_port}\n\n[pgbouncer]\n{body}\n"
+    databases = f"[databases]\n* = host={postgres_host} port={postgres_port}\n\n"
+    return f"{databases}{users}[pgbouncer]\n{body}\n"
 
 
 def userlist(spec: Spec) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,14 +31,34 @@ _SETUP_VERSION = 3
 
 
 def settings(spec: Spec) -> dict[str, str]:
-    """The Postgres settings of the instance, the user's last; ports and paths are the engine's."""
+    """The Postgres settings of the instance, the user's last; ports and paths are the engine's.
+
+    Names in lower case: Postgres does not tell them apart. `config.allowed` has looked at them.
+    """
     return {
         "password_encryption": "scram-sha-256",
         "max_connections": "100",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        **dict(spec.settings),
+        **{name.lower(): value for name, value in spec.settings},
     }
+
+
+def conf(settings: Mapping[str, str], *, data: str) -> str:
+    """The text of a `postgresql.conf`: what that of the data directory has, then these.
+
+    `data` is the data directory as the server sees it. A file and not arguments: nothing but the
+    quoting here stands between a value and the server, whatever an entry point's shell makes of
+    quotes and newlines.
+    """
+    lines = [f"include_if_exists {_quoted(f'{data}/postgresql.conf')}\n"]
+    lines += (f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+    return "".join(lines)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return "'{}'".format(escaped.replace("\n", "\\n").replace("\r", "\\r"))
 
 
 ASK_TLS = ("-C", "ssl_library", "-c", "config_file=/dev/null", "-D")
@@ -100,11 +121,19 @@ def verifier(password: str) -> str:
 def probe(endpoint: Endpoint) -> str | None:
     """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
     try:
-        with sessions.plain(endpoint) as session:
-            session.query("SELECT 1")
-            return session.version
+        return version(endpoint)
     except wire.FAILURES:
         return None
+
+
+def version(endpoint: Endpoint, *, timeout: float = 5) -> str:
+    """The same; raises wire.Refused with the server's no, OSError when there is no answer.
+
+    `timeout` is in seconds, for each answer.
+    """
+    with sessions.plain(endpoint, timeout=timeout) as session:
+        session.query("SELECT 1")
+        return session.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,13 +210,14 @@ def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
 def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
     """Log in directly and put devdb's roles and functions there; idempotent.
 
-    Returns the server's version, None when it lets nobody in yet. Called at every start, so
+    Returns the server's version, None when there is no server yet. Called at every start, so
     that an instance made by an older devdb gets what a newer one needs. `lookup_everywhere`
     puts the auth query's function into every database, and into template1 for those to come.
+    Raises wire.Refused with the server's no.
     """
     try:
         with sessions.direct(spec.direct, patience=_PATIENCE) as session:
-            version = session.version
+            found = session.version
             if not _is_installed(session):
                 session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
@@ -198,19 +228,22 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             ) as session:
                 if not _is_installed(session):
                     session.query(LOOKUP)
-    except wire.FAILURES:
+    except OSError:
         return None
-    return version
+    return found
 
 
 def set_password(endpoint: Endpoint, password: str) -> bool:
-    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet."""
+    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet.
+
+    Raises wire.Refused with the server's no.
+    """
     try:
         with sessions.direct(endpoint, patience=_PATIENCE) as session:
             session.query(
                 "ALTER ROLE {} PASSWORD {}", Identifier(endpoint.user), verifier(password)
             )
-    except wire.FAILURES:
+    except OSError:
         return False
     return True
 
@@ -241,11 +274,23 @@ def _roles(spec: Spec) -> str:
 SELECT pg_advisory_xact_lock(hashtext('devdb set_up'));
 DO $$ BEGIN {make} END $$;
 ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
+ALTER ROLE {POOLER_ROLE} SET search_path = pg_catalog;
+{_NO_LIMITS}
 """
 
 
 _PATIENCE = 30
 """Seconds for what takes milliseconds, unless somebody holds a lock on it."""
+
+# What the user has for a timeout is about the user's statements: PgBouncer's question, cut short,
+# would keep everybody out. Not every version knows each of them.
+_NO_LIMITS = f"""
+DO $$ DECLARE timeout text; BEGIN
+    FOR timeout IN SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
+        'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
+    LOOP EXECUTE format('ALTER ROLE {POOLER_ROLE} SET %I = 0', timeout); END LOOP;
+END $$;
+"""
 _COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
 # Not those of temporary and claimed databases, where somebody else makes what is in them: they are
 # copies of databases that have it.

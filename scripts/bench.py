@@ -20,9 +20,11 @@ from functools import partial
 from pathlib import Path
 
 import bench_cli
+import bench_clients
 import bench_docker
 import bench_memory
 import bench_native
+import bench_pooler
 import bench_temporary
 from measure import Row
 
@@ -48,21 +50,34 @@ GROUPS = {
     "copy-native": Group("native", partial(bench_temporary.copies, "native"), bench_native.title),
     "copy-docker": Group("docker", partial(bench_temporary.copies, "docker"), bench_docker.title),
 }
-MEMORY = "memory"
+MEMORY, CLIENTS, POOLER = "memory", "clients", "pooler"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, default=5, metavar="N")
-    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY])
+    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY, CLIENTS, POOLER])
+    parser.add_argument(
+        *("--seconds", "-T"),
+        type=float,
+        default=10,
+        metavar="N",
+        help="how long the thousand clients work; 60 is what they are held to",
+    )
     options = parser.parse_args()
+    others: dict[str, Callable[[], Iterator[str]]] = {
+        MEMORY: memory,
+        CLIENTS: partial(clients, options.seconds),
+        POOLER: pooler,
+    }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
     place.chmod(0o755)
     os.environ["DEVDB_DATA_DIR"] = str(place)
     try:
-        for name in options.only or [*GROUPS, MEMORY]:
-            for line in memory() if name == MEMORY else table(GROUPS[name], options.runs):
+        for name in options.only or [*GROUPS, *others]:
+            lines = others[name]() if name in others else table(GROUPS[name], options.runs)
+            for line in lines:
                 print(line, flush=True)
     finally:
         shutil.rmtree(place)
@@ -123,6 +138,25 @@ def memory() -> Iterator[str]:
         else:
             for part, rss, pss in bench_memory.parts(engine):
                 yield f"  {part:<38} {rss:8.1f} {pss:8.1f}"
+
+
+def clients(seconds: float) -> Iterator[str]:
+    yield "Many clients; on Docker inside the instance's network"
+    for engine in engines.NAMES:
+        if reason := why_not(engine):
+            yield f"  not measured: {engine} engine: {reason}"
+        else:
+            yield from bench_clients.lines(engine, seconds)
+    yield ""
+
+
+def pooler() -> Iterator[str]:
+    if reason := why_not("native"):
+        yield f"not measured: native engine: {reason}"
+        return
+    yield f"{bench_native.title()}; pgbench, {bench_pooler.CLIENTS} clients, in turn"
+    yield from bench_pooler.lines()
+    yield ""
 
 
 def why_not(engine: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from functools import cache
@@ -37,18 +38,27 @@ def as_root() -> list[str] | None:
 
 def install(*packages: str) -> None:
     """Install packages, their own servers kept from starting. Needs `as_root`."""
+    try:
+        try_to_install(*packages)
+    except CommandFailed as error:
+        fail(str(error), "Mend apt and run this again.")
+
+
+def try_to_install(*packages: str) -> None:
+    """The same for what can be done without. Raises CommandFailed."""
     missing = [each for each in packages if not installed(each)]
     if not missing:
         return
     prefix = as_root()
-    assert prefix is not None
+    if prefix is None:
+        raise CommandFailed(f"without root apt cannot install {' '.join(missing)}")
     say(f"Installing with apt: {' '.join(missing)}")
     # As text: the root of sudo need not be able to read this checkout.
     text = (SCRIPTS / "apt-install").read_text()
     try:
         run(*prefix, "bash", "-c", text, "apt-install", *missing)
     except CommandFailed as error:
-        fail(f"apt could not install {' '.join(missing)}: {error}", "Mend apt and run this again.")
+        raise CommandFailed(f"apt could not install {' '.join(missing)}: {error}") from error
 
 
 def installed(package: str) -> bool:
@@ -122,6 +132,15 @@ def scratch(directory: Path, *, sources: str | None = None) -> list[str]:
         options["Dir::Etc::SourceList"] = f"{directory}/sources.list"
         options["Dir::Etc::SourceParts"] = "/dev/null"
     return [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+
+
+def source_versions(package: str, apt: list[str]) -> list[str]:
+    """The versions of a source package that are listed. Raises CommandFailed when none is."""
+    shown = run("apt-cache", *apt, "showsrc", "--only-source", package)
+    versions = re.findall(r"^Version: (\S+)$", shown, re.MULTILINE)
+    if not versions:
+        raise CommandFailed(f"no source package {package} is listed")
+    return versions
 
 
 def mirror(apt: list[str]) -> tuple[str, str]:

@@ -46,11 +46,12 @@ def findings(name: str) -> tuple[str, ...]:
 @functools.cache
 def local_test_images() -> dict[str, str]:
     """The test images that this machine's Docker has, by environment variable."""
+    return {variable: image for variable, image in TEST_IMAGES.items() if has_image(image)}
+
+
+def has_image(image: str) -> bool:
+    """Whether this machine's Docker has it."""
     docker = shutil.which("docker")
     if docker is None:
-        return {}
-    return {
-        variable: image
-        for variable, image in TEST_IMAGES.items()
-        if subprocess.run([docker, "image", "inspect", image], capture_output=True).returncode == 0
-    }
+        return False
+    return subprocess.run([docker, "image", "inspect", image], capture_output=True).returncode == 0

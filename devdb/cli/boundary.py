@@ -97,7 +97,8 @@ def _trace(error: Exception) -> None:
         return
     import traceback
 
-    streams.narrate(masked("".join(traceback.format_exception(error))).rstrip())
+    for line in masked("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        streams.narrate(line)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -123,7 +123,10 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
             used = f"{postgres.connections} of {postgres.max_connections} connections"
         if pgbouncer is not None:
             servers = count(pgbouncer.servers, "connection")
-            pooled = f"{count(pgbouncer.clients, 'client')} on {servers}"
+            clients = count(pgbouncer.clients, "client")
+            if server.max_clients is not None:
+                clients = f"{pgbouncer.clients} of {server.max_clients} clients"
+            pooled = f"{clients} on {servers}"
         pairs += [
             ("postgres", _part(server.part("postgres"), spec.port, used)),
             ("pgbouncer", _part(server.part("pgbouncer"), spec.pool_port, pooled)),

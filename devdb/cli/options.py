@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from devdb.errors import DevdbError
+from devdb.masking import visible
 
 
 def names(incomplete: str = "") -> list[tuple[str, str]]:
@@ -18,7 +19,9 @@ def names(incomplete: str = "") -> list[tuple[str, str]]:
     except (DevdbError, OSError):
         return []
     return [
-        (spec.name, str(spec.project or "")) for spec in specs if spec.name.startswith(incomplete)
+        (spec.name, visible(str(spec.project or "")))
+        for spec in specs
+        if spec.name.startswith(incomplete)
     ]
 
 

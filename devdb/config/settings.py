@@ -37,6 +37,8 @@ class Settings:
     max_connections: int | None = None
     postgres: tuple[tuple[str, str], ...] = ()
     """Postgres settings from the table `[postgres]`."""
+    pgbouncer: tuple[tuple[str, str], ...] = ()
+    """PgBouncer settings from the table `[pgbouncer]`."""
     sources: tuple[tuple[str, str], ...] = ()
     """Where each setting that was given comes from, e.g. `("port", "--port")`."""
 
@@ -55,6 +57,7 @@ def load(
     given: dict[str, tuple[str, object]] = {}
     table = _file(project / FILE)
     postgres = table.pop("postgres", {})
+    pgbouncer = table.pop("pgbouncer", {})
     for key, value in table.items():
         given[key.replace("-", "_")] = (FILE, value)
     for key, variable in _VARIABLES.items():
@@ -67,10 +70,10 @@ def load(
     if unknown := set(given) - set(_PARSERS):
         raise UsageError(
             f"{FILE} has a setting '{min(unknown)}' that devdb does not know.",
-            f"Known: {', '.join(sorted(_PARSERS))}, and the table [postgres].",
+            f"Known: {', '.join(sorted(_PARSERS))}, and the tables [postgres], [pgbouncer].",
         )
     values = {name: parse(*given[name]) for name, parse in known.items()}
-    settings = Settings(**values, postgres=_postgres(postgres))
+    settings = Settings(**values, postgres=_postgres(postgres), pgbouncer=_pgbouncer(pgbouncer))
     _check_ports(settings)
     return replace(settings, sources=tuple((name, given[name][0]) for name in known))
 
@@ -158,10 +161,37 @@ def _mode(source: str, value: object) -> PoolMode:
 def _postgres(table: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(table, dict):
         raise UsageError(f"{FILE}: 'postgres' is no table.", "Write [postgres] and settings below.")
-    for key, value in table.items():
-        if re.fullmatch(r"[a-z_][a-z0-9_.]*", key) is None or isinstance(value, dict | list):
+    flat = _flat(table)
+    for key, value in flat.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", key) or isinstance(value, dict | list):
             raise UsageError(f"{FILE}: [postgres] {key} is no setting.", "As in postgresql.conf.")
-    return tuple(sorted((key, _setting(value)) for key, value in table.items()))
+    return tuple(sorted((key.lower(), _setting(value)) for key, value in flat.items()))
+
+
+def _flat(table: dict[str, Any]) -> dict[str, Any]:
+    """`auto_explain.log_format` is a table in a table to TOML, and one name to Postgres."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = _flat(value) if isinstance(value, dict) else None
+        flat |= {f"{key}.{k}": v for k, v in inner.items()} if inner else {key: value}
+    return flat
+
+
+def _pgbouncer(table: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, dict):
+        raise UsageError(
+            f"{FILE}: 'pgbouncer' is no table.", "Write [pgbouncer] and settings below."
+        )
+    for key, value in table.items():
+        # A line of an ini each: whatever is more than that would be another setting.
+        is_line = isinstance(value, str | int | float) and str(value).isprintable()
+        if re.fullmatch(r"[a-z_]+", key) is None or not is_line:
+            raise UsageError(f"{FILE}: [pgbouncer] {key} is no setting.", "As in pgbouncer.ini.")
+    return tuple(sorted((key, _number(value)) for key, value in table.items()))
+
+
+def _number(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _setting(value: object) -> str:

@@ -74,7 +74,13 @@ class FakeEngine:
             )
             for part, version in _PARTS.items()
         )
-        return Server(name=name, engine=self.name, parts=parts, location=str(_file(name).parent))
+        return Server(
+            name=name,
+            engine=self.name,
+            parts=parts,
+            location=str(_file(name).parent),
+            max_clients=pgbouncer.CLIENTS,
+        )
 
     def list(self) -> Sequence[Server]:
         """Those with a state file."""

@@ -13,6 +13,8 @@ from devdb import replacing
 from devdb.envfile.text import Change, edit
 from devdb.errors import DevdbError
 
+# A repository's own configuration may name a program for git to run; not for a look at a file.
+_GIT = ("git", "-c", "core.fsmonitor=false")
 _PRINT = "see what to write with: devdb env --print"
 
 
@@ -76,7 +78,7 @@ def ignored_by_git(path: Path) -> bool | None:
     """Whether git leaves the file out of commits; None outside a repository or without git."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(path.parent), "check-ignore", "-q", "--", path.name],
+            [*_GIT, "-C", str(path.parent), "check-ignore", "-q", "--", path.name],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ def ok(command: str, data: dict[str, Any], *, success: bool = True) -> str:
 
 def one_of_many(command: str, data: dict[str, Any]) -> str:
     """The same for one thing of a stream of them, on one line."""
-    return json.dumps({"version": VERSION, "ok": True, "command": command, "data": data})
+    return _text({"version": VERSION, "ok": True, "command": command, "data": data}, indent=None)
 
 
 def failed(error: DevdbError) -> str:
@@ -35,6 +35,6 @@ def as_json(error: DevdbError) -> dict[str, Any]:
     }
 
 
-def _text(envelope: dict[str, Any]) -> str:
-    # ASCII: a locale without UTF-8 must not be able to spoil it.
-    return json.dumps(envelope, indent=2)
+def _text(envelope: dict[str, Any], *, indent: int | None = 2) -> str:
+    # ASCII: a locale without UTF-8 must not be able to spoil it; DEL is no text either.
+    return json.dumps(envelope, indent=indent).replace("\x7f", "\\u007f")

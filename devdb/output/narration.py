@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from devdb.model import Progress, Step
@@ -57,15 +56,14 @@ class Narrator:
         now = time.monotonic()
         text = f"{_title(self._step)}{self._words()}{self._pulled()}"
         if self._live:
-            columns = max(20, streams.width(sys.stderr)) - 1
-            streams.narrate(f"\r\x1b[K{text[:columns]}", end="")
+            streams.rewrite(text)
         elif now - self._said > _SLOW:
             self._said = now
             streams.narrate(f"{text}... {seconds(now - self._since)}")
 
     def _erase(self) -> None:
         if self._live:
-            streams.narrate("\r\x1b[K", end="")
+            streams.rewrite("")
 
     def _words(self) -> str:
         return f"{self._detail} " if self._detail else ""

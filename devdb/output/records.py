@@ -24,6 +24,7 @@ def instance(found: Instance) -> dict[str, Any]:
         "project": paths.as_text(spec.project) if spec.project else None,
         "created": moment(spec.created),
         **connection(spec),
+        "max_clients": server.max_clients if server else None,
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
         "major": spec.major,
         "location": server.location if server else None,

@@ -1,15 +1,24 @@
-"""The two streams: stdout is data, stderr is narration; and whether a person sits behind them."""
+"""The two streams: stdout is data, stderr is narration; and whether a person sits behind them.
+
+Nothing is written that a terminal would obey but what is made here: see `masking.visible`.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
+from devdb.masking import visible
+
 _STYLES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+_NONCE = os.urandom(8).hex()
+"""Marks the styles in a text that are ours: nobody else can write one."""
+_OURS = re.compile(rf"<{_NONCE}-(\d+)>")
 NO_LIMIT = 10_000
 
 
@@ -48,11 +57,11 @@ def width(stream: TextIO | None = None) -> int:
 
 
 def data(text: str) -> None:
-    """One line on stdout; ends the command quietly when nobody reads any more."""
+    """One text on stdout; ends the command quietly when nobody reads any more."""
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{_shown(text)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _silence(sys.stdout)
@@ -64,10 +73,21 @@ def data(text: str) -> None:
 
 def narrate(text: str, *, end: str = "\n") -> None:
     """One line on stderr; a reader that went away is no reason to stop."""
+    line = _shown(text).replace("\n", "\\n")
+    _write(f"{line}{end}")
+
+
+def rewrite(text: str) -> None:
+    """The text in place of the line that stderr is on, as much of it as fits there."""
+    columns = max(20, width(sys.stderr)) - 1
+    _write(f"\r\x1b[K{_shown(text)[:columns]}")
+
+
+def _write(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"{text}{end}")
+        sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
         _silence(sys.stderr)
@@ -97,7 +117,15 @@ def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
     """The text in a colour, on a terminal that has them and wants them (NO_COLOR)."""
     if os.environ.get("NO_COLOR") or not _draws(stream or sys.stdout):
         return text
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+    return _style(_STYLES[style]) + text + _style("0")
+
+
+def _style(code: str) -> str:
+    return f"<{_NONCE}-{code}>"
+
+
+def _shown(text: str) -> str:
+    return _OURS.sub("\x1b[\\1m", visible(text))
 
 
 def confirmed(lines: Iterable[str], question: str) -> bool:

@@ -27,7 +27,7 @@ def facts(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 def _line(cells: Sequence[str], lengths: Sequence[int]) -> str:
     padded = (cell + " " * (n - _columns(cell)) for cell, n in zip(cells, lengths, strict=True))
-    return _GAP.join(padded).rstrip()
+    return _GAP.join(padded).rstrip().replace("\n", "\\n")
 
 
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from devdb import sessions, wire
 from devdb.errors import TimedOut
+from devdb.masking import visible
 from devdb.model import Spec
 from devdb.wire import Session
 
@@ -101,6 +102,5 @@ def _described(row: dict[str, Any]) -> str:
 
 
 def _shown(text: str | None) -> str:
-    """On one line, not too long, and without what moves a terminal's cursor."""
-    plain = "".join(c if c.isprintable() else " " for c in text or "")
-    return " ".join(plain.split())[:_WORDS]
+    """On one line, and not too long."""
+    return visible(" ".join((text or "").split())[:_WORDS])

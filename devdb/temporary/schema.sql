@@ -103,7 +103,9 @@ BEGIN
     END IF;
     EXECUTE format(
         'CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS'
-        ' IN ROLE devdb_temporary', wanted);
+        -- More than its pool, which is at most half of them, and not all; a claimed one may.
+        ' CONNECTION LIMIT %s IN ROLE devdb_temporary',
+        wanted, current_setting('max_connections')::int * 3 / 5);
     INSERT INTO _devdb.temporary (name, role, expires, characters)
     SELECT wanted, oid, clock_timestamp() + ttl, password_characters
     FROM pg_roles WHERE rolname = wanted
@@ -175,7 +177,7 @@ DECLARE
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
     UPDATE _devdb.temporary SET state = 'claimed', expires = NULL, name = new_name WHERE id = t.id;
-    EXECUTE format('ALTER ROLE %I VALID UNTIL ''infinity''', wanted);
+    EXECUTE format('ALTER ROLE %I CONNECTION LIMIT -1 VALID UNTIL ''infinity''', wanted);
     EXECUTE format('REVOKE devdb_temporary FROM %I', wanted);
     EXECUTE format('GRANT devdb_claimed TO %I', wanted);
     IF new_name <> wanted THEN

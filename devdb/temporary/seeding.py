@@ -98,7 +98,7 @@ def _feed(
 
 def _error(said: str) -> str:
     """The first error of a tool that prints notices too."""
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.split("\n") if line.strip()]
     for line in lines:
         if "ERROR:" in line or "FATAL:" in line or "error:" in line:
             return line.strip()

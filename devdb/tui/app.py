@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from devdb.config import Settings
@@ -22,8 +23,10 @@ from devdb.tui.ending import Ending, Unfinished
 from devdb.tui.messages import ClientChosen, Started
 from devdb.tui.starting import Starting
 from devdb.tui.startup import start
+from devdb.tui.visible import Visible
 from devdb.workspace import Outcome
 
+_VISIBLE = Visible()
 _INTERRUPT = "Quit; while starting: undo what was begun"
 
 
@@ -79,6 +82,10 @@ class DevdbApp(App[Ending]):
         """Stop and start the instance."""
         self._owned = self._owned or message.stopped
         await self.switch_screen(self._starting(message.spec))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and the one that lets nothing through that the terminal would obey."""
+        return [*super().get_line_filters(), _VISIBLE]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Of Textual's own commands the theme only: leaving has a meaning here."""

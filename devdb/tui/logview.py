@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import RichLog
 
 from devdb.errors import DevdbError
+from devdb.masking import visible
 from devdb.model import LogLine, Spec
 from devdb.tui.banner import Banner
 from devdb.tui.keybar import KeyBar
@@ -79,10 +80,6 @@ class LogView(Screen[None]):
         lines = []
         while self._waiting:
             line = self._waiting.popleft()
-            lines.append(f"{line.part:<9} {_printable(line.text)}")
+            lines.append(f"{line.part:<9} {visible(line.text)}")
         if lines:
             self.query_one(RichLog).write("\n".join(lines))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text.rstrip("\n"))

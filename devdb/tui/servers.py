@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from devdb.masking import visible
 from devdb.model import Part, PartState, Server
 from devdb.tui import words
 from devdb.tui.messages import Seen
@@ -78,7 +79,8 @@ class Servers(Vertical):
             parts.update(Content("\n").join(_lines(server, seen.health)))
         last_words = self.query_one("#last-words", Static)
         last_words.display = bool(seen.last_words)
-        last_words.update("\n".join(_PREFIX.sub(r"\1", line.text) for line in seen.last_words))
+        lines = (visible(_PREFIX.sub(r"\1", line.text)) for line in seen.last_words)
+        last_words.update("\n".join(lines))
 
 
 def _same(one: Seen, other: Seen) -> bool:

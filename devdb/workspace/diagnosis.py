@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devdb import engines, marker
+from devdb import engines, marker, pgbouncer
 from devdb.config import Settings
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
@@ -99,5 +99,12 @@ def _look_at(instance: Instance) -> list[Finding]:
             )
         )
     notes = instance.server.notes if instance.server else ()
-    findings += [Finding(level=Level.INFO, subject=subject, message=note) for note in notes]
+    findings += [_of_note(subject, note) for note in notes]
     return findings
+
+
+def _of_note(subject: str, note: str) -> Finding:
+    if note.endswith(pgbouncer.NEWER):
+        message = note.removesuffix(pgbouncer.NEWER).rstrip()
+        return Finding(level=Level.WARNING, subject=subject, message=message, fix=pgbouncer.NEWER)
+    return Finding(level=Level.INFO, subject=subject, message=note)

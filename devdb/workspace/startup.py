@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from devdb import connections, marker, postgres, temporary
+from devdb import connections, marker, pgbouncer, postgres, temporary
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
@@ -53,6 +53,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     Raises DevdbError.
     """
     ports.of_provider(settings)  # an unknown preset is said before anything is begun
+    pgbouncer.refuse_own(settings.pgbouncer)
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)
@@ -181,6 +182,7 @@ def _new_spec(
         pooler_image=settings.pooler_image if engine.name == "docker" else None,
         docker_host=getattr(engine, "host", None),
         settings=_postgres_settings(settings),
+        pooler_settings=settings.pgbouncer,
     )
 
 
@@ -210,6 +212,7 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
         "postgres_image": settings.image if spec.engine == "docker" else None,
         "pooler_image": settings.pooler_image if spec.engine == "docker" else None,
         "settings": _postgres_settings(settings) or None,
+        "pooler_settings": settings.pgbouncer or None,
     }
     new = {
         key: value

@@ -23,6 +23,7 @@ INSTANCE = {
     "url",
     "pooled_url",
     "pool_mode",
+    "max_clients",
     "major",
     "location",
     "parts",
@@ -79,6 +80,8 @@ def test_status_of_a_ready_instance_is_exit_0(cli: Cli) -> None:
     assert "18.0, running" in facts["postgres"]
     assert "of 100 connections" in facts["postgres"]
     assert "1.25.2, running" in facts["pgbouncer"]
+    assert "12 of 10000 clients" in facts["pgbouncer"]
+    assert made["max_clients"] == 10_000
 
 
 def test_status_of_a_stopped_one_is_exit_1_with_the_way_out(cli: Cli) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import available
+import old_pgbouncer
 import psycopg
 import pytest
 import world
@@ -66,6 +68,35 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert real.markers() == []
 
 
+def test_a_pooler_that_a_packet_can_crash_is_told_of_and_is_no_failure(real: Cli) -> None:
+    kind = {"native": "DEVDB_PGBOUNCER", "docker": "DEVDB_PGBOUNCER_IMAGE"}
+    variable, old = kind[real.env["DEVDB_ENGINE"]], "devdb-test/pgbouncer:1.18"
+    if variable == "DEVDB_PGBOUNCER":
+        found = old_pgbouncer.get()
+        if isinstance(found, str):
+            pytest.skip(f"no PgBouncer below 1.19: {found}")
+        old = str(found)
+    elif not available.has_image(old):
+        pytest.skip(f"no image {old} here; scripts/images builds it")
+    up = real("up", "-d", **{variable: old})
+    assert up.code == 0, up.err
+    said = "Whoever reaches the port of PgBouncer 1.18.0 can crash it with one packet"
+    assert said in up.err
+    status = real("status")
+    assert status.code == 0
+    assert said in status.out
+    assert "scripts/up" in status.out
+    assert any(note.startswith(said) for note in real("status", "--json").json["data"]["notes"])
+    doctor = real("doctor", "--json")
+    assert doctor.code == 0
+    [warning] = [f for f in doctor.json["data"]["instances"] if f["level"] == "warning"]
+    assert warning["message"].startswith(said)
+    assert "--pooler-image" in warning["fix"]
+    again = real("up", "-d")
+    assert again.code == 0, again.err
+    assert said not in again.err + real("status").out
+
+
 def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     real: Cli, terminal: Callable[..., Terminal]
 ) -> None:
@@ -79,6 +110,53 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     assert shown.end() == 130
     assert time.monotonic() - begun < 2
     assert "Traceback" not in shown.text
+
+
+@pytest.mark.parametrize("setting", ['hba_file = "/tmp/x"', "port = 5433", 'ssl_key_file = "x"'])
+def test_a_setting_of_devdb_s_own_is_refused_at_once(real: Cli, setting: str) -> None:
+    (real.project / "devdb.toml").write_text(f"[postgres]\n{setting}\n")
+    begun = time.monotonic()
+    done = real("up", "-d")
+    assert time.monotonic() - begun < 10
+    assert done.code == 2
+    assert setting.split()[0] in done.error[0]
+    assert "devdb.toml" in done.error[1]
+    assert real.markers() == []
+    assert "postgres" not in {line.split()[0] for line in done.err.splitlines()}
+
+
+@native
+def test_a_devdb_toml_runs_no_command_without_a_container(real: Cli) -> None:
+    ran = real.project / "ran"
+    (real.project / "devdb.toml").write_text(
+        f'[postgres]\narchive_mode = true\narchive_command = "touch {ran}"\n'
+    )
+    done = real("up", "-d")
+    assert (done.code, ran.exists(), real.markers()) == (2, False, [])
+    assert "archive_command" in done.error[0]
+    assert "--engine docker" in done.error[1]
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
+SHOWN = r"\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e \x85forged \u2028forged \r[bold]"
+
+
+def test_what_a_temporary_role_writes_to_the_log_is_shown_and_not_sent(real: Cli) -> None:
+    urls(real)
+    url = real("temp", "-q").out.strip()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for level in ("LOG", "WARNING"):
+            connection.execute(f"DO $$ BEGIN RAISE {level} '%', '{level} {HOSTILE}'; END $$")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute(f'SELECT FROM "{HOSTILE}"')
+    done = real("logs")
+    assert done.code == 0
+    for words in (f"LOG:  LOG {SHOWN}", f"WARNING:  WARNING {SHOWN}", "ERROR:  relation"):
+        assert words in done.out
+    assert not [c for c in done.out if c != "\n" and not c.isprintable() and c != "\t"]
+    assert not [line for line in done.out.split("\n") if line and " | " not in line]
+    written = real("logs", "--json").json["data"]["lines"]
+    assert [line for line in written if f"LOG {HOSTILE}" in line["text"]]
 
 
 @native

@@ -48,6 +48,23 @@ def test_changes_are_said(cli: Cli) -> None:
     assert "changed: settings none -> max_connections=50" in changed
 
 
+def test_a_changed_table_of_pgbouncer_is_said(cli: Cli) -> None:
+    cli("up", "-d")
+    (cli.project / "devdb.toml").write_text("[pgbouncer]\nquery_wait_timeout = 3\n")
+    changed = "changed: pooler settings none -> query_wait_timeout=3"
+    assert changed in cli("up", "-d").err
+    assert "changed" not in cli("up", "-d").err
+
+
+@pytest.mark.parametrize("line", ["auth_type = 'any'", "max_client_conn = 0", "pool_mode = 'x'"])
+def test_what_a_project_may_not_tell_pgbouncer_is_a_usage_error(cli: Cli, line: str) -> None:
+    (cli.project / "devdb.toml").write_text(f"[pgbouncer]\n{line}\n")
+    done = cli("up", "-d")
+    assert done.code == 2
+    assert line.split()[0] in done.error[0]
+    assert cli("ls", "--json").json["data"]["instances"] == []
+
+
 def test_json_has_the_instance(cli: Cli) -> None:
     done = cli("up", "--json")
     data = done.json["data"]

@@ -279,6 +279,7 @@ def test_they_have_room_where_an_app_takes_all_connections(
         assert not health(spec).ready
         assert "all 10 connections are taken: " in connections.taken(spec)
         assert f"(pid {os.getpid()})" in connections.taken(spec)
+        list(real_engine.start(spec))
         assert time.monotonic() - begun < 20
         # That way in is for no temporary role.
         with pytest.raises(wire.Refused):
@@ -292,8 +293,13 @@ def test_without_room_of_their_own_they_say_whose_it_all_is(
     settings = (("max_connections", "10"), ("max_wal_senders", "0"), ("wal_level", "minimal"))
     spec = replace(real_spec, settings=settings)
     list(real_engine.start(spec))
-    with all_taken(spec), pytest.raises(DevdbError) as caught:
-        temporary.create(spec, ttl=HOUR)
-    assert "all 10 connections are taken: " in caught.value.message
-    assert f"(pid {os.getpid()})" in caught.value.message
-    assert "max_connections" in caught.value.hint
+    with all_taken(spec):
+        for ask in (
+            lambda: temporary.create(spec, ttl=HOUR),
+            lambda: list(real_engine.start(spec)),
+        ):
+            with pytest.raises(DevdbError) as caught:
+                ask()
+            assert "all 10 connections are taken: " in caught.value.message
+            assert f"(pid {os.getpid()})" in caught.value.message
+            assert "max_connections" in caught.value.hint

@@ -16,11 +16,12 @@ import pytest
 import world
 from docker import APIClient
 
+from devdb import pgbouncer
 from devdb.engines.docker import DockerEngine, images
 from devdb.engines.docker.images import DEFAULT_POOLER, Image
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
-from devdb.model import PoolMode, Server, Spec
-from devdb.postgres import NEWEST_MAJOR, connect
+from devdb.model import Level, PoolMode, Server, Spec
+from devdb.postgres import NEWEST_MAJOR
 
 Starts = Callable[[Spec], Server]
 Images = Callable[[str], str]
@@ -64,13 +65,13 @@ def test_data_of_each_major_survives_its_containers(
     version = start(spec).part("postgres").version
     assert version is not None
     assert version.split(".")[0] == str(major)
-    with connect(spec.direct) as connection:
+    with libpq.connect(spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         row = connection.execute("SHOW data_directory").fetchone()
     assert row is not None
     changed = replace(spec, settings=(("work_mem", "5MB"),))
     start(changed)
-    with connect(changed.pooled) as connection:
+    with libpq.connect(changed.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
         assert connection.execute("SHOW work_mem").fetchone() == ("5MB",)
     _assert_on_the_volume(spec.name, str(row[0]))
@@ -109,11 +110,11 @@ def test_another_image_of_the_same_major_keeps_the_data(
     spec: Spec, start: Starts, client: APIClient, derived: Callable[..., str]
 ) -> None:
     start(spec)
-    with connect(spec.direct) as connection:
+    with libpq.connect(spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     newer = derived(os.environ["DEVDB_POSTGRES_IMAGE"], "LABEL newer=1")
     start(replace(spec, postgres_image=newer))
-    with connect(spec.pooled) as connection:
+    with libpq.connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
@@ -125,7 +126,9 @@ def test_a_pooler_that_cannot_track_prepared_statements_runs_session_and_says_wh
     assert server.pool_mode == PoolMode.SESSION
     assert server.part("pgbouncer").version is not None
     assert str(server.part("pgbouncer").version).startswith("1.18")
-    assert any("prepared statements" in note for note in server.notes)
+    mode, crash = server.notes
+    assert "prepared statements" in mode
+    assert "can crash it" in crash
     found = engine.find(spec.name)
     assert found is not None
     assert (found.pool_mode, found.notes) == (server.pool_mode, server.notes)
@@ -139,12 +142,58 @@ def test_roles_and_databases_made_later_get_in_through_a_pooler_without_auth_dbn
 
     spec = replace(spec, pooler_image=image("devdb-test/pgbouncer:1.18"))
     start(spec)
-    with connect(spec.direct) as connection:
+    with libpq.connect(spec.direct) as connection:
         connection.execute(f"CREATE ROLE later LOGIN PASSWORD '{verifier('later secret')}'")
         connection.execute("CREATE DATABASE made_later OWNER later")
     later = replace(spec.pooled, user="later", password="later secret", database="made_later")
-    with connect(later) as connection:
+    with libpq.connect(later) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def status(version: str) -> dict[str, str]:
+    """What dpkg knows in an image, between two other packages."""
+    text = "".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: {its}\nDescription: x\n y\n\n"
+        for name, its in (("libc6", "2.41-12"), ("pgbouncer", version), ("zlib1g", "1:1.3"))
+    )
+    return {"var/lib/dpkg/status": text}
+
+
+@pytest.mark.parametrize(
+    ("files", "crashes"),
+    [
+        (None, False),  # Debian 13's own, which has the fixes as patches
+        (status("1.24.1-1"), True),
+        (status("1.24.1-1+deb13u3"), False),
+        ({"var/lib/dpkg/status": "Package: libc6\nVersion: 2.41-12\n"}, True),
+    ],
+)
+def test_doctor_warns_of_an_image_whose_pgbouncer_a_packet_can_crash(
+    files: dict[str, str] | None,
+    crashes: bool,
+    image: Images,
+    derived: Callable[..., str],
+    engine: DockerEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = derived(image("devdb-test/pgbouncer:1.24"), files=files)
+    monkeypatch.setenv("DEVDB_PGBOUNCER_IMAGE", name)
+    warnings = [finding for finding in engine.check() if finding.level == Level.WARNING]
+    assert len(warnings) == crashes
+    for warning in warnings:
+        assert warning.message.startswith(f"image {name}: Whoever reaches the port")
+        assert warning.fix == pgbouncer.NEWER
+    assert engine.check() == engine.check()
+
+
+def test_doctor_says_that_an_image_has_no_pgbouncer(
+    engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVDB_PGBOUNCER_IMAGE", os.environ["DEVDB_POSTGRES_IMAGE"])
+    [error] = [finding for finding in engine.check() if finding.level == Level.ERROR]
+    assert "pgbouncer" in error.message
+    assert error.fix is not None
+    assert "--pooler-image" in error.fix
 
 
 def test_the_newest_pooler_tracks_prepared_statements(
@@ -153,7 +202,7 @@ def test_the_newest_pooler_tracks_prepared_statements(
     spec = replace(spec, pooler_image=image("devdb-test/pgbouncer:1.26"))
     server = start(spec)
     assert (server.pool_mode, server.notes) == (PoolMode.TRANSACTION, ())
-    with connect(spec.pooled, prepare_threshold=0) as connection:
+    with libpq.connect(spec.pooled, prepare_threshold=0) as connection:
         for number in range(3):
             assert connection.execute("SELECT %s::int", (number,)).fetchone() == (number,)
 
@@ -171,7 +220,7 @@ def test_a_pooler_with_a_client_stops_at_once(
     """From 1.23 on SIGTERM would wait for the client to leave."""
     spec = replace(spec, pooler_image=image(f"devdb-test/pgbouncer:{version}"))
     start(spec)
-    with connect(spec.pooled) as held:
+    with libpq.connect(spec.pooled) as held:
         held.execute("SELECT 1")
         engine.stop(spec.name)
         with pytest.raises(psycopg.OperationalError):
@@ -205,7 +254,7 @@ def test_an_image_that_starts_as_an_ordinary_user_works(
     unprivileged = derived(os.environ["DEVDB_POSTGRES_IMAGE"], "USER postgres")
     spec = replace(spec, postgres_image=unprivileged)
     assert start(spec).running
-    with connect(spec.pooled) as connection:
+    with libpq.connect(spec.pooled) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -218,7 +267,7 @@ def test_init_files_of_an_image_run_in_the_instances_database(
     )
     spec = replace(spec, postgres_image=image)
     start(spec)
-    with connect(spec.pooled) as connection:
+    with libpq.connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM seeded").fetchone() == (7,)
 
 

@@ -121,6 +121,7 @@ def test_files_with_secrets_are_their_reader_s_alone(
         "postgres/password": ("400", "0"),
         "postgres/pgpass": ("600", "0"),
         "postgres/pg_hba.conf": ("444", "0"),
+        "postgres/postgresql.conf": ("444", "0"),
         "pgbouncer/pgbouncer.ini": ("400", "65534"),
         "pgbouncer/userlist.txt": ("400", "65534"),
         "reaper/pgpass": ("600", "65534"),

@@ -57,7 +57,7 @@ def built_without_tls(
     monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
     for reference, what, answer in (
         (os.environ["DEVDB_POSTGRES_IMAGE"], "postgres-tls", "no"),
-        (os.environ["DEVDB_PGBOUNCER_IMAGE"], "pgbouncer-banner", "PgBouncer 1.24.1\n"),
+        (os.environ["DEVDB_PGBOUNCER_IMAGE"], "pgbouncer-banner", "PgBouncer 1.25.2\n"),
     ):
         image = images.inspect(client, reference)
         assert image is not None

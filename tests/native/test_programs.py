@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import world
 from libpq import connect
 
-from devdb.engines.native import NativeEngine, binaries, missing
+from devdb import paths
+from devdb.engines.native import NativeEngine, asking, binaries, missing, packages
 from devdb.errors import DataMismatch, EngineUnavailable
 from devdb.model import Level, Spec
+from devdb.pgbouncer import FIXED, NEWER
 
 
 @pytest.fixture
@@ -130,6 +134,96 @@ def test_pgbouncer_comes_from_the_environment_then_the_cache_then_the_system(
     program(named, "a shell script")
     with pytest.raises(EngineUnavailable, match="prints no version"):
         binaries.pooler()
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (("1.24.1", "1.24.1-1+deb13u2"), "1.24.1-1+deb13u2"),
+        (("1.24.1-1+deb13u2", "1.24.1-1+deb13u10", "1.24.1-1"), "1.24.1-1+deb13u10"),
+        (("1.26.1-1", "1.25.2", "1.24.1-1+deb13u2"), "1.26.1-1"),
+        (("1.25.1-1", "1.24.1-1+deb13u2"), "1.24.1-1+deb13u2"),  # the newer one can be crashed
+        (("1.24.1", "1.18.0", "lost+found"), "1.24.1"),
+    ],
+)
+def test_of_those_in_the_cache_the_newest_is_taken_that_nobody_can_crash(
+    bare: Path, there: tuple[str, ...], taken: str
+) -> None:
+    for version in there:
+        said = f"PgBouncer {version.split('-')[0]}"
+        program(bare / "cache/pgbouncer" / version / "bin/pgbouncer", said)
+    found = binaries.pooler()
+    assert found.path.parts[-3] == taken
+    assert found.package == (taken if "-" in taken else None)
+
+
+def test_doctor_says_of_a_cached_build_which_package_it_is(bare: Path) -> None:
+    installation(bare, "18.1")
+    build = "1.24.1-1+deb13u2"
+    path = program(bare / "cache/pgbouncer" / build / "bin/pgbouncer", "PgBouncer 1.24.1")
+    found = [finding for finding in NativeEngine().check() if finding.subject == "pgbouncer"]
+    assert [finding.level for finding in found] == [Level.INFO, Level.INFO]  # no TLS
+    assert found[0].message == f"{path} 1.24.1 (devdb's cache, package {build})"
+    path.parent.parent.rename(path.parent.parent.with_name("1.24.1"))  # as devdb made it once
+    [warning] = [each for each in NativeEngine().check() if each.level == Level.WARNING]
+    assert "PgBouncer 1.24.1 can crash" in warning.message
+    assert warning.fix == NEWER
+
+
+def test_a_running_instance_gets_a_patched_build_at_its_next_start(
+    native: NativeEngine, spec: Spec, cache: Path
+) -> None:
+    found = binaries.pooler()
+    if found.package is None or not found.path.is_relative_to(cache):
+        pytest.skip(f"scripts/up built no PgBouncer here: {found}")
+    patched = found.path.parent.parent
+    for other in set(patched.parent.glob("*/")) - {patched}:
+        shutil.rmtree(other)
+    plain = patched.rename(patched.with_name(found.text))  # as an older devdb named it
+    before = list(native.start(spec))[-1].server
+    assert before is not None
+    warned = any(NEWER in note for note in before.notes)
+    assert warned == (found.version < FIXED)
+    shutil.copytree(plain, patched)
+    assert native.find(spec.name) == before
+    after = list(native.start(spec))[-1].server
+    assert after is not None
+    assert after.notes == ()
+    assert after.part("postgres") == before.part("postgres")
+    assert after.part("pgbouncer").detail != before.part("pgbouncer").detail
+    [argv] = [
+        p.cmdline()
+        for p in world.processes(spec.name, paths.data_home())
+        if "pgbouncer" in p.name()
+    ]
+    assert argv[0] == str(found.path)
+
+
+def test_dpkg_tells_the_package_of_a_system_program_and_is_asked_once(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("dpkg-query", path=os.defpath)
+    if real is None:
+        pytest.skip("there is no dpkg here")
+    # A program that has a package wherever there is dpkg: dpkg's own.
+    version = subprocess.run(
+        [real, "-W", "-f=${Version}", "dpkg"], capture_output=True, text=True, check=True
+    ).stdout
+    (bare / "cache").mkdir()
+    asked = bare / "asked"
+    query = program(bare / "dpkg-query", "")
+    query.write_text(f'#!/bin/sh\necho "$@" >>{asked}\nexec {real} "$@"\n')
+    asking._ask.cache_clear()
+    assert packages.version_of(Path(real)) == version
+    lines = asked.read_text().splitlines()
+    assert len(lines) == 2
+    asking._ask.cache_clear()  # as in the next devdb
+    assert packages.version_of(Path(real)) == version
+    link = bare / "sbin"
+    link.symlink_to(Path(real).parent)  # /sbin, which dpkg does not know by that name
+    assert packages.version_of(link / "dpkg-query") == version
+    assert asked.read_text().splitlines() == lines
+    assert packages.version_of(query) is None
 
 
 def test_the_wheel_is_found_without_importing_it(wheel: Path) -> None:

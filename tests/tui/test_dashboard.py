@@ -342,6 +342,26 @@ def test_the_logs_can_be_left_while_nothing_is_logged(drive: Drive, use_engine: 
     drive(scenario)
 
 
+HOSTILE = "\x1b]52;c;aGk=\x1b\\ \x9b2J \u202e[bold]b[/bold] [link=x]l[/link]"
+SHOWN = r"\x1b]52;c;aGk=\x1b\ \x9b2J \u202e[bold]b[/bold] [link=x]l[/link]"
+
+
+def test_what_servers_say_is_plain_text_on_the_screen(drive: Drive, use_engine: UseEngine) -> None:
+    use_engine(Rude())
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("l")
+        await user.sees(f"postgres  {SHOWN}")
+        await user.press("l")
+        await user.press("s")
+        await user.sees(f"no psql for {SHOWN}")
+        await user.press("q")
+        assert (await user.ended()).error is None
+
+    drive(scenario, size=(120, 30))
+
+
 @pytest.mark.parametrize("no_color", [False, True])
 def test_the_chosen_database_is_told_without_colours(
     drive: Drive, monkeypatch: pytest.MonkeyPatch, no_color: bool
@@ -451,3 +471,13 @@ class Chatty(FakeEngine):
             yield from super().logs(name, tail=0, follow=follow)
         finally:
             self.closed = True
+
+
+class Rude(FakeEngine):
+    """Its servers and its errors try to command the terminal."""
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+        yield LogLine(part="postgres", text=HOSTILE)
+
+    def psql_argv(self, name: str, *, pooled: bool = False) -> list[str]:
+        raise EngineUnavailable(f"no psql for {HOSTILE}", HOSTILE)

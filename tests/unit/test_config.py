@@ -41,6 +41,19 @@ def test_postgres_settings_are_spelled_as_postgres_reads_them(tmp_path: Path) ->
     )
 
 
+def test_pgbouncer_settings_are_spelled_as_pgbouncer_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "devdb.toml").write_text(
+        "[pgbouncer]\nmax_client_conn = 50\nserver_round_robin = true\n"
+        'server_lifetime = 0.5\nserver_check_query = "select 1"\n'
+    )
+    assert config.load(tmp_path, {}, {}).pgbouncer == (
+        ("max_client_conn", "50"),
+        ("server_check_query", "select 1"),
+        ("server_lifetime", "0.5"),
+        ("server_round_robin", "1"),
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "who"),
     [
@@ -66,7 +79,13 @@ def test_a_value_that_cannot_be_right_names_who_said_it(
 
 
 @pytest.mark.parametrize(
-    "text", ["port = ", "prot = 1\n", "postgres = 3\n", '[postgres]\n"a b" = 1\n', "port = []\n"]
+    "text",
+    [
+        *("port = ", "prot = 1\n", "postgres = 3\n", '[postgres]\n"a b" = 1\n', "port = []\n"),
+        *("pgbouncer = 3\n", '[pgbouncer]\n"a b" = 1\n', "[pgbouncer]\nA = 1\n"),
+        *('[pgbouncer]\na = "1\\nauth_type = any"\n', '[pgbouncer]\na = "\\u001b[2J"\n'),
+        *("[pgbouncer]\na = []\n", "[pgbouncer.a]\nb = 1\n", '[pgbouncer]\n"%include" = "x"\n'),
+    ],
 )
 def test_a_file_that_cannot_be_right_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "devdb.toml").write_text(text)

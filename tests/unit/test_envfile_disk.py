@@ -191,3 +191,14 @@ def test_git_tells_what_it_ignores(tmp_path: Path) -> None:
     assert ignored_by_git(tmp_path / ".env") is False
     (tmp_path / ".gitignore").write_text(".env\n")
     assert ignored_by_git(tmp_path / ".env") is True
+
+
+def test_asking_git_runs_nothing_that_a_repository_names(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "tracked").touch()
+    subprocess.run([*git, "add", "tracked"], check=True)
+    subprocess.run([*git, "config", "core.fsmonitor", f"touch '{ran}' #"], check=True)
+    assert ignored_by_git(tmp_path / ".env") is False
+    assert not ran.exists()

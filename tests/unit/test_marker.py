@@ -24,6 +24,7 @@ SPEC = Spec(
     pool_mode=PoolMode.SESSION,
     major=17,
     settings=(("work_mem", "64MB"),),
+    pooler_settings=(("max_client_conn", "50"),),
 )
 
 
@@ -36,6 +37,15 @@ def test_what_was_saved_is_loaded() -> None:
     marker.save(SPEC)
     assert marker.load("shop") == SPEC
     assert marker.every() == [SPEC]
+
+
+def test_one_of_an_older_devdb_says_nothing_of_pgbouncer() -> None:
+    marker.save(SPEC)
+    path = paths.instance_dir("shop") / "marker.json"
+    values = json.loads(path.read_text())
+    del values["pooler_settings"]
+    path.write_text(json.dumps(values))
+    assert marker.load("shop") == replace(SPEC, pooler_settings=())
 
 
 def test_only_the_owner_can_read_it() -> None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from devdb import certificates, marker
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, removing, survey
@@ -15,6 +16,7 @@ from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
 from devdb.errors import NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
+from devdb.wire import Refused
 
 
 class DockerEngine:
@@ -97,8 +99,9 @@ class DockerEngine:
             if spec is None:
                 return
             login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
-            if login.settle() is not None:
-                making.finish(self._connect().client, found.name)
+            with suppress(Refused):
+                if login.settle() is not None:
+                    making.finish(self._connect().client, found.name)
 
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes."""

@@ -5,17 +5,21 @@ It is asked in containers that are made for the question.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devdb import paths
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image, environment
+from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
 from devdb.marker import make_private_directory
+from devdb.pgbouncer import crash_warning
 from devdb.postgres import ASK_TLS, has_tls
 
 if TYPE_CHECKING:
@@ -49,6 +53,26 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
     return known
 
 
+def pooler_package(
+    client: APIClient, image: Image, version: tuple[int, int, int], instance: str
+) -> str | None:
+    """The version of the Debian package that brought that image its PgBouncer.
+
+    Read once for each image, and only where it decides: a version without the known crash is not
+    asked for. None where there is no such package.
+    """
+    if crash_warning(version, None) is None:
+        return None
+    known = _remembered(image.id, "pgbouncer-package")
+    if known is None:
+        status = _text(client, image, "/var/lib/dpkg/status", instance)
+        stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
+        found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
+        known = found[1] if found else "none"
+        remember(image.id, "pgbouncer-package", known)
+    return None if known == "none" else known
+
+
 def _version_in(text: str) -> str | None:
     match = re.search(r"\d+\.\d+(\.\d+)?", text)
     return match[0] if match else None
@@ -62,6 +86,29 @@ def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
         known = "yes" if has_tls(said) else "no"
         remember(image.id, "postgres-tls", known)
     return known == "yes"
+
+
+def file_limits(
+    client: APIClient, image: Image, instance: str, *, engine: str
+) -> tuple[int, int] | None:
+    """How many files the engine lets a process in a container have open: softly, and at most.
+
+    None where it does not say. Asked in that image, once for each `engine` (what it is known by).
+    """
+    place = f"engine-{hashlib.sha256(engine.encode()).hexdigest()[:16]}"
+    known = _remembered(place, "files") or ""
+    if not _LIMITS.fullmatch(known):
+        with suppress(EngineUnavailable):  # an image without a shell
+            known = _run(client, image, _ASK_LIMITS, instance, stderr=False)
+        if not _LIMITS.fullmatch(known):
+            return None
+        remember(place, "files", known)
+    soft, hard = (int(word) if word.isdecimal() else UNLIMITED for word in known.split())
+    return soft, hard
+
+
+_ASK_LIMITS = ["sh", "-c", "ulimit -Sn; ulimit -Hn"]
+_LIMITS = re.compile(r"(\d+|unlimited)\n(\d+|unlimited)\n")
 
 
 def _run(
@@ -111,9 +158,7 @@ def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
     known = _remembered(image.id, "users")
     if known is None:
-        there = _copy(client, image, "/etc/passwd", instance)
-        file = there.extractfile(there.getmembers()[0]) if there else None
-        known = file.read().decode(errors="replace") if file else ""
+        known = _text(client, image, "/etc/passwd", instance)
         remember(image.id, "users", known)
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
@@ -126,6 +171,13 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
         known = str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
         remember(image.id, "init-files", known)
     return known != "0"
+
+
+def _text(client: APIClient, image: Image, path: str, instance: str) -> str:
+    """The file at that path in the image; empty when none is there."""
+    there = _copy(client, image, path, instance)
+    file = there.extractfile(there.getmembers()[0]) if there else None
+    return file.read().decode(errors="replace") if file else ""
 
 
 def _copy(client: APIClient, image: Image, path: str, instance: str) -> tarfile.TarFile | None:
@@ -160,7 +212,9 @@ def question(
         environment={"PATH": path} if path else {},
         user="65534:65534",
         labels=labels.common(instance, labels.QUESTION),
-        host_config=client.create_host_config(network_mode="none"),
+        host_config=client.create_host_config(
+            network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"]
+        ),
         use_config_proxy=False,
     )
     return str(container["Id"])

@@ -16,6 +16,7 @@ from devdb.engines.docker import (
     blueprint,
     holders,
     labels,
+    limits,
     login,
     making,
     removing,
@@ -26,6 +27,7 @@ from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
+from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
@@ -73,8 +75,9 @@ class Attempt:
         """All steps from PREPARE to READY."""
         try:
             yield from self._run()
-        except TimedOut:
-            # Slow is not broken: a long crash recovery would only begin anew.
+        except (TimedOut, LetsNobodyIn):
+            # Slow is not broken: a long crash recovery would only begin anew. And who is refused
+            # can mend that only while the server runs.
             self._take_back(stop=False)
             raise
         except BaseException:
@@ -160,10 +163,12 @@ class Attempt:
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
         seeds = begin(partial(asking.has_init_files, self._client, self._postgres, name))
+        carried = begin(partial(limits.look, self._client, self._postgres, name))
         postgres_tls, pooler_tls = self._tls.result()
         owner = asking.user_id(self._client, self._postgres, name)
         text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
+        package = asking.pooler_package(self._client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
         self._login = login.Login(
@@ -179,7 +184,14 @@ class Attempt:
                 makes_database=seeds.result(),
                 tls=postgres_tls,
             ),
-            blueprint.for_pgbouncer(spec, self._pooler, version, tls=pooler_tls),
+            blueprint.for_pgbouncer(
+                spec,
+                self._pooler,
+                version,
+                package=package,
+                limits=carried.result(),
+                tls=pooler_tls,
+            ),
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 

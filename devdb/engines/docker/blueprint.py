@@ -12,10 +12,12 @@ from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image
+from devdb.engines.docker.limits import UNKNOWN_LIMITS, Limits
 from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
 
 DIRECTORY = "/etc/devdb"
 PGPASS = f"{DIRECTORY}/pgpass"
+CONF, HBA = f"{DIRECTORY}/postgresql.conf", f"{DIRECTORY}/pg_hba.conf"
 NOBODY = 65534
 """The user of what needs no user of its own: PgBouncer refuses root, and wants no passwd entry."""
 _POSTGRES_PORT = 5432
@@ -23,6 +25,11 @@ _PGBOUNCER_PORT = 6432
 _CERTIFICATE, _KEY, _CA = (f"{DIRECTORY}/{name}" for name in ("server.crt", "server.key", "ca.crt"))
 _IMMEDIATE = (1, 23)
 """From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
+_ENTRY_POINT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL")
+"""What the official image's needs: it gives the data to the user that it then becomes.
+
+KILL is its init process': a signal from root to that user's server.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,10 @@ class Blueprint:
     stop_signal: str
     stop_timeout: int
     """Seconds the engine waits before it kills; long enough that it never does."""
+    capabilities: tuple[str, ...] = ()
+    """What its root may do; nobody in it gets more than that, whatever program they run."""
+    open_files: int | None = None
+    """How many files its processes may have open; None: what the engine gives them."""
     labels: dict[str, str]
 
     def digest(self, spec: Spec) -> str:
@@ -121,16 +132,15 @@ def for_postgres(
     files that are run in there; made after the first login it costs a tenth.
     """
     hba = postgres.hba(pooler_everywhere=pooler_everywhere)
-    options = {"hba_file": f"{DIRECTORY}/pg_hba.conf"}
-    if tls is not None:
-        options |= postgres.tls_settings(_CERTIFICATE, _KEY)
-    options |= postgres.settings(spec)
+    data = str(image.mount / layout)
+    own = postgres.tls_settings(_CERTIFICATE, _KEY) if tls is not None else {}
+    conf = postgres.conf({**own, **postgres.settings(spec)}, data=data)
     return Blueprint(
         part=labels.POSTGRES,
         image=image.reference,
         entrypoint=None,
-        # hba_file is an argument, so that it holds for the entry point's temporary server as well.
-        command=("postgres", *(word for k, v in options.items() for word in ("-c", f"{k}={v}"))),
+        # Arguments, so that both hold for the entry point's temporary server as well.
+        command=("postgres", "-c", f"config_file={CONF}", "-c", f"hba_file={HBA}"),
         user=None,
         environment={
             "POSTGRES_USER": USER,
@@ -138,10 +148,11 @@ def for_postgres(
             "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
             "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
-            "PGDATA": str(image.mount / layout),
+            "PGDATA": data,
         },
         files=(
-            File(name="pg_hba.conf", text=hba, mode=0o444, owner=0),
+            File(name=PurePosixPath(CONF).name, text=conf, mode=0o444, owner=0),
+            File(name=PurePosixPath(HBA).name, text=hba, mode=0o444, owner=0),
             File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
             *(tls.files() if tls else ()),
@@ -150,6 +161,7 @@ def for_postgres(
         volume=str(image.mount),
         stop_signal="SIGINT",
         stop_timeout=300,
+        capabilities=_ENTRY_POINT,
         labels={
             **labels.of_spec(spec, labels.POSTGRES),
             labels.PORT: str(spec.port),
@@ -159,11 +171,19 @@ def for_postgres(
 
 
 def for_pgbouncer(
-    spec: Spec, image: Image, version: tuple[int, int, int], *, tls: Tls | None = None
+    spec: Spec,
+    image: Image,
+    version: tuple[int, int, int],
+    *,
+    package: str | None = None,
+    limits: Limits = UNKNOWN_LIMITS,
+    tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image."""
-    mode, note = pgbouncer.pool_mode(spec, version)
-    notes = [text for text in (note, None if tls else pgbouncer.NO_TLS) if text]
+    """The PgBouncer container, for the version that is in the image, of that Debian package, and
+    for what the engine carries."""
+    mode, _ = pgbouncer.pool_mode(spec, version)
+    more = (limits.note(spec), None if tls else pgbouncer.NO_TLS)
+    notes = [*pgbouncer.notes(spec, version, package), *(text for text in more if text)]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
     ini = pgbouncer.ini(
         spec,
@@ -173,9 +193,9 @@ def for_pgbouncer(
         listen_addr="0.0.0.0",  # noqa: S104 - inside the container; published on 127.0.0.1
         listen_port=_PGBOUNCER_PORT,
         auth_file=f"{DIRECTORY}/userlist.txt",
-        # Nobody reaches its socket; and a name asked for before Postgres has joined the network
-        # would stay unknown for 15 s.
-        extra={"unix_socket_dir": "", "dns_nxdomain_ttl": "1", "dns_max_ttl": "1", **settings},
+        clients=limits.clients(spec),
+        # A name asked for before Postgres has joined the network would stay unknown for 15 s.
+        extra={"dns_nxdomain_ttl": "1", "dns_max_ttl": "1", **settings},
     )
     return Blueprint(
         part=labels.PGBOUNCER,
@@ -195,10 +215,12 @@ def for_pgbouncer(
         init=False,  # it has no children, and handles its signals itself
         stop_signal="SIGQUIT" if version[:2] >= _IMMEDIATE else "SIGTERM",
         stop_timeout=20,
+        open_files=limits.to_ask_for,
         labels={
             **labels.of_spec(spec, labels.PGBOUNCER),
             labels.PORT: str(spec.pool_port),
             labels.POOL_MODE: mode.value,
+            labels.CLIENTS: str(limits.by_url(spec)),
             **({labels.NOTE: "\n".join(notes)} if notes else {}),
         },
     )

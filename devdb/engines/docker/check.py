@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from devdb.engines.docker import endpoint, images
+from devdb.engines.docker import asking, endpoint, images, labels
 from devdb.engines.docker.endpoint import Connection, speaking
+from devdb.engines.docker.images import Image
 from devdb.errors import DevdbError
 from devdb.model import Finding, Level
+from devdb.pgbouncer import NEWER, crash_warning, parse_version
 from devdb.postgres import NEWEST_MAJOR
 
 _SUBJECT = "docker"
+_ASKER = "doctor"
+"""The instance that its questions to an image are labelled with."""
 
 
 def findings(pinned: str | None) -> list[Finding]:
@@ -59,11 +63,29 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
 def _images(connection: Connection) -> Iterator[Finding]:
     postgres = os.environ.get("DEVDB_POSTGRES_IMAGE") or f"postgres:{NEWEST_MAJOR}"
     pooler = os.environ.get("DEVDB_PGBOUNCER_IMAGE") or images.DEFAULT_POOLER
-    for reference in (postgres, pooler):
-        is_here = images.inspect(connection.client, reference) is not None
+    here = {
+        reference: images.inspect(connection.client, reference) for reference in (postgres, pooler)
+    }
+    for reference, image in here.items():
         yield Finding(
             level=Level.INFO,
             subject=_SUBJECT,
-            message=f"image {reference} is {'here' if is_here else 'not here; it will be pulled'}",
-            fix=None if is_here else f"docker pull {reference}",
+            message=f"image {reference} is {'here' if image else 'not here; it will be pulled'}",
+            fix=None if image else f"docker pull {reference}",
         )
+    if image := here[pooler]:
+        yield from _pooler(connection, image)
+
+
+def _pooler(connection: Connection, image: Image) -> Iterator[Finding]:
+    """What anybody can do to the PgBouncer in the image; asked once, then remembered."""
+    try:
+        text = asking.binary_version(connection.client, image, labels.PGBOUNCER, _ASKER)
+        version = parse_version(text)
+        package = asking.pooler_package(connection.client, image, version, _ASKER)
+    except DevdbError as error:
+        yield Finding(level=Level.ERROR, subject=_SUBJECT, message=error.message, fix=error.hint)
+        return
+    if warning := crash_warning(version, package):
+        message = f"image {image.reference}: {warning}"
+        yield Finding(level=Level.WARNING, subject=_SUBJECT, message=message, fix=NEWER)

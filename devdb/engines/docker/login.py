@@ -13,6 +13,7 @@ from threading import Event
 from devdb import postgres, sessions, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
+from devdb.engines.refusal import Refusals, is_crowded
 from devdb.errors import DataMismatch
 from devdb.model import DATABASE, Endpoint, Spec
 
@@ -22,6 +23,7 @@ _LONG_PAUSE = 0.02
 _POOLER_PATIENCE = 2
 """Seconds; PgBouncer tries again to reach Postgres every second."""
 _STATEMENT_TIMEOUT = 60
+_NO_DATABASE = "3D000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +48,50 @@ class Login:
         `starts` are those of the Postgres and the PgBouncer container: a connection that is tried
         while a network is being made loses a packet, and a second with it. `settled` is called,
         once, as soon as the data has all it needs; `revive`, once, where PgBouncer does not get to
-        a Postgres that lets us in.
+        a Postgres that lets us in. Raises LetsNobodyIn when a server keeps saying no.
         """
+        by_postgres, by_pooler = Refusals.of_postgres(self.spec), Refusals.of_pooler(self.spec)
         wait(starts[:1])
-        while (version := self.settle()) is None:
+        while (version := self._settled(by_postgres)) is None:
             if given_up.wait(_LONG_PAUSE if self.is_unsettled else _PAUSE):
                 return ""
         settling = begin(settled)
         wait(starts)
         revived, revive_at = False, time.monotonic() + _POOLER_PATIENCE
         while not given_up.is_set():
-            direct = begin(partial(postgres.probe, self.spec.direct))
-            pooled = postgres.probe(self.spec.pooled)
-            if direct.result() is None:
+            asking = begin(partial(_ask, self.spec.direct))
+            pooled, direct = _ask(self.spec.pooled), asking.result()
+            if isinstance(direct, wire.Refused) and is_crowded(self.spec):
+                settling.result()
+                return version
+            if not isinstance(direct, str):
                 with suppress(OSError):
                     _begin_database(self.spec.direct)
-            elif pooled is not None:
+                if direct is not None and direct.sqlstate != _NO_DATABASE:
+                    by_postgres.take(direct)
+            elif isinstance(pooled, str):
                 settling.result()
                 return version
             elif not revived and time.monotonic() > revive_at:
                 revive()
                 revived = True
+            elif pooled is not None:
+                by_pooler.take(pooled)
             given_up.wait(_PAUSE)
         return ""
+
+    def _settled(self, refusals: Refusals) -> str | None:
+        try:
+            return self.settle()
+        except wire.Refused as refused:
+            refusals.take(refused)
+            return None
 
     def settle(self) -> str | None:
         """Put what is devdb's into the data; the server's version, None: nobody gets in yet.
 
-        Raises DataMismatch when the data has a password that is none of the instance's.
+        Raises DataMismatch when the data has a password that is none of the instance's, and
+        wire.Refused with any other no of the server.
         """
         made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
         try:
@@ -84,19 +102,32 @@ class Login:
             if self.lookup_everywhere:
                 wait([making])  # its function goes into every database, so into this one too
             postgres.set_password(made_with, self.spec.password)
-        version = postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
-        if making is not None:
-            wait([making])
-        if version is None and self._is_another_s(made_with):
+        try:
+            return postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+        except wire.Refused:
+            if not self._is_another_s(made_with):
+                raise
             raise DataMismatch(
                 f"The data of '{self.spec.name}' has another password than its marker.",
                 f"The marker was lost or replaced: put it back, or devdb rm {self.spec.name}",
-            )
-        return version
+            ) from None
+        finally:
+            if making is not None:
+                wait([making])
 
     def _is_another_s(self, made_with: Endpoint) -> bool:
         known = postgres.knows_password(self.spec.direct)
         return not known and not (self.is_unsettled and postgres.knows_password(made_with))
+
+
+def _ask(endpoint: Endpoint) -> str | wire.Refused | None:
+    """The server's version, or its no; None when there is no answer."""
+    try:
+        return postgres.version(endpoint)
+    except wire.Refused as refused:
+        return refused
+    except OSError:
+        return None
 
 
 def _begin_database(endpoint: Endpoint) -> Future[None] | None:

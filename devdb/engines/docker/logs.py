@@ -34,7 +34,8 @@ def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
     lines = [
         (*line.split(" ", 1), part)
         for part, text in reading.items()
-        for line in text.result().decode(errors="replace").splitlines()
+        # Not splitlines(): whoever may write to a log may write U+2028 to it.
+        for line in text.result().decode(errors="replace").split("\n")
         if " " in line
     ]
     for _, text, part in sorted(lines, key=lambda line: line[0]):

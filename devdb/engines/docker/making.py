@@ -85,9 +85,9 @@ def _create(
     network: str,
     data: Mapping[str, str],
 ) -> None:
-    from docker.types import LogConfig, Mount
+    from docker.types import LogConfig, Mount, Ulimit
 
-    mounts = []
+    mounts, files = [], blueprint.open_files
     if blueprint.volume:
         source = labels.object_name(spec.name, labels.DATA)
         # A volume that was removed meanwhile is made anew; without its labels nobody finds it.
@@ -113,6 +113,10 @@ def _create(
             restart_policy={"Name": "unless-stopped"},
             mounts=mounts,
             tmpfs=dict.fromkeys(blueprint.tmpfs, ""),
+            cap_drop=["ALL"],
+            cap_add=list(blueprint.capabilities),
+            security_opt=["no-new-privileges"],
+            ulimits=[Ulimit(name="nofile", soft=files, hard=files)] if files else [],
             shm_size="256m",  # parallel queries do not fit into Docker's 64 MB
             log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
         ),

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from devdb.config import allowed
 from devdb.engines.docker import asking, images, labels, removing, survey
 from devdb.engines.docker.attempt import Attempt
 from devdb.engines.docker.background import attend, begin
@@ -25,6 +26,7 @@ _LISTENS = b"listening on IPv4 address"
 
 def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     """The whole start; see `Engine.start`."""
+    allowed.check(spec.settings, contained=True)
     for last in (False, False, True):
         try:
             yield from _start(client, spec)

@@ -129,6 +129,7 @@ def server(found: Found) -> Server:
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
         notes=_notes(found),
         location=f"volume {labels.object_name(found.name, labels.DATA)}",
+        max_clients=int(pooler[labels.CLIENTS]) if labels.CLIENTS in pooler else None,
     )
 
 

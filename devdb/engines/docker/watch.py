@@ -7,7 +7,9 @@ import time
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
+from devdb.engines import refusal
 from devdb.engines.docker import labels
+from devdb.engines.docker.survey import moment
 from devdb.errors import StartFailed, TimedOut
 from devdb.model import Spec
 
@@ -20,6 +22,9 @@ PATIENCE = 60.0
 """Seconds without a word from the servers after which a start is given up."""
 _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry")
 """What the servers say to our own attempts, and PgBouncer every minute."""
+_SHOWN = 100
+"""Lines in which the last complaint is looked for, to be shown."""
+_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter")
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
@@ -33,7 +38,7 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
     Raises StartFailed when one ends, TimedOut when they neither answer nor say anything new.
     """
     restarts: dict[str, int] = {}
-    heard: set[str] = set()
+    heard: dict[str, str] = {}
     read_at = heard_at = time.monotonic()
     while not given_up.wait(_LOOK_EVERY):
         with changing:
@@ -43,10 +48,8 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
         if now - read_at < _READ_EVERY:
             continue
         read_at = now
-        lines = {line for part in _SERVERS for line in _tail(client, spec.name, part)}
-        news = {line for line in lines if not _NO_PROGRESS.search(line)}
-        if not news <= heard:
-            heard, heard_at = news, now
+        if any(_has_news(client, spec.name, part, heard) for part in _SERVERS):
+            heard_at = now
         if now - heard_at > PATIENCE:
             words = {part: said(client, spec.name, part) for part in _SERVERS}
             raise TimedOut(
@@ -73,20 +76,35 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     words = {part: said(client, spec.name, part)}
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
-        "Mend what it complains about (a setting? the image?), then `devdb up` again.",
+        refusal.of_setting(words[part])
+        or "Mend what it complains about (the image?), then `devdb up` again.",
     )
 
 
+def _has_news(client: APIClient, name: str, part: str, heard: dict[str, str]) -> bool:
+    """Whether it said anything but the same since it was last listened to.
+
+    `heard`: the engine's time stamp of each server's last line until then.
+    """
+    before = heard.get(part)
+    container = labels.object_name(name, part)
+    if before is None:
+        text = client.logs(container, timestamps=True, tail=1)
+    else:
+        text = client.logs(container, timestamps=True, since=moment(before))
+    lines = [line.split(" ", 1) for line in text.decode(errors="replace").splitlines()]
+    news = [line for line in lines if before is None or line[0] > before]
+    if news:
+        heard[part] = news[-1][0]
+    return any(not _NO_PROGRESS.search(line[-1]) for line in news)
+
+
 def said(client: APIClient, name: str, part: str) -> str:
-    """What a server said last, on one line: its complaints if it has any."""
-    lines = _tail(client, name, part)
-    complaints = [line for line in lines if any(w in line for w in ("FATAL", "PANIC", "rror"))]
+    """What a server said last, on one line: its complaints if it has any. To be shown only."""
+    text = client.logs(labels.object_name(name, part), tail=_SHOWN).decode(errors="replace")
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
     return " / ".join((complaints or lines)[-3:])
-
-
-def _tail(client: APIClient, name: str, part: str) -> list[str]:
-    text = client.logs(labels.object_name(name, part), tail=25).decode(errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _quote(words: dict[str, str]) -> str:

@@ -16,17 +16,23 @@ from pathlib import Path
 from devdb import paths
 
 
-def ask(program: Path, *arguments: str, environment: dict[str, str] | None = None) -> str | None:
+def ask(
+    program: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    about: Path | None = None,
+) -> str | None:
     """What the program prints, asked for its version unless arguments ask for something else.
 
-    None when it is not there, or does not run. A program that was replaced is asked again.
+    None when it is not there, or does not run. A program that was replaced is asked again; so is
+    one whose answer is `about` a file that was replaced.
     """
     try:
-        status = program.stat()
+        identity = " ".join(_identity(path.stat()) for path in (program, about) if path)
     except OSError:
         return None
     argv = (str(program), *(arguments or ("--version",)))
-    return _ask(argv, (environment or {}).get("LD_LIBRARY_PATH"), _identity(status))
+    return _ask(argv, (environment or {}).get("LD_LIBRARY_PATH"), identity)
 
 
 def _identity(status: os.stat_result) -> str:

@@ -10,10 +10,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from devdb import paths, pgbouncer
 from devdb import postgres as server
-from devdb.engines.native import missing
+from devdb.engines.native import missing, packages
 from devdb.engines.native.asking import ask
 from devdb.errors import DataMismatch, EngineUnavailable
 
@@ -64,6 +65,13 @@ class Pooler:
     origin: str
     tls: bool
     """Whether it was built with TLS."""
+    package: str | None
+    """The version of the Debian package it is from or was built from; None where none is known."""
+
+    @property
+    def crash_warning(self) -> str | None:
+        """What anybody can do to it; None where they cannot."""
+        return pgbouncer.crash_warning(self.version, self.package)
 
     @property
     def text(self) -> str:
@@ -182,11 +190,7 @@ def pooler() -> Pooler:
     """The PgBouncer to use. Raises EngineUnavailable when there is none that runs."""
     if override := os.environ.get("DEVDB_PGBOUNCER"):
         return _asked(Path(override).absolute(), "DEVDB_PGBOUNCER")
-    cached = sorted(
-        (paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer"),
-        key=lambda path: [int(number) for number in re.findall(r"\d+", path.parts[-3])],
-    )
-    if cached:
+    if cached := sorted((paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer"), key=_rank):
         return _asked(cached[-1], "devdb's cache")
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), *POOLER_PLACES])
     if found := shutil.which("pgbouncer", path=places):
@@ -197,15 +201,26 @@ def pooler() -> Pooler:
     )
 
 
+def _rank(cached: Path) -> tuple[int, Any]:
+    """Of those in the cache the newest, and before it one that nobody can crash."""
+    name = cached.parts[-3]
+    try:
+        crashes = pgbouncer.crash_warning(pgbouncer.parse_version(name), name) is not None
+    except ValueError:
+        return 0, packages.order("")  # not devdb's
+    return 1 if crashes else 2, packages.order(name)
+
+
 def _asked(path: Path, origin: str) -> Pooler:
     text = ask(path, environment=libraries(path)) or ""
     try:
-        return Pooler(path, pgbouncer.parse_version(text), origin, pgbouncer.has_tls(text))
+        version = pgbouncer.parse_version(text)
     except ValueError:
         raise EngineUnavailable(
             f"{path} ({origin}) does not run: `{path} --version` prints no version.",
             f"Install another: {missing.pgbouncer()}; or name one with DEVDB_PGBOUNCER.",
         ) from None
+    return Pooler(path, version, origin, pgbouncer.has_tls(text), packages.version_of(path))
 
 
 def libraries(program: Path) -> dict[str, str]:

@@ -65,7 +65,12 @@ def _postgres() -> list[Finding]:
 
 def _pooler() -> list[Finding]:
     chosen = binaries.pooler()
-    found = [_info("pgbouncer", f"{chosen.path} {chosen.text} ({chosen.origin})")]
+    origin = chosen.origin + (f", package {chosen.package}" if chosen.package else "")
+    found = [_info("pgbouncer", f"{chosen.path} {chosen.text} ({origin})")]
+    if warning := chosen.crash_warning:
+        found.append(
+            Finding(level=Level.WARNING, subject="pgbouncer", message=warning, fix=pgbouncer.NEWER)
+        )
     if chosen.version[:2] < pgbouncer.TRACKS_PREPARED:
         found.append(
             Finding(

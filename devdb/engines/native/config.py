@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from devdb.engines.native import finding
 from devdb.engines.native.binaries import Pooler, Postgres, libraries
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
-from devdb.errors import UsageError
 from devdb.model import HOST, POOLER_ROLE, USER, Spec
 from devdb.replacing import in_place_of
 
@@ -27,6 +25,8 @@ class Config:
     postgres: Postgres
     pooler: Pooler
     postgres_has_tls: bool
+    open_files: int
+    """How many files PgBouncer may have open."""
     certificates: Certificates | None = None
     """None as long as there are none, and where neither server could use them."""
 
@@ -69,19 +69,11 @@ class Config:
     def postgres_files(self) -> dict[Path, str]:
         """What Postgres reads when it starts."""
         tls, tls_files = self._postgres_tls()
-        lines = [
-            finding.header("#", "Postgres", self.postgres.version, self.postgres.directory),
-            f"include_if_exists '{_quoted(str(self.layout.data / 'postgresql.conf'))}'\n",
-        ]
-        for name, value in {**tls, **postgres.settings(self.spec)}.items():
-            if not re.fullmatch(r"[A-Za-z_][\w.$]*", name):
-                raise UsageError(
-                    f"'{name}' is no name of a Postgres setting.",
-                    "Names are those of postgresql.conf, e.g. work_mem.",
-                )
-            lines.append(f"{name} = '{_quoted(value)}'\n")
+        first = finding.header("#", "Postgres", self.postgres.version, self.postgres.directory)
+        settings = {**tls, **postgres.settings(self.spec)}
+        conf = first + postgres.conf(settings, data=str(self.layout.data))
         hba = postgres.hba(pooler_everywhere=self.looks_up_everywhere)
-        return {self.layout.postgres_conf: "".join(lines), self.layout.hba: hba, **tls_files}
+        return {self.layout.postgres_conf: conf, self.layout.hba: hba, **tls_files}
 
     def _postgres_tls(self) -> tuple[dict[str, str], dict[Path, str]]:
         """The settings and the files that let clients ask Postgres for TLS."""
@@ -103,13 +95,11 @@ class Config:
             listen_addr=HOST,
             listen_port=self.spec.pool_port,
             auth_file=str(self.layout.userlist),
-            extra={
-                "pidfile": str(self.layout.pooler_pid),
-                "unix_socket_dir": str(sockets) if sockets else "",
-                **tls,
-            },
+            clients=pgbouncer.max_clients(self.spec, self.open_files),
+            extra={"pidfile": str(self.layout.pooler_pid), **tls},
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
+        first += finding.package_line(self.pooler.package)
         userlist = pgbouncer.userlist(self.spec)
         return {self.layout.ini: first + ini, self.layout.userlist: userlist, **tls_files}
 
@@ -188,11 +178,6 @@ def write(files: dict[Path, str], owner: Owner) -> None:
         with in_place_of(path) as (file, temporary):
             file.write(text.encode())
             owner.give(temporary)
-
-
-def _quoted(value: str) -> str:
-    """Inside the quotes of `postgresql.conf`."""
-    return value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
 
 
 def _escaped(value: str) -> str:

@@ -6,7 +6,7 @@ import errno
 import re
 import shutil
 
-from devdb.engines import ports
+from devdb.engines import ports, refusal
 from devdb.engines.native import logs
 from devdb.engines.native.commands import CommandFailed
 from devdb.engines.native.copies import reason
@@ -15,44 +15,57 @@ from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Spec
 
 NAMES = {"postgres": "Postgres", "pgbouncer": "PgBouncer"}
-_LINES = 3
+_SHOWN = 3
+"""Lines of a server's last words; what they mean is decided by all it said."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\]\s+")
 _NOISE = re.compile(
     "starting PostgreSQL|listening on|database system (is|was) shut down|kernel file descriptor"
     "|process up: PgBouncer"
 )
+_PORT_TAKEN = re.compile(r"^(?!.*\bunix\b).*Address already in use", re.MULTILINE | re.IGNORECASE)
 
 
 def of_server(spec: Spec, layout: Layout, part: str, offset: int) -> DevdbError:
     """For a server that ended while it started; `offset` is where its log began to be ours."""
-    port = spec.port if part == "postgres" else spec.pool_port
-    words = last_words(layout, part, offset)
-    if re.search("Address already in use|in use", words) and ports.is_taken(port):
-        return ports.in_use(spec, port)
-    return StartFailed(f"{NAMES[part]} did not start: {words}", _way_out(words, layout))
+    if lost_its_port(layout, part, offset):
+        return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
+    telling = _telling(layout, part, offset)
+    return StartFailed(f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout))
+
+
+def lost_its_port(layout: Layout, part: str, offset: int) -> bool:
+    """Whether it said that somebody else listens on its TCP port.
+
+    A PgBouncer up to 1.22 lives on with its Unix socket alone.
+    """
+    return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, part, offset))))
 
 
 def timed_out(layout: Layout, part: str, seconds: float, offset: int) -> TimedOut:
     """For a server that did not become ready in time."""
-    words = last_words(layout, part, offset)
+    telling = _telling(layout, part, offset)
     return TimedOut(
-        f"{NAMES[part]} was not ready within {seconds:.0f} s: {words}", _way_out(words, layout)
+        f"{NAMES[part]} was not ready within {seconds:.0f} s: {_last(telling)}",
+        _way_out(telling, layout),
     )
 
 
-def last_words(layout: Layout, part: str, offset: int) -> str:
-    """The last lines of the log that tell anything, as one line."""
+def _telling(layout: Layout, part: str, offset: int) -> list[str]:
+    """The lines of the log that tell anything."""
     lines = [_STAMP.sub("", line).strip() for line in logs.since(layout, part, offset)]
-    telling = [line for line in lines if line and not _NOISE.search(line)]
-    return " / ".join(telling[-_LINES:]) or "it wrote nothing to its log"
+    return [line for line in lines if line and not _NOISE.search(line)]
 
 
-def _way_out(words: str, layout: Layout) -> str:
+def _last(telling: list[str]) -> str:
+    return " / ".join(telling[-_SHOWN:]) or "it wrote nothing to its log"
+
+
+def _way_out(telling: list[str], layout: Layout) -> str:
+    words = "\n".join(telling)
     if "No space left" in words:
         return f"Make room: {_space(layout)}. Then start it again."
-    if re.search("configuration|parameter|invalid value|unrecognized", words):
-        return "Correct the setting (devdb.toml, [settings]) and start it again."
-    return f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    more = f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
+    return refusal.of_setting(words) or more
 
 
 def _space(layout: Layout) -> str:
@@ -75,5 +88,5 @@ def of_system(error: OSError, layout: Layout) -> DevdbError:
 def of_copy(error: CommandFailed, layout: Layout) -> DevdbError:
     """For a data directory that could not be copied whole."""
     why = reason(error)
-    way_out = _way_out(why, layout) if "No space left" in why else "Look at that path's mode."
+    way_out = _way_out([why], layout) if "No space left" in why else "Look at that path's mode."
     return DevdbError(f"Cannot make the data directory: {why}.", way_out)

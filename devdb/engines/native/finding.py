@@ -91,7 +91,7 @@ def look(layout: Layout) -> Server | None:
     seen = {"postgres": postmaster(layout), "pgbouncer": pooler(layout)}
     if layout.reaper_script.exists():
         seen["reaper"] = reaper(layout)
-    version, mode, notes = _pooler_facts(layout)
+    version, mode, clients, notes = _pooler_facts(layout)
     versions = {"postgres": postgres_version(layout), "pgbouncer": version}
     up = any(seen[name].pid for name in ("postgres", "pgbouncer"))
     return Server(
@@ -103,6 +103,7 @@ def look(layout: Layout) -> Server | None:
         pool_mode=mode,
         notes=(*notes, *_tls_notes(layout)),
         location=str(layout.data),
+        max_clients=clients,
     )
 
 
@@ -148,15 +149,34 @@ def postgres_directory(layout: Layout) -> Path | None:
     return Path(found[1]) if found else None
 
 
-def _pooler_facts(layout: Layout) -> tuple[str | None, PoolMode, tuple[str, ...]]:
-    """Version, mode and notes of PgBouncer, from the ini it was last started with."""
+def _pooler_facts(
+    layout: Layout,
+) -> tuple[str | None, PoolMode, int | None, tuple[str, ...]]:
+    """Version, mode, clients and notes of PgBouncer, from the ini it was last started with."""
     found = _header(layout.ini)
     if not found:
-        return None, PoolMode.TRANSACTION, ()
-    mode = re.search(r"^pool_mode = (\w+)$", layout.ini.read_text(), re.MULTILINE)
-    note = pooler_note(_spec(layout), pgbouncer.parse_version(found[0]))
+        return None, PoolMode.TRANSACTION, None, ()
+    text, spec = layout.ini.read_text(), _spec(layout)
+    mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
+    clients = re.search(r"^max_client_conn = (\d+)$", text, re.MULTILINE)
+    package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
     running = PoolMode(mode[1]) if mode else PoolMode.TRANSACTION
-    return found[0], running, (note,) if note else ()
+    number = int(clients[1]) if clients else None
+    version = pgbouncer.parse_version(found[0])
+    notes = pgbouncer.notes(spec, version, package[1] if package else None)
+    too_few = _clients_note(spec, number)
+    return found[0], running, number, (*notes, *([too_few] if too_few else []))
+
+
+def _clients_note(spec: Spec | None, clients: int | None) -> str | None:
+    """Why fewer clients are let in than were asked for."""
+    asked = pgbouncer.asked_clients(spec) if spec else None
+    if asked is None or clients is None or asked <= clients:
+        return None
+    return (
+        f"PgBouncer takes {clients} clients, not {asked}: it may have no more files open "
+        "(`ulimit -Hn`)."
+    )
 
 
 def _tls_notes(layout: Layout) -> Iterator[str]:
@@ -170,11 +190,6 @@ def _tls_notes(layout: Layout) -> Iterator[str]:
                 yield note
 
 
-def pooler_note(spec: Spec | None, version: tuple[int, int, int]) -> str | None:
-    """Why the pool mode is not the one asked for."""
-    return pgbouncer.pool_mode(spec, version)[1] if spec else None
-
-
 def _spec(layout: Layout) -> Spec | None:
     try:
         return marker.load(layout.name)
@@ -185,6 +200,11 @@ def _spec(layout: Layout) -> Spec | None:
 def header(comment: str, product: str, version: str, place: Path) -> str:
     """The first line of a configuration file: what it was written for."""
     return f"{comment} {product} {version} at {place}; written by devdb at each start\n"
+
+
+def package_line(package: str | None) -> str:
+    """The line below the header that tells a PgBouncer's Debian package; empty without one."""
+    return f"; package {package}\n" if package else ""
 
 
 def _header(path: Path) -> tuple[str, str] | None:

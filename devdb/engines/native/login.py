@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from devdb import postgres
 from devdb.engines.native.config import Config
+from devdb.engines.refusal import Refusals, is_crowded
 from devdb.errors import DataMismatch
+from devdb.model import Spec
+from devdb.wire import FAILURES, Refused
 
 _RETRY = 0.005
 
@@ -17,21 +21,49 @@ def log_in(config: Config, template_password: str | None, cancelled: threading.E
     """Log in to Postgres and set it up, then log in through PgBouncer; until it works.
 
     `template_password` is what the superuser of new data has for a password until now.
-    Raises DataMismatch when the data has another password than the marker.
+    Raises DataMismatch when the data has another password than the marker, and LetsNobodyIn
+    when a server keeps saying no.
     """
     spec = config.spec
+    by_postgres, by_pooler = Refusals.of_postgres(spec), Refusals.of_pooler(spec)
     if template_password is not None:
         first = replace(spec.direct, password=template_password)
-        while not cancelled.is_set() and not postgres.set_password(first, spec.password):
-            time.sleep(_RETRY)
+        _until(lambda: postgres.set_password(first, spec.password), by_postgres, cancelled)
+    _until(lambda: _set_up(config), by_postgres, cancelled)
+    _until(lambda: _goes_through_the_pooler(spec, by_postgres), by_pooler, cancelled)
+
+
+def _until(works: Callable[[], bool], refusals: Refusals, cancelled: threading.Event) -> None:
     while not cancelled.is_set():
-        if postgres.set_up(spec, lookup_everywhere=config.looks_up_everywhere) is not None:
-            break
-        if not postgres.knows_password(spec.direct):
-            raise DataMismatch(
-                f"The data of '{spec.name}' has another password than its marker.",
-                f"The marker was lost or replaced: put it back, or devdb rm {spec.name}",
-            )
+        try:
+            if works():
+                return
+        except Refused as refused:
+            refusals.take(refused)
+        except OSError:
+            pass  # not yet
         time.sleep(_RETRY)
-    while not cancelled.is_set() and postgres.probe(spec.pooled) is None:
-        time.sleep(_RETRY)
+
+
+def _set_up(config: Config) -> bool:
+    spec = config.spec
+    try:
+        return postgres.set_up(spec, lookup_everywhere=config.looks_up_everywhere) is not None
+    except Refused:
+        if postgres.knows_password(spec.direct):
+            raise
+        raise DataMismatch(
+            f"The data of '{spec.name}' has another password than its marker.",
+            f"The marker was lost or replaced: put it back, or devdb rm {spec.name}",
+        ) from None
+
+
+def _goes_through_the_pooler(spec: Spec, by_postgres: Refusals) -> bool:
+    try:
+        return bool(postgres.version(spec.pooled, timeout=2))
+    except FAILURES as error:
+        if is_crowded(spec):
+            return True
+        if isinstance(error, Refused):
+            by_postgres.ask(spec.direct)  # which says it sooner, and in its own words
+        raise

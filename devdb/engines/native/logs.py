@@ -44,7 +44,7 @@ def since(layout: Layout, part: str, offset: int) -> list[str]:
     try:
         with path(layout, part).open("rb") as file:
             file.seek(offset)
-            return file.read().decode(errors="replace").splitlines()
+            return _lines(file.read())
     except FileNotFoundError:
         return []
 
@@ -74,8 +74,12 @@ def _last(file: BinaryIO, count: int) -> list[str]:
         file.seek(position)
         text = file.read(end - position)
     file.seek(end)
-    lines = text.decode(errors="replace").splitlines()
-    return lines[-count:] if count else []
+    return _lines(text)[-count:] if count else []
+
+
+def _lines(text: bytes) -> list[str]:
+    """Not splitlines(): whoever may write to a log may write U+2028 to it."""
+    return text.decode(errors="replace").removesuffix("\n").split("\n") if text else []
 
 
 def _follow(

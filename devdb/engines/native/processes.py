@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devdb.engines import files
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
 
@@ -22,7 +23,11 @@ WORKERS = ("cp", "initdb", "nice")
 """What works on a data directory besides its servers."""
 
 FILES = 4096
-"""Open files a server may have: PgBouncer's 1000 clients need more than macOS' default of 256."""
+"""Open files a server may have: more than macOS' default of 256."""
+MANY_FILES = 65_536
+"""Open files of one that has as many clients as the system lets it have."""
+_MACOS_FILES = 10_240
+"""What macOS grants at most, whatever it calls its hard limit (OPEN_MAX in its limits.h)."""
 
 
 class _Detached(subprocess.Popen[bytes]):
@@ -36,11 +41,20 @@ _children: dict[int, _Detached] = {}
 
 
 def spawn(
-    argv: Sequence[str | Path], *, owner: Owner, cwd: Path, log: Path, env: dict[str, str]
+    argv: Sequence[str | Path],
+    *,
+    owner: Owner,
+    cwd: Path,
+    log: Path,
+    env: dict[str, str],
+    open_files: int = FILES,
 ) -> int:
-    """Start a server in a session of its own, its output appended to `log`; returns its pid."""
+    """Start a server in a session of its own, its output appended to `log`; returns its pid.
+
+    It may have so many files open, or as many as the system allows.
+    """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    limits = _raise_limit()
+    limits = _raise_limit(open_files)
     try:
         process = _Detached(
             argv,
@@ -60,13 +74,29 @@ def spawn(
     return process.pid
 
 
-def _raise_limit() -> tuple[int, int]:
+def _raise_limit(open_files: int) -> tuple[int, int]:
     """Raise this process' limit on open files, which a child inherits; returns what it was."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    wanted = _granted(open_files, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return soft, hard
+
+
+def _granted(wanted: int, hard: int) -> int:
+    most = _MACOS_FILES if sys.platform == "darwin" else wanted
+    return min(wanted, most if hard == resource.RLIM_INFINITY else min(most, hard))
+
+
+def file_limit(pid: int | None, wanted: int) -> int:
+    """How many files that process may have open; one that is yet to be spawned, where pid is None.
+
+    A server keeps what it was started with, whatever the shell allows that devdb runs in now.
+    """
+    if pid is not None and (limit := files.limit_of(pid)) is not None:
+        return limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft, _granted(wanted, hard))
 
 
 def is_running(pid: int) -> bool:

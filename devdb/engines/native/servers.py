@@ -38,7 +38,8 @@ def start_pooler(config: Config, owner: Owner) -> Launch:
     """Start PgBouncer."""
     config.layout.pooler_pid.unlink(missing_ok=True)
     configuration.write(config.pooler_files(), owner)
-    return _launch(config, owner, "pgbouncer", config.pooler_argv, config.pooler_environment())
+    argv, environment = config.pooler_argv, config.pooler_environment()
+    return _launch(config, owner, "pgbouncer", argv, environment, processes.MANY_FILES)
 
 
 def start_reaper(config: Config, owner: Owner) -> Launch:
@@ -54,13 +55,23 @@ def start_reaper(config: Config, owner: Owner) -> Launch:
 
 
 def _launch(
-    config: Config, owner: Owner, part: str, argv: list[str], environment: dict[str, str]
+    config: Config,
+    owner: Owner,
+    part: str,
+    argv: list[str],
+    environment: dict[str, str],
+    files: int = processes.FILES,
 ) -> Launch:
     layout = config.layout
     logs.rotate(layout, part)
     offset = logs.size(layout, part)
     pid = processes.spawn(
-        argv, owner=owner, cwd=layout.run, log=logs.path(layout, part), env=environment
+        argv,
+        owner=owner,
+        cwd=layout.run,
+        log=logs.path(layout, part),
+        env=environment,
+        open_files=files,
     )
     return Launch(part, pid, offset)
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from devdb import certificates
 from devdb.certificates import Certificates
+from devdb.config import allowed
 from devdb.engines import ports
 from devdb.engines.native import (
     binaries,
@@ -34,6 +35,7 @@ from devdb.engines.native.newdata import NewData
 from devdb.engines.native.owner import Owner
 from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
+from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import DevdbError
 from devdb.model import Progress, Spec, Step
 
@@ -44,6 +46,7 @@ def start(spec: Spec) -> Iterator[Progress]:
     Closed or failed before that, what it began is undone: servers that it started are stopped,
     and data that it made is deleted. Data that was there is never touched.
     """
+    allowed.check(spec.settings, contained=False)
     while True:
         attempt = _Attempt(spec)
         try:
@@ -51,6 +54,9 @@ def start(spec: Spec) -> Iterator[Progress]:
             break
         except _Vanished:
             continue  # it was dying when it was looked at: look again
+        except LetsNobodyIn:
+            attempt.leave()
+            raise
         except OSError as error:
             raise failure.of_system(error, attempt.layout) from error
         finally:
@@ -85,6 +91,10 @@ class _Attempt:
         yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
         yield from _told(Step.LOGIN, "SELECT 1 through both URLs", self.wait_for_logins())
         self.finish()
+
+    def leave(self) -> None:
+        """Have `end` leave a server running that is to be mended; not new data, which goes."""
+        self.ready = not self.fresh
 
     def end(self) -> None:
         """Unless it is ready: no new process, no new data."""
@@ -129,7 +139,9 @@ class _Attempt:
         postgres = yield from copies.postgres(found, self.owner)
         with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
             pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-            return Config(self.spec, self.layout, postgres, pooler, (yield from asking))
+            running = finding.pooler(self.layout).pid
+            files = processes.file_limit(running, processes.MANY_FILES)
+            return Config(self.spec, self.layout, postgres, pooler, (yield from asking), files)
 
     def _certify(self) -> Certificates | None:
         if self.config.wants_certificates:
@@ -178,6 +190,9 @@ class _Attempt:
         deadline = time.monotonic() + PATIENCE
         for _ in beside(self._log_in, abandon=self.cancelled.set):
             self._require_alive()
+            for launch in self.started:
+                if failure.lost_its_port(self.layout, launch.part, launch.offset):
+                    raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
             if time.monotonic() > deadline:
                 late = self.watch[-1]
                 raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)

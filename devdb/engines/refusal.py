@@ -1,0 +1,105 @@
+"""A server that says no: when that is its last word, and the way out of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+
+from devdb import connections, pgbouncer, postgres, sessions, wire
+from devdb.config import FILE
+from devdb.errors import StartFailed
+from devdb.model import Endpoint, Spec
+from devdb.wire import Refused
+
+_SURE = 0.5
+"""Seconds: longer than anything lasts that devdb itself makes pass."""
+_POOLER_SURE = 10.0
+"""Seconds: PgBouncer repeats for one what it was told, and it may be started anew meanwhile."""
+_PASSING = re.compile("40|57|55P03")
+"""What is over in a moment: a rollback, a shutdown, a cancelled query, a lock (SQLSTATEs)."""
+_SETTING = re.compile(
+    "configuration|parameter|invalid value|unrecognized|must be (less|at least)"
+    "|could not (access file|load library)"
+)
+_MEND_SETTING = f"Correct the setting ({FILE}, [postgres] or [pgbouncer]) and start it again."
+_AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"
+_WAYS_OUT = {
+    "22023": _MEND_SETTING,
+    "25006": _MEND_SETTING,
+    "28000": _AGAIN_SUPERUSER,
+    "3D000": "Make it, from the other one: devdb psql -n {name} -d postgres (or main)",
+    "42501": _AGAIN_SUPERUSER,
+    "42704": _MEND_SETTING,
+    sessions.TOO_MANY: connections.WAY_OUT,
+    "55000": "Let it in again, from the other one: devdb psql -n {name} -d postgres (or main)",
+}
+
+
+class LetsNobodyIn(StartFailed):
+    """The server runs and answers, and its answer is no; it is left running, to be mended."""
+
+
+def of_setting(words: str) -> str | None:
+    """The way out, where a server's words complain about a setting."""
+    return _MEND_SETTING if _SETTING.search(words) else None
+
+
+def is_crowded(spec: Spec) -> bool:
+    """Whether both servers work, but an app has all connections: that is no fault of theirs."""
+    vitals = postgres.vitals(spec.direct)
+    if vitals is None or not vitals.full:
+        return False
+    with suppress(*wire.FAILURES), pgbouncer.console(spec):
+        return True
+    return False
+
+
+class Refusals:
+    """The refusals of one server while it is waited for."""
+
+    def __init__(self, spec: Spec, server: str, *, sure: float) -> None:
+        """`sure`: seconds after which the same answer is the last one."""
+        self._spec = spec
+        self._server = server
+        self._sure = sure
+        self._said = ("", "")
+        self._since = 0.0
+
+    @classmethod
+    def of_postgres(cls, spec: Spec) -> Refusals:
+        """Those of Postgres itself."""
+        return cls(spec, "Postgres", sure=_SURE)
+
+    @classmethod
+    def of_pooler(cls, spec: Spec) -> Refusals:
+        """Those of PgBouncer, in front of a Postgres that lets devdb in."""
+        return cls(spec, "PgBouncer", sure=_POOLER_SURE)
+
+    def take(self, refused: Refused) -> None:
+        """Note what was said; raises LetsNobodyIn when it has been the same for long enough."""
+        now = time.monotonic()
+        said = (refused.sqlstate, str(refused))
+        if said != self._said or _PASSING.match(refused.sqlstate):
+            self._said, self._since = said, now
+        elif now - self._since >= self._sure:
+            raise LetsNobodyIn(f"{self._server} runs, but {self._why(refused)}.", self._hint())
+
+    def ask(self, endpoint: Endpoint) -> None:
+        """Log in there, to take what is said against it."""
+        with suppress(OSError):
+            try:
+                postgres.version(endpoint)
+            except Refused as refused:
+                self.take(refused)
+
+    def _why(self, refused: Refused) -> str:
+        if refused.sqlstate == sessions.TOO_MANY:
+            return connections.taken(self._spec)
+        return f"refuses devdb: {refused}"
+
+    def _hint(self) -> str:
+        sqlstate, words = self._said
+        logs = f"The log has more: devdb logs -n {self._spec.name}"
+        known = _WAYS_OUT.get(sqlstate) or of_setting(words) or logs
+        return known.format(name=self._spec.name)

@@ -1,0 +1,133 @@
+"""What the engine carries, and what its containers may do."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+import world
+from docker import APIClient
+from inside import login
+
+from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, limits, making
+from devdb.engines.docker.limits import Limits
+from devdb.model import Server, Spec
+
+Starts = Callable[[Spec], Server]
+REAPER = "while :; do sleep 1; done"
+ENTRY_POINT = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL"}
+
+
+def asking_for(spec: Spec, clients: int) -> Spec:
+    return replace(spec, pooler_settings=(("max_client_conn", str(clients)),))
+
+
+def test_without_a_wish_as_many_get_in_as_both_the_files_and_the_port_carry(spec: Spec) -> None:
+    plenty = 65_536
+    assert Limits(files=plenty, published=plenty).clients(spec) == 10_000
+    assert Limits(files=plenty, published=2500).clients(spec) == 2500
+    assert Limits(files=1024, published=plenty).clients(spec) == 1024 - 100 - 150
+    assert Limits(files=plenty).clients(spec) == 1000
+    few = replace(spec, settings=(("max_connections", "500"),))
+    assert Limits(files=1024, published=plenty).clients(few) == 1024 - 500 - 150
+
+
+def test_a_wish_is_granted_inside_the_network_and_the_url_s_number_is_told(spec: Spec) -> None:
+    found, wanting = Limits(files=20_000, published=2500), asking_for(spec, 10_000)
+    assert (found.clients(wanting), found.by_url(wanting)) == (10_000, 2500)
+    assert "2500" in (found.note(wanting) or "")
+    assert found.note(spec) is None
+    narrow = replace(found, files=5000)
+    assert narrow.clients(wanting) == 5000 - 100 - 150
+    assert "4750 clients, not 10000" in (narrow.note(wanting) or "")
+    assert Limits(files=20_000).note(wanting) is None
+
+
+def test_files_are_asked_for_where_a_container_gets_too_few(
+    engine: DockerEngine, spec: Spec, client: APIClient
+) -> None:
+    reference = images.wanted(None, None, None)[1]
+    image = images.inspect(client, reference)
+    assert image is not None
+    for wanted in (None, 3000):
+        plan = blueprint.for_pgbouncer(spec, image, (1, 24, 0), limits=Limits(to_ask_for=wanted))
+        network = making.make_network(client, spec)
+        making.make_container(client, spec, plan, network, {})
+        container = client.inspect_container(labels.object_name(spec.name, labels.PGBOUNCER))
+        asked = container["HostConfig"]["Ulimits"] or []
+        assert [(each["Soft"], each["Hard"]) for each in asked] == [(wanted, wanted)] * bool(wanted)
+        engine.stop(spec.name, destroy=True)
+
+
+def test_what_the_engine_gives_a_container_is_asked_and_leaves_nothing(
+    start: Starts, spec: Spec, client: APIClient
+) -> None:
+    start(spec)
+    run = client.exec_create(world.container(spec.name, "postgres"), ["sh", "-c", "ulimit -n"])
+    soft = client.exec_start(run["Id"]).decode().strip()
+    image = images.inspect(client, images.wanted(None, None, None)[0])
+    assert image is not None
+    found = limits.look(client, image, spec.name)
+    assert (found.to_ask_for is None) == (str(found.files) == soft)
+    mine = client.containers(all=True, filters=labels.query(spec.name))
+    assert labels.QUESTION not in {item["Labels"][labels.PART] for item in mine}
+
+
+def test_who_comes_by_the_url_and_is_too_many_is_refused_and_the_url_goes_on(
+    start: Starts, spec: Spec
+) -> None:
+    most = start(spec).max_clients
+    assert most is not None
+    extra = 200
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < most + extra + 100:
+        pytest.skip(f"this process may not have {most + extra} clients")
+    words = b"user\0devdb\0database\0main\0\0"
+    packet = struct.pack("!ii", len(words) + 8, 196608) + words
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(most + extra):
+            client = socket.create_connection((spec.pooled.host, spec.pool_port), timeout=30)
+            clients.append(stack.enter_context(client))
+            client.sendall(packet)
+        answers = [client.recv(1) for client in clients]
+    # One of the start's own logins may not have gone yet.
+    assert set(answers) == {b"E", b"R"}
+    assert most - 5 <= answers.count(b"R") <= most
+    world.eventually(lambda: login(spec.pooled) == "in", "the URL's next client")
+
+
+def test_containers_may_do_what_they_need_and_no_more(
+    start: Starts, spec: Spec, client: APIClient
+) -> None:
+    start(replace(spec, reaper=REAPER))
+    for part in ("postgres", "pgbouncer", "reaper"):
+        container = client.inspect_container(world.container(spec.name, part))
+        host = container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"]
+        added = {name.removeprefix("CAP_") for name in host["CapAdd"] or []}
+        assert added == (ENTRY_POINT if part == "postgres" else set())
+        assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
+        run = client.exec_create(container["Id"], ["cat", "/proc/1/status"], user="0")
+        status = dict(
+            line.split(":", 1) for line in client.exec_start(run["Id"]).decode().splitlines()
+        )
+        assert status["NoNewPrivs"].strip() == "1"
+        if part != "postgres":
+            assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0
+
+
+def test_questions_are_asked_without_any_privilege(engine: DockerEngine, client: APIClient) -> None:
+    image = images.inspect(client, images.wanted(None, None, None)[0])
+    assert image is not None
+    container = asking.question(client, image.id, ["true"], "test-question")
+    try:
+        host = client.inspect_container(container)["HostConfig"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["NetworkMode"] == "none"
+    finally:
+        client.remove_container(container, force=True)

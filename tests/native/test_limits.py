@@ -1,0 +1,106 @@
+"""How many clients the system's own limit on open files lets the native engine take."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from inside import login
+
+from devdb import marker
+from devdb.engines.native import NativeEngine
+from devdb.model import Server, Spec
+
+FILES = 512
+CLIENTS = FILES - 100 - 150
+"""What is left of them after Postgres' connections and PgBouncer's own."""
+
+
+def started(native: NativeEngine, spec: Spec) -> Server:
+    """Start it in a process that may have few files open, and cannot have more."""
+    marker.save(spec)
+    program = "import sys; from devdb import marker; from devdb.engines.native import NativeEngine"
+    run = f"{program}; list(NativeEngine().start(marker.load(sys.argv[1])))"
+    subprocess.run(
+        [sys.executable, "-c", run, spec.name],
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
+    )
+    found = native.find(spec.name)
+    assert found is not None
+    return found
+
+
+@contextmanager
+def knocking(spec: Spec, count: int) -> Iterator[list[bytes]]:
+    """So many clients that have said who they are; what each got for an answer."""
+    words = b"user\0devdb\0database\0main\0\0"
+    packet = struct.pack("!ii", len(words) + 8, 196608) + words
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = socket.create_connection((spec.pooled.host, spec.pool_port), timeout=30)
+            clients.append(stack.enter_context(client))
+            client.sendall(packet)
+        yield [client.recv(200) for client in clients]
+
+
+def test_a_low_limit_is_kept_to_and_who_is_too_many_is_refused(
+    native: NativeEngine, spec: Spec
+) -> None:
+    server = started(native, spec)
+    assert server.max_clients == CLIENTS
+    with knocking(spec, CLIENTS + 80) as answers:
+        assert [answer[:1] for answer in answers] == [b"R"] * CLIENTS + [b"E"] * 80
+        assert all(b"no more connections allowed" in answer for answer in answers[CLIENTS:])
+    assert login(spec.pooled) == "in"
+
+
+def test_who_asked_for_more_is_told_why_not(native: NativeEngine, spec: Spec) -> None:
+    server = started(native, replace(spec, pooler_settings=(("max_client_conn", "5000"),)))
+    assert server.max_clients == CLIENTS
+    (note,) = [note for note in server.notes if "5000" in note]
+    assert f"{CLIENTS} clients" in note
+    assert "ulimit" in note
+
+
+def test_an_instance_goes_on_with_the_limit_it_was_started_with(
+    native: NativeEngine, spec: Spec
+) -> None:
+    if not Path("/proc/self/limits").exists():
+        pytest.skip("the system does not tell what another process may have open")
+    before = started(native, spec)
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+    assert server.part("pgbouncer").started == before.part("pgbouncer").started
+    assert server.max_clients == CLIENTS
+    native.stop(spec.name)
+    server = list(native.start(spec))[-1].server
+    assert server is not None
+    assert server.max_clients is not None
+    assert server.max_clients > CLIENTS
+
+
+def test_more_clients_can_be_asked_for_while_it_runs(native: NativeEngine, spec: Spec) -> None:
+    few = replace(spec, pooler_settings=(("max_client_conn", "10"),))
+    many = replace(spec, pooler_settings=(("max_client_conn", "2000"),))
+    assert [list(native.start(each))[-1].server.max_clients for each in (few, many)] == [10, 2000]  # type: ignore[union-attr]
+
+
+def test_pgbouncer_listens_on_no_socket_but_its_port(native: NativeEngine, spec: Spec) -> None:
+    """Over a Unix socket its own user gets to the console as `pgbouncer`, without a password."""
+    list(native.start(spec))
+    sockets = Path("/proc/net/unix")
+    if not sockets.exists():
+        pytest.skip("the system does not list its sockets")
+    names = sockets.read_text(encoding="utf-8", errors="replace")
+    assert f".s.PGSQL.{spec.port}" in names
+    assert f".s.PGSQL.{spec.pool_port}" not in names
