@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-import select
+import selectors
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -149,7 +149,9 @@ class Session:
 
     def answers_within(self, seconds: float) -> bool:
         """Whether the server begins to answer what was sent, in that time."""
-        return bool(select.select([self._socket], [], [], seconds)[0])
+        with selectors.DefaultSelector() as selector:  # select() takes no descriptor above 1023
+            selector.register(self._socket, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def receive(self) -> list[Row]:
         """The rows that answer what was sent; raises as `query` does."""

@@ -204,9 +204,10 @@ def test_sessions_end_also_where_all_connections_are_taken(
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(connect(made.direct))
         inside.expire(made.name)
-        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+        with contextlib.suppress(psycopg.OperationalError):
             while True:
                 stack.enter_context(connect(spec.direct))
+        assert "too many clients" in login(spec.direct)
         reap()
         assert is_dead(session)
     assert inside.entries() == {}
