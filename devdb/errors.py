@@ -3,7 +3,7 @@
     DevdbError                      exit 1
     ├── UsageError                  exit 2   the words of the command were off
     ├── EngineUnavailable           exit 3   no Docker, no binaries, no image
-    ├── TimedOut                    exit 4   it did not become ready in time
+    ├── TimedOut                    exit 4   it did not become ready, or free, in time
     ├── PortInUse                   exit 5   a port of the instance is somebody else's
     ├── NotFound                    exit 1   no instance, database or file of that name
     ├── StartFailed                 exit 1   a server was started and went away
@@ -56,7 +56,7 @@ class EngineUnavailable(DevdbError):
 
 
 class TimedOut(DevdbError):
-    """A server did not become ready within the time it was given."""
+    """A server did not become ready, or let go of a lock, within the time it was given."""
 
     code = "timeout"
     exit_code = ExitCode.TIMEOUT

@@ -221,8 +221,11 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
             if not _is_installed(session):
                 session.query(_roles(spec) + LOOKUP)
             others = session.query(_OTHERS) if lookup_everywhere else []
+            major = session.major
         for (database,) in others:
-            with sessions.direct(spec.direct, database=database, patience=_PATIENCE) as session:
+            with sessions.direct(
+                spec.direct, database=database, patience=_PATIENCE, major=major
+            ) as session:
                 if not _is_installed(session):
                     session.query(LOOKUP)
     except OSError:

@@ -88,6 +88,7 @@ def direct(
     patience: float | None = None,
     lock_timeout: float = 10,
     durable: bool = True,
+    major: int | None = None,
 ) -> Session:
     """A session straight to Postgres, as the superuser in that database.
 
@@ -96,8 +97,10 @@ def direct(
 
     `timeout` in seconds for each answer until we are in, `patience` for each answer to a query
     (None: as long as it takes), `lock_timeout` for each lock. Not `durable`: what a crash takes
-    back within its 0.6 s is half-made, and removed as such. Raises wire.Refused (TOO_MANY when
-    there is no slot of either kind) and OSError as wire.Session does.
+    back within its 0.6 s is half-made, and removed as such. `major`: the server's; for a database
+    that is not devdb's own, as a trigger on logins there runs before anything could be set later.
+    Raises wire.Refused (TOO_MANY when there is no slot of either kind) and OSError as wire.Session
+    does.
     """
     wanted = replace(endpoint, database=database)
     parameters = {
@@ -106,8 +109,10 @@ def direct(
         "lock_timeout": f"{int(lock_timeout * 1000)}",
         "synchronous_commit": "on" if durable else "off",
     }
+    if major is not None:
+        return _open(wanted, timeout, patience, parameters | _of(major))
     session = _open(wanted, timeout, patience, parameters)
-    later = {name: value for since, name, value in _SINCE if session.major >= since}
+    later = _of(session.major)
     try:
         session.query("; ".join(f"SET {name} = {value}" for name, value in later.items()))
     except wire.FAILURES:
@@ -115,6 +120,10 @@ def direct(
         session.close()
         return _open(wanted, timeout, patience, parameters | later)
     return session
+
+
+def _of(major: int) -> dict[str, str]:
+    return {name: value for since, name, value in _SINCE if major >= since}
 
 
 def _open(

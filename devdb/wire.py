@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-import select
+import selectors
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +35,7 @@ _CANCEL_REQUEST = 80877102
 _OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
 _NOT_YET = "57P03"
 """What a server says that is starting, stopping or recovering."""
+_MEANWHILE = 0.5
 _LONGEST_BEFORE_LOGIN = 65536
 """Bytes of a message from whom we do not know yet; Postgres' own are a few hundred."""
 _MOST_ROUNDS = 1_000_000
@@ -97,6 +98,8 @@ class Session:
         self.closed = False
         self.said: dict[str, str] = {}
         """What the server reports of itself, e.g. `server_version`."""
+        self.meanwhile: Callable[[], None] | None = None
+        """Called again and again while a query has no answer, every half second."""
         self._address = (endpoint.host, endpoint.port)
         self._cancel_key = b""
         self._longest: int | None = _LONGEST_BEFORE_LOGIN
@@ -121,6 +124,11 @@ class Session:
         """The server's major version, e.g. 17."""
         return int(self.version.split(".")[0].split("beta")[0].split("rc")[0].split("devel")[0])
 
+    @property
+    def pid(self) -> int:
+        """The server's process that serves this session."""
+        return int.from_bytes(self._cancel_key[:4], "big")
+
     def query(self, sql: str, *values: object) -> list[Row]:
         """Run one or more statements, together one transaction; the rows of all.
 
@@ -141,7 +149,9 @@ class Session:
 
     def answers_within(self, seconds: float) -> bool:
         """Whether the server begins to answer what was sent, in that time."""
-        return bool(select.select([self._socket], [], [], seconds)[0])
+        with selectors.DefaultSelector() as selector:  # select() takes no descriptor above 1023
+            selector.register(self._socket, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def receive(self) -> list[Row]:
         """The rows that answer what was sent; raises as `query` does."""
@@ -170,6 +180,8 @@ class Session:
             raise ConnectionResetError("the session is closed")
         try:
             self.send(sql, *values)
+            while self.meanwhile is not None and not self.answers_within(_MEANWHILE):
+                self.meanwhile()
             return self._answer()
         except Refused:
             raise

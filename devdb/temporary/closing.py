@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from devdb import wire
+from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.temporary import console
+from devdb.temporary import console, registry
 from devdb.wire import Session
 
 
@@ -28,16 +31,33 @@ def closed(
     session.query("SELECT _devdb.announce({})", name)
     gone = False
     try:
-        # Paused before it is closed: PgBouncer remembers a login that failed.
-        console.pause(spec, [name])
-        if not sessions_stay:
-            session.query("SELECT _devdb.close({})", name)
-            session.query("SELECT _devdb.drain({})", [name])
+        if sessions_stay:
+            console.pause(spec, [name])
+        else:
+            _close(session, spec, name)
         yield
         gone = renamed
-    finally:
+        reopen(session, spec, [name], gone=gone)
+    except BaseException:
+        with contextlib.suppress(DevdbError, *wire.FAILURES), registry.still(session, spec) as able:
+            able.query("SELECT _devdb.take({})", name)
+            reopen(able, spec, [name], gone=gone)
+        raise
+
+
+def _close(session: Session, spec: Spec, name: str) -> None:
+    session.query("BEGIN")
+    try:
+        # Nobody has to wait in the pooler while this waits for a lock, and nobody is refused before
+        # it is committed. Paused before that: PgBouncer remembers a login that failed.
+        session.query("SELECT _devdb.close({})", name)
+        console.pause(spec, [name])
+        session.query("COMMIT")
+    except BaseException:
         if not session.closed:
-            reopen(session, spec, [name], gone=gone)
+            session.query("ROLLBACK")
+        raise
+    session.query("SELECT _devdb.drain({})", [name])
 
 
 def reopen(

@@ -67,7 +67,7 @@ def copy(session: Session, spec: Spec, origin: Origin, name: str) -> None:
         session.query(statement, Identifier(name), Identifier(origin.name))
     if origin.pooled:
         console.settle(replace(spec.pooled, database=origin.name))
-    ownership.hand_over(spec, name)
+    ownership.hand_over(spec, name, major=session.major)
 
 
 def strategy(session: Session, *, size: int) -> str:

@@ -47,15 +47,16 @@ def create(
         entry, called = _enter(session, spec, name, ttl)
         try:
             _make(session, spec, called, origin)
-            verifier = postgres.verifier(registry.password(spec, entry))
+            password = registry.password(spec, entry)
             if seed is not None:
+                verifier = postgres.verifier(password)
                 session.query("SELECT _devdb.admit({}, {})", entry, verifier)
-                seeding.run(registry.endpoint(spec.direct, spec, entry, called), seed, psql)
-            made = _finish(session, spec, entry, called, verifier, ttl)
+                seeding.run(registry.endpoint(spec.direct, called, password), seed, psql)
+            made = _finish(session, spec, entry, called, password, ttl)
         except BaseException:
             # Where that fails too, the reaper does it: the entry says that it is half-made.
-            with contextlib.suppress(Exception):
-                dropping.remove(session, spec, [called])
+            with contextlib.suppress(Exception), registry.still(session, spec) as able:
+                dropping.remove(able, spec, [called])
             raise
     if name is not None:
         console.settle(made.pooled)  # a name that may have been another database's
@@ -68,7 +69,8 @@ def _enter(session: Session, spec: Spec, name: str | None, ttl: timedelta) -> tu
     for attempt in range(_ATTEMPTS):
         wanted = name or names.invent(crowded=attempt > _ATTEMPTS // 2)
         try:
-            [(entry,)] = session.query("SELECT _devdb.enter({}, {})", wanted, ttl)
+            query = "SELECT _devdb.enter({}, {}, {})"
+            [(entry,)] = session.query(query, wanted, ttl, registry.CHARACTERS)
         except Refused as refused:
             if refused.sqlstate not in sessions.TAKEN:
                 raise
@@ -82,15 +84,15 @@ def _enter(session: Session, spec: Spec, name: str | None, ttl: timedelta) -> tu
 
 
 def _finish(
-    session: Session, spec: Spec, entry: int, name: str, verifier: str, ttl: timedelta
+    session: Session, spec: Spec, entry: int, name: str, password: str, ttl: timedelta
 ) -> TemporaryDatabase:
     [(created, expires, size)] = session.query(
-        "SELECT * FROM _devdb.finish({}, {}, {})", entry, verifier, ttl
+        "SELECT * FROM _devdb.finish({}, {}, {})", entry, postgres.verifier(password), ttl
     )
     return registry.database(
         spec,
-        entry,
         name,
+        password,
         state=State.READY,
         created=created,
         expires=expires,
@@ -110,7 +112,7 @@ def _make(session: Session, spec: Spec, name: str, origin: copying.Origin | None
         session.query(statement, Identifier(name))
     # From 15 on, public belongs to whoever owns the database; before, to the superuser.
     if session.major < 15:
-        ownership.hand_over(spec, name)
+        ownership.hand_over(spec, name, major=session.major)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from devdb.errors import UsageError
 from devdb.model import Spec
-from devdb.temporary import closing, console, registry
+from devdb.temporary import blockers, closing, console, registry
 from devdb.wire import Identifier, Refused, Session
+
+_ROUND = 10
+"""Seconds after which what is due is left to the next round."""
 
 
 def drop(spec: Spec, names: Sequence[str], *, claimed: bool = False) -> list[str]:
@@ -55,19 +59,31 @@ def remove(
     rows = session.query("SELECT _devdb.seize({}, {})", names, claimed)
     seized = [str(name) for (name,) in rows]
     resisting: dict[str, Refused] = {}
+    deadline = time.monotonic() + _ROUND
     try:
         if seized:
             console.pause(spec, seized)
             session.query("SELECT _devdb.drain({})", seized)
+            prepared = session.query("SELECT * FROM _devdb.prepared({})", seized)
+            blockers.roll_back(spec, prepared, major=session.major)
         for name in seized:
             try:
-                session.query("DROP DATABASE IF EXISTS {}", Identifier(name))
+                if names is None and time.monotonic() > deadline:
+                    raise Refused("there was no time left", blockers.LOCKED)
+                _drop(session, name)
             except Refused as error:
                 resisting[name] = error
     finally:
+        done = seized if console.resume(spec, seized, gone=True) else []
         if not session.closed:
-            done = seized if console.resume(spec, seized, gone=True) else []
             session.query("SELECT _devdb.forget(), _devdb.resumed({})", done)
     if resisting and (names is not None or session.closed):
         raise next(iter(resisting.values()))
     return [name for name in dict.fromkeys(names or seized) if name not in resisting]
+
+
+def _drop(session: Session, name: str) -> None:
+    if session.query("SELECT _devdb.shut({})", name) != [(True,)]:
+        raise Refused("somebody keeps it locked", blockers.LOCKED)
+    session.query("SELECT _devdb.drain({})", [name])
+    session.query("DROP DATABASE IF EXISTS {}", Identifier(name))

@@ -12,13 +12,13 @@ _AT_ONCE = 200
 """Statements in a transaction: each holds a lock, and there is only room for so many."""
 
 
-def hand_over(spec: Spec, name: str) -> None:
-    """Give all that is in the database `name` to the role of that name.
+def hand_over(spec: Spec, name: str, *, major: int) -> None:
+    """Give all that is in the database `name` to the role of that name; `major`: the server's.
 
     Not REASSIGN OWNED: it reaches other databases, and refuses the superuser's things.
     """
     listing = Path(__file__).with_name("ownership.sql").read_text(encoding="utf-8")
-    with sessions.direct(spec.direct, database=name, durable=False) as session:
+    with sessions.direct(spec.direct, database=name, durable=False, major=major) as session:
         # The origin's event triggers are not about this.
         session.query("SET session_replication_role = replica")
         session.query("SELECT set_config('devdb.owner', {}, false)", name)

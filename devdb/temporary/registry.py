@@ -13,19 +13,25 @@ from devdb import connections, sessions, wire
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, PortInUse
 from devdb.listeners import owner
 from devdb.model import Endpoint, Spec
+from devdb.temporary import blockers
 from devdb.temporary.database import State, TemporaryDatabase
 from devdb.wire import Refused, Session
 
 SCHEMA = "_devdb"
 """As in `schema.sql`. Not `devdb`: a schema that bears the user's name is the first in its search
 path, and would get the tables that the user makes."""
-VERSION = 4
+VERSION = 5
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
 
 MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"
 """What its functions raise (SQLSTATE); the message is the name."""
 DISK_FULL, IN_USE = "53100", "55006"
 """What Postgres itself raises (SQLSTATE)."""
+
+CHARACTERS = 24
+"""Of the password of a new temporary database's role: 144 bits, in a URL that is not too long."""
+_LOCK_TIMEOUT = 5
+"""Seconds for each lock, but for that of a name, which another devdb may have for minutes."""
 
 
 def every(spec: Spec) -> list[TemporaryDatabase]:
@@ -42,7 +48,7 @@ def listing(
 ) -> list[TemporaryDatabase]:
     """Those of these names, or all."""
     rows = session.query(
-        "SELECT id, name, state, created, expires, extract(epoch FROM age)::float8,"
+        "SELECT id, characters, name, state, created, expires, extract(epoch FROM age)::float8,"
         " extract(epoch FROM remaining)::float8, size, sessions"
         " FROM _devdb.listing WHERE {0}::text[] IS NULL OR name = ANY ({0}) ORDER BY id",
         names,
@@ -50,8 +56,8 @@ def listing(
     return [
         database(
             spec,
-            entry,
             name,
+            password(spec, entry, characters),
             state=state,
             created=created,
             expires=expires,
@@ -60,30 +66,32 @@ def listing(
             size=size,
             sessions=clients,
         )
-        for entry, name, state, created, expires, age, left, size, clients in rows
+        for entry, characters, name, state, created, expires, age, left, size, clients in rows
     ]
 
 
-def database(spec: Spec, entry: int, name: str, *, state: str, **found: Any) -> TemporaryDatabase:
-    """The value for the entry of that id, with what was found of it."""
+def database(
+    spec: Spec, name: str, password: str, *, state: str, **found: Any
+) -> TemporaryDatabase:
+    """The value for the one of that name, with what was found of it."""
     return TemporaryDatabase(
         name=name,
         role=name,
         state=State(state),
-        direct=endpoint(spec.direct, spec, entry, name),
-        pooled=endpoint(spec.pooled, spec, entry, name),
+        direct=endpoint(spec.direct, name, password),
+        pooled=endpoint(spec.pooled, name, password),
         **found,
     )
 
 
-def endpoint(template: Endpoint, spec: Spec, entry: int, name: str) -> Endpoint:
-    """Where `template` leads, but as the role of the entry of that id and to its database."""
-    return replace(template, user=name, password=password(spec, entry), database=name)
+def endpoint(template: Endpoint, name: str, password: str) -> Endpoint:
+    """Where `template` leads, but as the role of that name and to its database."""
+    return replace(template, user=name, password=password, database=name)
 
 
-def password(spec: Spec, entry: int) -> str:
+def password(spec: Spec, entry: int, characters: int = CHARACTERS) -> str:
     """The password of the role of the entry of that id; kept nowhere, since made of the id."""
-    return spec.derive(f"temporary:{entry}")
+    return spec.derive(f"temporary:{entry}")[:characters]
 
 
 def one(session: Session, spec: Spec, name: str) -> TemporaryDatabase:
@@ -112,15 +120,28 @@ def session(spec: Spec) -> Iterator[Session]:
     are let go of at its end.
     """
     try:
-        opened = sessions.direct(spec.direct, durable=False)
+        opened = sessions.direct(spec.direct, lock_timeout=_LOCK_TIMEOUT, durable=False)
     except wire.FAILURES as error:
         raise _unreachable(spec, error) from None
+    watch = blockers.Watch(spec, opened)
     try:
-        with opened:
+        with opened, watch:
             install(opened)
             yield opened
     except wire.FAILURES as error:
+        if isinstance(error, Refused) and error.sqlstate == blockers.LOCKED:
+            raise watch.error() from None
         raise failure(spec, error) from None
+
+
+@contextmanager
+def still(held: Session, spec: Spec) -> Iterator[Session]:
+    """The session, or another one for what is left to do: one that is interrupted is closed."""
+    if not held.closed:
+        yield held
+    else:
+        with session(spec) as another:
+            yield another
 
 
 def _unreachable(spec: Spec, error: Exception) -> DevdbError:

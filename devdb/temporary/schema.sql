@@ -3,6 +3,14 @@
 -- Who works on a database of that name holds the advisory lock _devdb.key(name) in its session,
 -- taken before the first row is written. A killed process lets go of it, and what it left behind
 -- (a row that is `making` or `dropping`, a name in _devdb.closed) is everybody's to mend.
+--
+-- Anybody who may connect somewhere can lock the rows that ALTER ROLE, ALTER DATABASE and DROP
+-- DATABASE change, by a GRANT in a transaction that stays open. So what is due loses its sessions
+-- before anything can wait; who calls has a lock_timeout, and a second session that calls unblock()
+-- meanwhile; and what does not get its lock in time is left to the next round, as the last in turn.
+--
+-- Names are not qualified: devdb's sessions, and the reaper's, have pg_catalog for search_path from
+-- their first message on.
 
 CREATE SCHEMA IF NOT EXISTS _devdb;
 REVOKE ALL ON SCHEMA _devdb FROM PUBLIC;
@@ -29,6 +37,10 @@ CREATE TABLE IF NOT EXISTS _devdb.temporary (
     created timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires timestamptz CHECK (expires IS NOT NULL OR state IN ('claimed', 'dropping'))
 );
+-- The length of its password: entries that were made without saying so have the whole of it.
+ALTER TABLE _devdb.temporary ADD COLUMN IF NOT EXISTS characters integer NOT NULL DEFAULT 43;
+-- When it was last tried to drop it.
+ALTER TABLE _devdb.temporary ADD COLUMN IF NOT EXISTS tried timestamptz;
 
 -- Databases that devdb closed for a moment, and whose name may be paused in PgBouncer.
 CREATE TABLE IF NOT EXISTS _devdb.closed (
@@ -38,6 +50,10 @@ CREATE TABLE IF NOT EXISTS _devdb.closed (
 
 CREATE FUNCTION _devdb.key(name text) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$ SELECT hashtextextended('devdb ' || name, 0) $$;
+
+-- Wait for the lock of that name. Only a devdb can have it, which may have minutes of work to do.
+CREATE FUNCTION _devdb.take(name text) RETURNS void
+LANGUAGE sql SET lock_timeout = '2min' AS $$ SELECT pg_advisory_lock(_devdb.key(name)) $$;
 
 -- The database of a row: of that name and owned by the row's role. One that somebody made under
 -- the name later has another owner, and so has one that somebody took over by hand.
@@ -54,7 +70,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE VIEW _devdb.listing AS
-SELECT t.id, t.name,
+SELECT t.id, t.name, t.characters,
        CASE WHEN t.state = 'ready' AND t.expires <= clock_timestamp() THEN 'expired'
             ELSE t.state END AS state,
        t.created, t.expires,
@@ -70,12 +86,13 @@ FROM _devdb.temporary t JOIN pg_database d ON d.oid = _devdb.database_of(t);
 
 -- The row and the role, committed together before there is a database. The role cannot log in
 -- yet, so that a half-made database lets nobody in. Returns the id; the lock is held from here on.
-CREATE FUNCTION _devdb.enter(wanted text, ttl interval) RETURNS bigint
+CREATE FUNCTION _devdb.enter(wanted text, ttl interval, password_characters integer DEFAULT 43)
+RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     entered bigint;
 BEGIN
-    PERFORM pg_advisory_lock(_devdb.key(wanted));
+    PERFORM _devdb.take(wanted);
     UPDATE _devdb.temporary x SET state = 'dropping'
     WHERE name = wanted AND state = 'claimed' AND _devdb.database_of(x) IS NULL;
     IF FOUND THEN
@@ -89,8 +106,9 @@ BEGIN
         -- More than its pool, which is at most half of them, and not all; a claimed one may.
         ' CONNECTION LIMIT %s IN ROLE devdb_temporary',
         wanted, current_setting('max_connections')::int * 3 / 5);
-    INSERT INTO _devdb.temporary (name, role, expires)
-    SELECT wanted, oid, clock_timestamp() + ttl FROM pg_roles WHERE rolname = wanted
+    INSERT INTO _devdb.temporary (name, role, expires, characters)
+    SELECT wanted, oid, clock_timestamp() + ttl, password_characters
+    FROM pg_roles WHERE rolname = wanted
     RETURNING id INTO entered;
     RETURN entered;
 END $$;
@@ -169,6 +187,101 @@ BEGIN
     END IF;
 END $$;
 
+-- Who is in the way -------------------------------------------------------------------------
+
+-- End the sessions of what has expired or is being dropped. It waits for nothing and nobody.
+CREATE FUNCTION _devdb.expel() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    PERFORM pg_terminate_backend(a.pid)
+    FROM _devdb.temporary t
+    JOIN pg_stat_activity a ON a.usesysid = t.role OR a.datid = _devdb.database_of(t)
+    WHERE t.state = 'dropping' OR t.state = 'ready' AND t.expires <= clock_timestamp();
+END $$;
+
+-- Who keeps the session `waiting`, else the reaper's, from a lock, directly or through others; a
+-- waiting session cannot look itself. `ended`: it was a temporary role's session, or one that had
+-- been idle in a transaction for more than a minute, and was not devdb's own. `undo`: it is a
+-- temporary role's prepared transaction, which has no session to end; it can only be rolled back
+-- from inside its database.
+CREATE FUNCTION _devdb.unblock(waiting integer DEFAULT NULL)
+RETURNS TABLE (
+    ended boolean, undo boolean, pid integer, role text, database text, application text,
+    transaction xid, seconds float8, query text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    RETURN QUERY
+    WITH RECURSIVE held_up (pid) AS (
+        SELECT a.pid FROM pg_stat_activity a
+        WHERE a.pid = waiting
+           OR waiting IS NULL AND a.application_name = 'devdb-reaper'
+              AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+        UNION
+        SELECT unnest(pg_blocking_pids(h.pid)) FROM held_up h WHERE h.pid <> 0
+    ), found AS (
+        SELECT a.*, t.role IS NOT NULL
+               OR a.state LIKE 'idle in transaction%'
+                  AND a.state_change < clock_timestamp() - interval '1 minute'
+                  AND NOT (a.application_name LIKE 'devdb%' AND a.usename = session_user) AS may_end
+        FROM held_up h
+        JOIN pg_stat_activity a ON a.pid = h.pid
+        LEFT JOIN _devdb.temporary t ON t.role = a.usesysid AND t.state <> 'claimed'
+        WHERE t.role IS NOT NULL
+           OR a.pid IS DISTINCT FROM waiting AND a.application_name <> 'devdb-reaper'
+    ), prepared AS (
+        SELECT DISTINCT x.gid, x.transaction, x.prepared, x.owner, x.database,
+               t.role IS NOT NULL AS undo
+        FROM held_up h
+        JOIN pg_locks w ON w.pid = h.pid AND NOT w.granted
+        JOIN pg_locks g ON g.granted AND g.pid IS NULL AND g.locktype = w.locktype
+            AND (g.database, g.relation, g.page, g.tuple) IS NOT DISTINCT FROM
+                (w.database, w.relation, w.page, w.tuple)
+            AND (g.transactionid, g.virtualxid, g.classid, g.objid, g.objsubid)
+                IS NOT DISTINCT FROM
+                (w.transactionid, w.virtualxid, w.classid, w.objid, w.objsubid)
+        -- Each holds the lock of its own number.
+        JOIN pg_locks o ON o.pid IS NULL AND o.virtualtransaction = g.virtualtransaction
+            AND o.locktype = 'transactionid'
+        JOIN pg_prepared_xacts x ON x.transaction = o.transactionid
+        LEFT JOIN pg_roles r ON r.rolname = x.owner
+        LEFT JOIN _devdb.temporary t ON t.role = r.oid AND t.state <> 'claimed'
+    )
+    SELECT may_end AND pg_terminate_backend(f.pid), false, f.pid, f.usename::text, f.datname::text,
+           f.application_name, NULL::xid,
+           extract(epoch FROM clock_timestamp() - f.xact_start)::float8, f.query
+    FROM found f
+    UNION ALL
+    SELECT false, p.undo, NULL, p.owner::text, p.database::text, NULL, p.transaction,
+           extract(epoch FROM clock_timestamp() - p.prepared)::float8, p.gid
+    FROM prepared p;
+END $$;
+
+-- The prepared transactions in these databases, which keep them from being dropped. Whoever rolls
+-- them back from inside can get in: their owner may have closed them.
+CREATE FUNCTION _devdb.prepared(names text[]) RETURNS TABLE (transaction xid, database text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    wanted text;
+BEGIN
+    FOR wanted IN
+        SELECT datname FROM pg_database
+        WHERE datname = ANY (names) AND NOT datallowconn AND datconnlimit <> -2
+          AND datname IN (SELECT x.database FROM pg_prepared_xacts x)
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', wanted);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RAISE WARNING 'devdb cannot open "%": %', wanted, SQLERRM;
+        END;
+    END LOOP;
+    RETURN QUERY
+    SELECT x.transaction, x.database::text FROM pg_prepared_xacts x WHERE x.database = ANY (names);
+END $$;
+
 -- Closing and opening ----------------------------------------------------------------------
 
 -- Write down that it will be closed for a moment; from here on it can be paused in PgBouncer too.
@@ -176,7 +289,7 @@ END $$;
 CREATE FUNCTION _devdb.announce(wanted text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_lock(_devdb.key(wanted));
+    PERFORM _devdb.take(wanted);
     INSERT INTO _devdb.closed AS c SELECT datname, datallowconn FROM pg_database
     WHERE datname = wanted
     ON CONFLICT (name) DO UPDATE SET reopen = c.reopen OR excluded.reopen;
@@ -215,16 +328,25 @@ CREATE FUNCTION _devdb.reopen(chosen text[] DEFAULT NULL) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
     c _devdb.closed;
+    begun timestamptz := clock_timestamp();
 BEGIN
     FOR c IN SELECT * FROM _devdb.closed WHERE chosen IS NULL OR name = ANY (chosen) LOOP
+        EXIT WHEN chosen IS NULL AND clock_timestamp() > begun + interval '5 s';
         CONTINUE WHEN NOT pg_try_advisory_lock(_devdb.key(c.name));
-        IF c.reopen THEN
-            IF EXISTS (SELECT FROM pg_database WHERE datname = c.name) THEN
-                EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', c.name);
+        BEGIN
+            IF c.reopen THEN
+                IF EXISTS (SELECT FROM pg_database WHERE datname = c.name AND NOT datallowconn) THEN
+                    EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', c.name);
+                END IF;
+                UPDATE _devdb.closed SET reopen = false WHERE name = c.name;
             END IF;
-            UPDATE _devdb.closed SET reopen = false WHERE name = c.name;
-        END IF;
-        RETURN NEXT c.name;
+            RETURN NEXT c.name;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF chosen IS NOT NULL THEN
+                RAISE;
+            END IF;
+            RAISE WARNING 'devdb cannot open "%": %', c.name, SQLERRM;
+        END;
     END LOOP;
 END $$;
 
@@ -233,35 +355,40 @@ LANGUAGE sql AS $$ DELETE FROM _devdb.closed WHERE name = ANY (names) $$;
 
 -- Dropping ---------------------------------------------------------------------------------
 
--- Take `chosen`, else whatever is due and nobody works on, and close the databases of those.
--- Returns the names of the databases that are to be drained and dropped now. Of `chosen` all must
--- be there, and none claimed unless `claimed`.
+-- Take `chosen`, else whatever is due and nobody works on, and let their roles in no more. Returns
+-- the names of those that have a database: it is to be drained, rolled back what is prepared in it,
+-- shut and dropped now, in this order. Of `chosen` all must be there, and none claimed unless
+-- `claimed`.
 CREATE FUNCTION _devdb.seize(chosen text[] DEFAULT NULL, claimed boolean DEFAULT false)
 RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
     t _devdb.temporary;
     wanted text;
+    begun timestamptz := clock_timestamp();
 BEGIN
     IF chosen IS NULL THEN
+        PERFORM _devdb.expel();
         FOR t IN
-            SELECT * FROM _devdb.temporary x WHERE _devdb.is_due(x) ORDER BY name LIMIT 1000
+            SELECT * FROM _devdb.temporary x WHERE _devdb.is_due(x)
+            ORDER BY tried NULLS FIRST, name LIMIT 1000
         LOOP
-            IF pg_try_advisory_lock(_devdb.key(t.name)) AND _devdb.shut_due(t.id) THEN
+            EXIT WHEN clock_timestamp() > begun + interval '5 s';
+            IF pg_try_advisory_lock(_devdb.key(t.name)) AND _devdb.bar_due(t.id) THEN
                 RETURN NEXT t.name;
             END IF;
         END LOOP;
         RETURN;
     END IF;
     FOR wanted IN SELECT DISTINCT name FROM unnest(chosen) AS name ORDER BY name LOOP
-        PERFORM pg_advisory_lock(_devdb.key(wanted));
+        PERFORM _devdb.take(wanted);
         UPDATE _devdb.temporary SET state = 'dropping'
         WHERE name = wanted AND (claimed OR state <> 'claimed') RETURNING * INTO t;
         IF NOT FOUND THEN
             RAISE EXCEPTION '%', wanted USING ERRCODE = CASE
                 WHEN EXISTS (SELECT FROM _devdb.temporary WHERE name = wanted)
                 THEN 'DD002' ELSE 'DD001' END;
-        ELSIF _devdb.shut(t) THEN
+        ELSIF _devdb.bar(t) THEN
             RETURN NEXT wanted;
         END IF;
     END LOOP;
@@ -269,36 +396,64 @@ END $$;
 
 -- Whether there is a database to drop, if the entry is still due: it may have been claimed or
 -- extended while the lock was somebody else's. One that resists must not keep the others alive.
-CREATE FUNCTION _devdb.shut_due(entry bigint) RETURNS boolean
+CREATE FUNCTION _devdb.bar_due(entry bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     t _devdb.temporary;
 BEGIN
     UPDATE _devdb.temporary x SET state = 'dropping'
     WHERE id = entry AND _devdb.is_due(x) RETURNING * INTO t;
-    RETURN FOUND AND _devdb.shut(t);
-EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
-    RETURN false;
-END $$;
-
--- Keep everybody out of a database that is about to be dropped; false when it is gone already.
-CREATE FUNCTION _devdb.shut(t _devdb.temporary) RETURNS boolean
-LANGUAGE plpgsql AS $$
-DECLARE
-    d pg_database;
-BEGIN
-    SELECT * INTO d FROM pg_database WHERE oid = _devdb.database_of(t);
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    EXECUTE format('ALTER ROLE %I NOLOGIN', (SELECT rolname FROM pg_roles WHERE oid = t.role));
+    BEGIN
+        RETURN _devdb.bar(t);
+    EXCEPTION WHEN OTHERS THEN
+        UPDATE _devdb.temporary SET tried = clock_timestamp() WHERE id = entry;
+        RAISE WARNING 'devdb cannot drop "%": %', t.name, SQLERRM;
+        RETURN false;
+    END;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    RETURN false;
+END $$;
+
+-- Keep its role out of a database that is about to be dropped; false when it is gone already.
+CREATE FUNCTION _devdb.bar(t _devdb.temporary) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    role text;
+BEGIN
+    IF _devdb.database_of(t) IS NULL THEN
+        RETURN false;
+    END IF;
+    SELECT rolname INTO role FROM pg_roles WHERE oid = t.role AND rolcanlogin;
+    IF FOUND THEN
+        EXECUTE format('ALTER ROLE %I NOLOGIN', role);
+    END IF;
     INSERT INTO _devdb.closed VALUES (t.name, false)
     ON CONFLICT (name) DO UPDATE SET reopen = false;
+    RETURN true;
+END $$;
+
+-- Keep everybody out of a database that is to be dropped now; false when somebody keeps its row
+-- locked. Not before it was drained and has no prepared transaction: one that holds its row could
+-- not be rolled back from inside any more.
+CREATE FUNCTION _devdb.shut(wanted text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE _devdb.temporary SET tried = clock_timestamp() WHERE name = wanted;
     -- -2 marks what an interrupted DROP DATABASE left: it can only be dropped, not altered.
-    IF d.datconnlimit <> -2 THEN
-        -- Its owner can make it a template, and a template cannot be dropped.
-        EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS false IS_TEMPLATE false', t.name);
+    -- Its owner can make it a template, and a template cannot be dropped.
+    IF EXISTS (
+        SELECT FROM pg_database
+        WHERE datname = wanted AND datconnlimit <> -2 AND (datallowconn OR datistemplate))
+    THEN
+        BEGIN
+            EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS false IS_TEMPLATE false', wanted);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RAISE WARNING 'devdb cannot drop "%": %', wanted, SQLERRM;
+            RETURN false;
+        END;
     END IF;
     RETURN true;
 END $$;
@@ -310,10 +465,13 @@ LANGUAGE plpgsql AS $$
 DECLARE
     t _devdb.temporary;
     r name;
+    begun timestamptz := clock_timestamp();
 BEGIN
     FOR t IN SELECT * FROM _devdb.temporary x
         WHERE state = 'dropping' AND _devdb.database_of(x) IS NULL
+        ORDER BY tried NULLS FIRST
     LOOP
+        EXIT WHEN clock_timestamp() > begun + interval '5 s';
         CONTINUE WHEN NOT pg_try_advisory_lock(_devdb.key(t.name));
         SELECT rolname INTO r FROM pg_roles WHERE oid = t.role;
         BEGIN
@@ -321,8 +479,10 @@ BEGIN
                 EXECUTE format('DROP ROLE %I', r);
             END IF;
             DELETE FROM _devdb.temporary WHERE id = t.id;
-        EXCEPTION WHEN dependent_objects_still_exist THEN
-            RAISE NOTICE 'devdb keeps the role "%": %', r, SQLERRM;
+        EXCEPTION
+            WHEN dependent_objects_still_exist OR lock_not_available OR deadlock_detected THEN
+                UPDATE _devdb.temporary SET tried = clock_timestamp() WHERE id = t.id;
+                RAISE NOTICE 'devdb keeps the role "%": %', r, SQLERRM;
         END;
     END LOOP;
 END $$;

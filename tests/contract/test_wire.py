@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,13 @@ def test_it_logs_in_and_asks_through_both_endpoints(real_engine: Engine, real_sp
 
         with pytest.raises(wire.Refused) as caught:
             wire.Session(replace(endpoint, password="wrong"))
+        with ExitStack() as stack:
+            for _ in range(1100):
+                stack.enter_context(Path(os.devnull).open())
+            with wire.Session(endpoint) as session:
+                session.send("SELECT 6")
+                assert session.answers_within(5)
+                assert session.receive() == [(6,)]
         with wire.Session(endpoint) as session:
             with pytest.raises(wire.Refused, match="no_such_table") as caught:
                 session.query("SELECT FROM no_such_table; SELECT 1")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from inside import Inside
 from instances import Instance
+from reapers import StartReaper, reapers
 
 from devdb.model import Spec
 
@@ -33,6 +35,13 @@ def spec(shared: Instance) -> Iterator[Spec]:
 def inside(spec: Spec) -> Inside:
     """What is in the shared instance."""
     return Inside(spec)
+
+
+@pytest.fixture
+def start_reaper(spec: Spec, tmp_path: Path) -> Iterator[StartReaper]:
+    """Starts reapers whose rounds follow each other at once."""
+    with reapers(spec, tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

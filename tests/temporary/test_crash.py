@@ -13,11 +13,10 @@ from itertools import count
 from typing import Any
 
 import libpq
-import psycopg
 import pytest
 from inside import Inside, login, until
 
-from devdb import temporary
+from devdb import temporary, wire
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -49,8 +48,8 @@ def _kill_before(step: int) -> None:
 
         return call
 
-    psycopg.Connection.execute = counted(psycopg.Connection.execute)  # type: ignore[method-assign]
-    psycopg.connect = counted(psycopg.connect)
+    wire.Session.send = counted(wire.Session.send)  # type: ignore[method-assign]
+    wire.Session.__init__ = counted(wire.Session.__init__)  # type: ignore[method-assign]
 
 
 def every_kill(inside: Inside, action: Callable[[], Any]) -> Iterator[int]:
@@ -63,6 +62,7 @@ def every_kill(inside: Inside, action: Callable[[], Any]) -> Iterator[int]:
         inside.assert_tidy()
         yield step
         if not killed:
+            assert step > 3  # else nothing was killed
             return
 
 

@@ -68,6 +68,22 @@ def test_interrupted_it_takes_back_what_it_began(spec: Spec, inside: Inside) -> 
     inside.assert_tidy()
 
 
+def test_interrupted_in_a_copy_it_opens_the_origin_again(spec: Spec, inside: Inside) -> None:
+    """A comment in the making is in the way of nothing but CREATE DATABASE, which comes last."""
+    temporary.every(spec)
+    with libpq.connect(spec.direct, database="postgres") as holder:
+        holder.execute("BEGIN")
+        holder.execute("COMMENT ON DATABASE main IS 'held'")
+        with creating(inside, "main") as process:
+            assert inside.closed() == ["main"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 130
+        assert login(spec.direct) == login(spec.pooled) == "in"
+        holder.execute("ROLLBACK")
+    assert inside.entries() == {}
+    inside.assert_tidy()
+
+
 def test_killed_it_leaves_the_server_at_it_and_the_rest_to_the_next(
     spec: Spec, inside: Inside
 ) -> None:

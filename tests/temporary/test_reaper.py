@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -20,60 +17,17 @@ import pytest
 import world
 from inside import Inside, login, until
 from instances import Instance
+from reapers import SHORT, StartReaper, reapers
 
 from devdb import temporary
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
-SHORT = temporary.REAPER.replace("sleep 20", "sleep 0.2")
-StartReaper = Callable[..., "subprocess.Popen[bytes]"]
-
-
-def environment(spec: Spec, passfile: Path) -> dict[str, str]:
-    passfile.write_text(f"*:*:*:devdb:{spec.password}\n*:*:*:devdb_pooler:{spec.pooler_password}\n")
-    passfile.chmod(0o600)
-    return {
-        "PATH": os.environ["PATH"],
-        "PGHOST": "127.0.0.1",
-        "PGPORT": str(spec.port),
-        "PGUSER": "devdb",
-        "PGDATABASE": "postgres",
-        "PGPASSFILE": str(passfile),
-        "DEVDB_POOLER_HOST": "127.0.0.1",
-        "DEVDB_POOLER_PORT": str(spec.pool_port),
-        "DEVDB_POOLER_USER": "devdb_pooler",
-    }
-
-
-@pytest.fixture
-def start_reaper(spec: Spec, tmp_path: Path) -> Iterator[StartReaper]:
-    """Starts reapers whose rounds follow each other at once."""
-    with reapers(spec, tmp_path) as start:
-        yield start
-
-
-@contextlib.contextmanager
-def reapers(spec: Spec, tmp_path: Path) -> Iterator[StartReaper]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(script: str = SHORT, **changes: str) -> subprocess.Popen[bytes]:
-        if shutil.which("psql") is None:
-            pytest.skip("there is no psql on the PATH")
-        variables = {**environment(spec, tmp_path / "pgpass"), **changes}
-        started.append(
-            subprocess.Popen(["sh", "-c", script], env=variables, stderr=subprocess.DEVNULL)
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(timeout=10)
 
 
 def test_it_pauses_for_less_than_30_seconds() -> None:
     assert SHORT != temporary.REAPER
-    assert temporary.REAPER.count("sleep") == 1
+    assert temporary.REAPER.count("sleep 20") == 1
 
 
 def test_what_expires_is_dropped_with_its_sessions(
@@ -141,7 +95,17 @@ def test_what_somebody_works_on_is_left_to_them(
 
 
 @pytest.mark.parametrize(
-    "step", ["FROM _devdb.seize", "drain", "DROP DATABASE", "set answer", "forget", "set status"]
+    "step",
+    [
+        "FROM _devdb.seize",
+        "drain",
+        "FROM _devdb.prepared",
+        "_devdb.shut(%L)",
+        "DROP DATABASE",
+        "set answer",
+        "forget",
+        "set status",
+    ],
 )
 def test_killed_in_the_middle_it_is_mended_by_the_next(
     spec: Spec, inside: Inside, start_reaper: StartReaper, step: str

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from inside import Inside, login
 
-from devdb import sessions, temporary
+from devdb import postgres, sessions, temporary
 from devdb.model import Spec
 from devdb.temporary import registry
 
@@ -26,6 +26,26 @@ def test_an_older_registry_is_brought_up_to_date_with_its_entries(
     assert (found.name, found.direct) == (made.name, made.direct)
     assert set(inside.sql(FUNCTIONS)) == functions
     assert login(spec.pooled) == login(found.pooled) == "in"
+
+
+def test_passwords_made_by_an_older_devdb_stay_as_long_as_they_are(
+    spec: Spec, inside: Inside
+) -> None:
+    new = temporary.create(spec, ttl=HOUR, name="new")
+    with registry.session(spec) as session:
+        [(entry,)] = session.query("SELECT _devdb.enter('old', '1 hour')")
+        session.query("CREATE DATABASE old OWNER old")
+        verifier = postgres.verifier(spec.derive(f"temporary:{entry}"))
+        session.query("SELECT _devdb.finish({}, {}, '1 hour')", entry, verifier)
+    for version in ("as it is", "as it was"):
+        if version == "as it was":
+            temporary.drop(spec, ["new"])
+            inside.sql("ALTER TABLE _devdb.temporary DROP COLUMN characters CASCADE, DROP tried")
+            inside.sql("COMMENT ON TABLE _devdb.temporary IS 'devdb 4'")
+        old = next(one for one in temporary.every(spec) if one.name == "old")
+        assert len(old.direct.password) == 43
+        assert login(old.direct) == login(old.pooled) == "in"
+    assert len(new.direct.password) == len(new.pooled.password) == 24
 
 
 def test_a_newer_registry_is_left_alone(spec: Spec, inside: Inside) -> None:
