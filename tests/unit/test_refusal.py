@@ -68,6 +68,7 @@ def test_a_setting_is_mended_where_it_is_set(sqlstate: str) -> None:
     [
         ('invalid value for parameter "work_mem": "x"', True),
         ("superuser_reserved_connections (3) must be less than max_connections (3)", True),
+        ('WAL streaming (max_wal_senders > 0) requires wal_level "replica"', True),
         ('could not access file "nosuch": No such file or directory', True),
         ("could not write lock file: No space left on device", False),
     ],
