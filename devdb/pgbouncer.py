@@ -253,6 +253,8 @@ class Vitals:
     """Client connections, ours not among them."""
     servers: int
     """Server connections it holds to Postgres."""
+    full: bool = False
+    """Whether as many clients are in as may be: the next one is refused."""
 
 
 def console(spec: Spec, *, timeout: float = 2) -> Session:
@@ -267,20 +269,35 @@ def vitals(spec: Spec) -> Vitals | None:
     """Log in through the pooler, then ask its console; None when it lets nobody in."""
     try:
         log_in(spec)
+    except wire.FAILURES as error:
+        if not is_full(error):
+            return None
+    try:
         with console(spec) as session:
             return ask(session)
     except wire.FAILURES:
         return None
 
 
+def is_full(error: object) -> bool:
+    """Whether that is the no of a PgBouncer that works, and has as many clients as it may."""
+    return isinstance(error, wire.Refused) and _FULL.search(error.message) is not None
+
+
+_FULL = re.compile("no more connections allowed|max_user_client_connections")
+
+
 def ask(session: Session) -> Vitals:
     """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
     [(version, *_)] = session.query("SHOW VERSION")
     lists = {str(name): int(items) for name, items in session.query("SHOW LISTS")}
+    settings = {str(name): value for name, value, *_ in session.query("SHOW CONFIG")}
+    clients = max(0, lists["used_clients"] - 1)
     return Vitals(
         version=".".join(map(str, parse_version(str(version)))),
-        clients=max(0, lists["used_clients"] - 1),
+        clients=clients,
         servers=lists["used_servers"],
+        full=clients >= int(settings["max_client_conn"] or 0),
     )
 
 

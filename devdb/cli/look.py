@@ -173,4 +173,8 @@ def _hint(instance: Instance, health: Health) -> None:
 
         message = f"'{name}' is not ready: {connections.taken(instance.spec)}."
         hint = connections.WAY_OUT
+    elif health.pgbouncer is not None and health.pgbouncer.full:
+        message = f"'{name}' is not ready: {health.pgbouncer.clients} clients are in by the pooled "
+        message += "URL, and it takes no more."
+        hint = "End some, or raise max_client_conn in devdb.toml, [pgbouncer]."
     streams.complain(message, hint)

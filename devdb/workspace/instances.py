@@ -56,7 +56,8 @@ class Health:
     @property
     def ready(self) -> bool:
         """Whether both URLs can be used."""
-        return self.postgres is not None and not self.postgres.full and self.pgbouncer is not None
+        both = (self.postgres, self.pgbouncer)
+        return all(vitals is not None and not vitals.full for vitals in both)
 
 
 def engine_of(spec: Spec) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -196,3 +197,22 @@ def test_down_ends_with_a_shutdown(real_engine: Engine, real_spec: Spec) -> None
     lines = real_engine.logs(real_spec.name, tail=20, follow=False)
     said = [line.text for line in lines if line is not None and line.part == "postgres"]
     assert "database system is shut down" in said[-1]
+
+
+def test_an_instance_with_as_many_clients_as_it_takes_is_left_alone(
+    real_engine: Engine, new_spec: NewSpec
+) -> None:
+    spec = new_spec(real_engine, pooler_settings=(("max_client_conn", "4"),))
+    before = start(real_engine, spec)
+    world.eventually(lambda: (seen := pgbouncer.vitals(spec)) and not seen.full, "it to be empty")
+    with crowd(spec.pooled, 4):
+        vitals = pgbouncer.vitals(spec)
+        assert vitals is not None
+        assert (vitals.clients, vitals.full) == (4, True)
+        begun = time.monotonic()
+        after = start(real_engine, spec)
+        assert time.monotonic() - begun < 8
+        assert after.part("pgbouncer").started == before.part("pgbouncer").started
+        vitals = pgbouncer.vitals(spec)
+        assert vitals is not None
+        assert vitals.clients == 4

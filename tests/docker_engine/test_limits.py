@@ -124,3 +124,11 @@ def test_questions_are_asked_without_any_privilege(engine: DockerEngine, client:
         assert host["NetworkMode"] == "none"
     finally:
         client.remove_container(container, force=True)
+
+
+def test_a_container_that_may_do_more_or_less_is_made_anew(spec: Spec, client: APIClient) -> None:
+    image = images.inspect(client, images.wanted(None, None, None)[1])
+    assert image is not None
+    plan = blueprint.for_pgbouncer(spec, image, (1, 24, 0))
+    others = (replace(plan, capabilities=("KILL",)), replace(plan, open_files=5000))
+    assert len({each.digest(spec) for each in (plan, *others)}) == 3

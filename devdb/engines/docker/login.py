@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
-from devdb import postgres, sessions, wire
+from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.engines.refusal import Refusals, is_crowded
@@ -69,7 +69,7 @@ class Login:
                     _begin_database(self.spec.direct)
                 if direct is not None and direct.sqlstate != _NO_DATABASE:
                     by_postgres.take(direct)
-            elif isinstance(pooled, str):
+            elif isinstance(pooled, str) or pgbouncer.is_full(pooled):
                 settling.result()
                 return version
             elif not revived and time.monotonic() > revive_at:

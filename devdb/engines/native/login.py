@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from devdb import postgres
+from devdb import pgbouncer, postgres
 from devdb.engines.native.config import Config
 from devdb.engines.refusal import Refusals, is_crowded
 from devdb.errors import DataMismatch
@@ -62,7 +62,7 @@ def _set_up(config: Config) -> bool:
 def _lets_in(spec: Spec, endpoint: Endpoint) -> bool:
     try:
         return bool(postgres.version(endpoint, timeout=2))
-    except (Refused, TimeoutError):
-        if is_crowded(spec):
+    except (Refused, TimeoutError) as error:
+        if pgbouncer.is_full(error) or is_crowded(spec):
             return True
         raise
