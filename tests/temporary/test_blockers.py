@@ -71,20 +71,32 @@ def grant(name: str) -> str:
     return f'GRANT CONNECT ON DATABASE "{name}" TO PUBLIC'
 
 
-@pytest.mark.parametrize("attack", ["its database", "another's database", "its role"])
+ATTACKS = {
+    "its database": ("victim", "GRANT CONNECT ON DATABASE victim TO PUBLIC"),
+    "its role": ("victim", OWN_PASSWORD),
+    "another's database": ("living", "GRANT CONNECT ON DATABASE victim TO PUBLIC"),
+    "a setting there": (
+        "living",
+        "ALTER ROLE CURRENT_USER IN DATABASE victim SET work_mem = '1MB'",
+    ),
+    "a grant to it": ("living", "CREATE TABLE t (); GRANT SELECT ON t TO victim"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_what_expires_goes_although_a_temporary_role_locks_it(
     spec: Spec, inside: Inside, reap: Reap, attack: str
 ) -> None:
-    victim, living = (temporary.create(spec, ttl=HOUR) for _ in range(2))
-    attacker = living if attack == "another's database" else victim
-    with connect(victim.pooled) as pooled, connect(attacker.direct) as holder:
+    roles = {name: temporary.create(spec, ttl=HOUR, name=name) for name in ("victim", "living")}
+    attacker, statement = ATTACKS[attack]
+    with connect(roles["victim"].pooled) as pooled, connect(roles[attacker].direct) as holder:
         pooled.execute("SELECT 1")
-        inside.expire(victim.name)
-        hold(holder, OWN_PASSWORD if attack == "its role" else grant(victim.name))
+        inside.expire("victim")
+        hold(holder, statement)
         reap()
         assert is_dead(pooled)
         assert is_dead(holder)
-    assert inside.entries() == {living.name: "ready"}
+    assert inside.entries() == {"living": "ready"}
     inside.assert_tidy()
 
 
