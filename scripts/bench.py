@@ -51,11 +51,12 @@ GROUPS = {
     "copy-docker": Group("docker", partial(bench_temporary.copies, "docker"), bench_docker.title),
 }
 MEMORY, CLIENTS, POOLER = "memory", "clients", "pooler"
+RUNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("--runs", type=int, default=5, metavar="N")
+    parser.add_argument("--runs", type=int, metavar="N")
     parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY, CLIENTS, POOLER])
     parser.add_argument(
         *("--seconds", "-T"),
@@ -64,11 +65,12 @@ def main() -> None:
         metavar="N",
         help="how long the thousand clients work; 60 is what they are held to",
     )
+    parser.add_argument("--clients", type=int, default=bench_clients.CLIENTS, metavar="N")
     options = parser.parse_args()
     others: dict[str, Callable[[], Iterator[str]]] = {
         MEMORY: memory,
-        CLIENTS: partial(clients, options.seconds),
-        POOLER: pooler,
+        CLIENTS: partial(clients, options.clients, options.seconds),
+        POOLER: partial(pooler, options.runs or bench_pooler.ROUNDS),
     }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
@@ -76,7 +78,7 @@ def main() -> None:
     os.environ["DEVDB_DATA_DIR"] = str(place)
     try:
         for name in options.only or [*GROUPS, *others]:
-            lines = others[name]() if name in others else table(GROUPS[name], options.runs)
+            lines = others[name]() if name in others else table(GROUPS[name], options.runs or RUNS)
             for line in lines:
                 print(line, flush=True)
     finally:
@@ -140,22 +142,22 @@ def memory() -> Iterator[str]:
                 yield f"  {part:<38} {rss:8.1f} {pss:8.1f}"
 
 
-def clients(seconds: float) -> Iterator[str]:
+def clients(count: int, seconds: float) -> Iterator[str]:
     yield "Many clients; on Docker inside the instance's network"
     for engine in engines.NAMES:
         if reason := why_not(engine):
             yield f"  not measured: {engine} engine: {reason}"
         else:
-            yield from bench_clients.lines(engine, seconds)
+            yield from bench_clients.lines(engine, count, seconds)
     yield ""
 
 
-def pooler() -> Iterator[str]:
+def pooler(rounds: int) -> Iterator[str]:
     if reason := why_not("native"):
         yield f"not measured: native engine: {reason}"
         return
     yield f"{bench_native.title()}; pgbench, {bench_pooler.CLIENTS} clients, in turn"
-    yield from bench_pooler.lines()
+    yield from bench_pooler.lines(rounds)
     yield ""
 
 

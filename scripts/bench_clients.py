@@ -43,17 +43,17 @@ class Running:
     """The clients it takes."""
 
 
-def lines(engine_name: str, seconds: float) -> Iterator[str]:
-    """The rows of that engine; the thousand work for so many seconds."""
+def lines(engine_name: str, count: int, seconds: float) -> Iterator[str]:
+    """The rows of that engine: so many held, and a thousand (or all) that work for so long."""
     tls = (False, True) if engine_name == "native" else (False,)
     with running(engine_name) as found:
         for with_tls in tls:
-            yield from asyncio.run(held(engine_name, found, with_tls))
-        yield from asyncio.run(worked(engine_name, found, seconds))
+            yield from asyncio.run(held(engine_name, found, count, with_tls))
+        yield from asyncio.run(worked(engine_name, found, min(count, WORKERS), seconds))
 
 
-async def held(engine_name: str, found: Running, tls: bool) -> list[str]:
-    wanted = crowd.may_open(min(CLIENTS, found.takes))
+async def held(engine_name: str, found: Running, count: int, tls: bool) -> list[str]:
+    wanted = crowd.may_open(min(count, found.takes))
     _, before, _ = bench_memory.used(found.pid)
     clients, told = await crowd.gather(found.endpoint, wanted, tls=tls)
     try:
@@ -72,20 +72,20 @@ async def held(engine_name: str, found: Running, tls: bool) -> list[str]:
     )
     return [
         f"  {title:<38} {len(clients):8} clients "
-        f"{mark(len(clients) == CLIENTS, CLIENTS)}{refused(told)}",
+        f"{mark(len(clients) == count, count)}{refused(told)}",
         f"  {'PgBouncer, RSS':<38} {rss:8.1f} MiB, {limit} {verdict}",
         f"  {f'{ASKED} of them answered':<38} {answered:8.3f} s {mark(answered <= 1, '1 s')}",
     ]
 
 
-async def worked(engine_name: str, found: Running, seconds: float) -> list[str]:
-    clients, told = await crowd.gather(found.endpoint, crowd.may_open(WORKERS))
+async def worked(engine_name: str, found: Running, count: int, seconds: float) -> list[str]:
+    clients, told = await crowd.gather(found.endpoint, crowd.may_open(count))
     try:
         done, errors = await crowd.work(clients, TRANSACTION, seconds)
     finally:
         for client in clients:
             client.close()
-    title = f"{engine_name}: {WORKERS} clients for {seconds:g} s"
+    title = f"{engine_name}: {count} clients for {seconds:g} s"
     failed = (told + errors).total()
     return [
         f"  {title:<38} {done:8} transactions, {failed} errors {mark(failed == 0, 0)}"

@@ -63,7 +63,7 @@ class Round:
     """Microseconds of PgBouncer's for each transaction."""
 
 
-def lines() -> Iterator[str]:
+def lines(rounds: int) -> Iterator[str]:
     """A row for each way of asking."""
     engine = engines.get("native")
     spec = new_spec(engine)
@@ -72,14 +72,14 @@ def lines() -> Iterator[str]:
         ours = spec.pooled, native_pids(spec.name)["pgbouncer"]
         with by_hand(spec) as theirs:
             for mode in ("simple", "prepared"):
-                yield from compared(mode, ours, theirs)
+                yield from compared(mode, rounds, ours, theirs)
     finally:
         remove(engine, spec.name)
 
 
-def compared(mode: str, *both: tuple[Endpoint, int]) -> Iterator[str]:
+def compared(mode: str, count: int, *both: tuple[Endpoint, int]) -> Iterator[str]:
     rounds: list[list[Round]] = [[], []]
-    for _ in range(ROUNDS):
+    for _ in range(count):
         for (endpoint, pid), done in zip(both, rounds, strict=True):
             done.append(measure(mode, endpoint, pid))
     titles = "devdb's PgBouncer", "one tuned by hand"

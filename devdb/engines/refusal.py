@@ -9,7 +9,7 @@ from contextlib import suppress
 from devdb import connections, pgbouncer, postgres, sessions, wire
 from devdb.config import FILE
 from devdb.errors import StartFailed
-from devdb.model import Endpoint, Spec
+from devdb.model import Spec
 from devdb.wire import Refused
 
 _SURE = 0.5
@@ -84,14 +84,6 @@ class Refusals:
             self._said, self._since = said, now
         elif now - self._since >= self._sure:
             raise LetsNobodyIn(f"{self._server} runs, but {self._why(refused)}.", self._hint())
-
-    def ask(self, endpoint: Endpoint) -> None:
-        """Log in there, to take what is said against it."""
-        with suppress(OSError):
-            try:
-                postgres.version(endpoint)
-            except Refused as refused:
-                self.take(refused)
 
     def _why(self, refused: Refused) -> str:
         if refused.sqlstate == sessions.TOO_MANY:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from devdb import connections, marker, pgbouncer, postgres, temporary
-from devdb.config import Settings
+from devdb.config import Settings, allowed
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, TimedOut
 from devdb.model import PoolMode, Progress, Server, Spec, Step
@@ -54,6 +54,7 @@ def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Read
     """
     ports.of_provider(settings)  # an unknown preset is said before anything is begun
     pgbouncer.refuse_own(settings.pgbouncer)
+    allowed.check(settings.postgres, contained=True)  # on this machine: the engine looks again
     with ExitStack() as stack:
         yield from _lock(stack, name)
         spec = marker.load(name)

@@ -31,7 +31,7 @@ def test_a_login_that_lies_about_its_length_ends_nothing(
         _send(real_spec.pool_port, length)
         assert _find(real_engine, real_spec) == before, hex(length)
     with wire.Session(real_spec.pooled) as session:
-        assert session.query("SELECT 1") == [("1",)]
+        assert session.query("SELECT 1") == [(1,)]
 
 
 def _find(engine: Engine, spec: Spec) -> Server:

@@ -134,6 +134,12 @@ CLOSED = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
             "devdb psql -n",
         ),
         (
+            CLOSED.format("main", "false"),
+            CLOSED.format("main", "true"),
+            'database "main" is not currently accepting connections',
+            "devdb psql -n",
+        ),
+        (
             "ALTER ROLE devdb NOLOGIN",
             "ALTER ROLE devdb LOGIN",
             'role "devdb" is not permitted to log in',
@@ -145,8 +151,7 @@ def test_a_no_that_repeats_is_told_in_the_server_s_own_words_and_can_be_mended(
     real_engine: Engine, real_spec: Spec, close: str, mend: str, words: str, hint: str
 ) -> None:
     start(real_engine, real_spec)
-    with connect(real_spec.direct) as inside:
-        inside.execute("CREATE ROLE other SUPERUSER LOGIN")
+    with connect(real_spec.direct, database="template1") as inside:
         inside.execute(close.encode())
         begun = time.monotonic()
         with pytest.raises(LetsNobodyIn) as caught:

@@ -16,11 +16,11 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb import pgbouncer
 from devdb.engines.docker import DockerEngine, images
 from devdb.engines.docker.images import DEFAULT_POOLER, Image
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Level, PoolMode, Server, Spec
+from devdb.pgbouncer import NEWER
 from devdb.postgres import NEWEST_MAJOR
 
 Starts = Callable[[Spec], Server]
@@ -182,7 +182,7 @@ def test_doctor_warns_of_an_image_whose_pgbouncer_a_packet_can_crash(
     assert len(warnings) == crashes
     for warning in warnings:
         assert warning.message.startswith(f"image {name}: Whoever reaches the port")
-        assert warning.fix == pgbouncer.NEWER
+        assert warning.fix == NEWER
     assert engine.check() == engine.check()
 
 

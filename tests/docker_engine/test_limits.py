@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import resource
-import socket
-import struct
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,6 +11,7 @@ import pytest
 import world
 from docker import APIClient
 from inside import login
+from knocking import knock
 
 from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, limits, making
 from devdb.engines.docker.limits import Limits
@@ -86,18 +85,12 @@ def test_who_comes_by_the_url_and_is_too_many_is_refused_and_the_url_goes_on(
     extra = 200
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < most + extra + 100:
         pytest.skip(f"this process may not have {most + extra} clients")
-    words = b"user\0devdb\0database\0main\0\0"
-    packet = struct.pack("!ii", len(words) + 8, 196608) + words
     with ExitStack() as stack:
-        clients = []
-        for _ in range(most + extra):
-            client = socket.create_connection((spec.pooled.host, spec.pool_port), timeout=30)
-            clients.append(stack.enter_context(client))
-            client.sendall(packet)
-        answers = [client.recv(1) for client in clients]
-    # One of the start's own logins may not have gone yet.
-    assert set(answers) == {b"E", b"R"}
-    assert most - 5 <= answers.count(b"R") <= most
+        # One of the start's own logins may not have gone yet.
+        assert {answer[:1] for answer in knock(stack, spec.pooled, most - 5)} == {b"R"}
+        knock(stack, spec.pooled, 5)
+        for answer in knock(stack, spec.pooled, extra):
+            assert b"no more connections allowed" in answer
     world.eventually(lambda: login(spec.pooled) == "in", "the URL's next client")
 
 

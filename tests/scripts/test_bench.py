@@ -16,8 +16,8 @@ from devdb.engines import Engine
 BENCH = Path(__file__).parents[2] / "scripts" / "bench.py"
 
 
-def bench(group: str) -> list[str]:
-    command = [sys.executable, str(BENCH), "--runs", "1", "--only", group]
+def bench(group: str, *options: str) -> list[str]:
+    command = [sys.executable, str(BENCH), "--runs", "1", "--only", group, *options]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -50,3 +50,22 @@ def test_a_command_is_held_against_its_import() -> None:
     if reason := available.why_not("native"):
         pytest.skip(f"native engine: {reason}")
     assert "import typer" in bench("cli")[-2]
+
+
+def test_clients_are_held_asked_and_at_work() -> None:
+    lines = bench("clients", "--clients", "150", "--seconds", "1")
+    for engine in ("native", "docker"):
+        if available.why_not(engine):
+            assert any("not measured" in line and engine in line for line in lines)
+            continue
+        mine = [line for line in lines if line.strip().startswith(f"{engine}: ")]
+        assert any("150 clients" in line and "met" in line for line in mine)
+        assert any(re.search(r"[1-9]\d* transactions, 0 errors", line) for line in mine)
+
+
+def test_the_pooler_is_held_against_another() -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    lines = bench("pooler")
+    assert len([line for line in lines if "a second" in line and "us each" in line]) == 4
+    assert len([line for line in lines if "at least 0.95" in line]) == 2

@@ -8,7 +8,15 @@ import pytest
 
 from devdb.errors import UsageError
 from devdb.model import Spec
-from devdb.pgbouncer import NEWER, crash_warning, ini, max_clients, notes, parse_version, refuse_own
+from devdb.pgbouncer import (
+    NEWER,
+    crash_warning,
+    ini,
+    max_clients,
+    notes,
+    parse_version,
+    refuse_own,
+)
 
 
 def spec(max_connections: str | None = None, **pooler_settings: str) -> Spec:

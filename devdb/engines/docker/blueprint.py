@@ -179,8 +179,10 @@ def for_pgbouncer(
     limits: Limits = UNKNOWN_LIMITS,
     tls: Tls | None = None,
 ) -> Blueprint:
-    """The PgBouncer container, for the version that is in the image, of that Debian package, and
-    for what the engine carries."""
+    """The PgBouncer container, for the version that is in the image and what the engine carries.
+
+    `package` is the version of the Debian package that it is from.
+    """
     mode, _ = pgbouncer.pool_mode(spec, version)
     more = (limits.note(spec), None if tls else pgbouncer.NO_TLS)
     notes = [*pgbouncer.notes(spec, version, package), *(text for text in more if text)]

@@ -11,14 +11,14 @@ from devdb import postgres
 from devdb.engines.native.config import Config
 from devdb.engines.refusal import Refusals, is_crowded
 from devdb.errors import DataMismatch
-from devdb.model import Spec
-from devdb.wire import FAILURES, Refused
+from devdb.model import Endpoint, Spec
+from devdb.wire import Refused
 
 _RETRY = 0.005
 
 
 def log_in(config: Config, template_password: str | None, cancelled: threading.Event) -> None:
-    """Log in to Postgres and set it up, then log in through PgBouncer; until it works.
+    """Log in to Postgres and set it up, then log in by both URLs; until it works.
 
     `template_password` is what the superuser of new data has for a password until now.
     Raises DataMismatch when the data has another password than the marker, and LetsNobodyIn
@@ -30,7 +30,8 @@ def log_in(config: Config, template_password: str | None, cancelled: threading.E
         first = replace(spec.direct, password=template_password)
         _until(lambda: postgres.set_password(first, spec.password), by_postgres, cancelled)
     _until(lambda: _set_up(config), by_postgres, cancelled)
-    _until(lambda: _goes_through_the_pooler(spec, by_postgres), by_pooler, cancelled)
+    _until(lambda: _lets_in(spec, spec.direct), by_postgres, cancelled)
+    _until(lambda: _lets_in(spec, spec.pooled), by_pooler, cancelled)
 
 
 def _until(works: Callable[[], bool], refusals: Refusals, cancelled: threading.Event) -> None:
@@ -58,12 +59,10 @@ def _set_up(config: Config) -> bool:
         ) from None
 
 
-def _goes_through_the_pooler(spec: Spec, by_postgres: Refusals) -> bool:
+def _lets_in(spec: Spec, endpoint: Endpoint) -> bool:
     try:
-        return bool(postgres.version(spec.pooled, timeout=2))
-    except FAILURES as error:
+        return bool(postgres.version(endpoint, timeout=2))
+    except (Refused, TimeoutError):
         if is_crowded(spec):
             return True
-        if isinstance(error, Refused):
-            by_postgres.ask(spec.direct)  # which says it sooner, and in its own words
         raise

@@ -1,0 +1,75 @@
+"""When a server's no is its last word."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from devdb.engines.refusal import LetsNobodyIn, Refusals, of_setting
+from devdb.model import Spec
+from devdb.wire import Refused
+
+SPEC = Spec(
+    name="shop",
+    project=None,
+    engine="fake",
+    port=1,
+    pool_port=2,
+    password="x",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+def refusals() -> Refusals:
+    return Refusals(SPEC, "Postgres", sure=0)
+
+
+def test_the_same_no_twice_is_quoted_with_a_way_out() -> None:
+    heard = refusals()
+    heard.take(Refused("sorry, too many clients already", "53300"))
+    with pytest.raises(LetsNobodyIn) as caught:
+        heard.take(Refused("sorry, too many clients already", "53300"))
+    assert "sorry, too many clients already" in caught.value.message
+    assert "--max-connections" in caught.value.hint
+
+
+def test_another_no_is_news() -> None:
+    heard = refusals()
+    for number in range(5):
+        heard.take(Refused(f"no {number % 2}", "28000"))
+
+
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P02", "57014", "40P01", "55P03"])
+def test_what_passes_is_waited_for(sqlstate: str) -> None:
+    heard = refusals()
+    for _ in range(5):
+        heard.take(Refused("in a moment", sqlstate))
+
+
+def test_not_before_its_time() -> None:
+    heard = Refusals(SPEC, "PgBouncer", sure=1000)
+    for _ in range(5):
+        heard.take(Refused("no", "08P01"))
+
+
+@pytest.mark.parametrize("sqlstate", ["22023", "42704", "25006"])
+def test_a_setting_is_mended_where_it_is_set(sqlstate: str) -> None:
+    heard = refusals()
+    heard.take(Refused("x", sqlstate))
+    with pytest.raises(LetsNobodyIn) as caught:
+        heard.take(Refused("x", sqlstate))
+    assert "devdb.toml, [postgres]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ('invalid value for parameter "work_mem": "x"', True),
+        ("superuser_reserved_connections (3) must be less than max_connections (3)", True),
+        ('could not access file "nosuch": No such file or directory', True),
+        ("could not write lock file: No space left on device", False),
+    ],
+)
+def test_a_complaint_about_a_setting_is_known(words: str, known: bool) -> None:
+    assert (of_setting(words) is not None) is known
