@@ -270,23 +270,18 @@ def test_nothing_of_the_role_runs_in_the_session_that_rolls_back(
     """That session is a superuser's, in a database where the role may set and define anything."""
     made = temporary.create(spec, ttl=HOUR)
     rise = f'BEGIN ALTER ROLE "{made.role}" SUPERUSER; {{}} END'
+    functions = {
+        "format(text, text) RETURNS text": "RETURN $2;",
+        "moved() RETURNS text": "RETURN '1';",
+        "at_login() RETURNS event_trigger": "",
+    }
     with connect(made.direct) as session:
-        for arguments, result in (("text, text", "text"), ("text, name", "text")):
-            session.execute(
-                f"CREATE FUNCTION public.format({arguments}) RETURNS {result} LANGUAGE plpgsql"
-                f" AS $$ {rise.format('RETURN $2;')} $$".encode()
-            )
+        for head, rest in functions.items():
+            body = f"LANGUAGE plpgsql AS $$ {rise.format(rest)} $$"
+            session.execute(f"CREATE FUNCTION public.{head} {body}".encode())
         session.execute(
-            "CREATE FUNCTION public.same(xid, text) RETURNS bool LANGUAGE plpgsql"
-            f" AS $$ {rise.format('RETURN true;')} $$".encode()
-        )
-        session.execute(
-            "CREATE OPERATOR public.= (LEFTARG = xid, RIGHTARG = text, PROCEDURE = public.same)"
-        )
-        session.execute("CREATE VIEW public.pg_prepared_xacts AS SELECT 'x' AS gid, '1'::xid AS t")
-        session.execute(
-            f"CREATE FUNCTION public.at_login() RETURNS event_trigger LANGUAGE plpgsql"
-            f" AS $$ {rise.format('')} $$".encode()
+            "CREATE VIEW public.pg_prepared_xacts AS SELECT 'x'::text AS gid,"
+            " public.moved()::xid AS transaction, current_database() AS database"
         )
         if session.info.server_version >= 170000:
             with connect(spec.direct, database=made.name) as superuser:
