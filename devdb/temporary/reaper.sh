@@ -36,8 +36,10 @@ child='' guard=''
 trap 'kill $child $guard 2>/dev/null; exit 0' TERM INT HUP
 
 # The locks are those of one session, so the console is talked to from within it. What one
-# statement cannot do must not keep the next ones from being tried.
+# statement cannot do must not keep the next ones from being tried. A session whose client is ended
+# in the middle of an answer is an alarm in Postgres' log: that signal is not for psql.
 round() {
+    trap '' TERM
     find_door
     exec psql -XqAtw -d "$door" <<'SQL'
 \o /dev/null
@@ -78,7 +80,7 @@ guard() {
             'SELECT transaction, database FROM _devdb.unblock() WHERE undo' | eval "$undo"
         left=$((left - 1))
     done
-    kill "$1"
+    kill -HUP "$1"
 }
 
 # Nobody reads that the child was ended too, which shells say of a signal to the whole group.
