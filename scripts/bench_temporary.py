@@ -148,7 +148,7 @@ def in_the_server() -> Iterator[list[float]]:
             if "bouncer" not in session.said["server_version"]:
                 spent.append(time.perf_counter() - start)
 
-    wire.Session.query = timed  # type: ignore[method-assign]
+    wire.Session.query = timed  # type: ignore[method-assign, assignment]
     try:
         yield spent
     finally:

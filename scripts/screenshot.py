@@ -86,7 +86,7 @@ def look(pulse: workspace.Pulse) -> tuple[Instance, Health]:
     assert started is not None
     return instance, Health(
         postgres=postgres.Vitals(
-            version="18.0", started=started, connections=6, max_connections=100
+            version="18.0", started=started, connections=6, max_connections=100, full=False
         ),
         pgbouncer=pgbouncer.Vitals(version="1.25.2", clients=48, servers=5),
     )
