@@ -36,22 +36,31 @@ _children: dict[int, _Detached] = {}
 
 
 def spawn(
-    argv: Sequence[str | Path], *, owner: Owner, cwd: Path, log: Path, env: dict[str, str]
+    argv: Sequence[str | Path],
+    *,
+    owner: Owner | None,
+    cwd: Path,
+    log: Path,
+    env: dict[str, str],
+    stdin: int = subprocess.DEVNULL,
 ) -> int:
-    """Start a server in a session of its own, its output appended to `log`; returns its pid."""
+    """Start a process in a session of its own, its output appended to `log`; returns its pid.
+
+    Without an owner it runs as who runs devdb.
+    """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     limits = _raise_limit()
     try:
         process = _Detached(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=descriptor,
             stderr=descriptor,
             cwd=cwd,
             env=env,
             umask=0o077,
             start_new_session=True,
-            **owner.credentials,
+            **(owner.credentials if owner else {}),
         )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -120,6 +129,11 @@ def is_reaper(pid: int, layout: Layout) -> bool:
     return words(pid)[-1:] == [str(layout.reaper_script)]
 
 
+def is_supervisor(pid: int, layout: Layout) -> bool:
+    """Whether that process is the supervisor of this instance."""
+    return words(pid)[-1:] == [str(layout.supervisor_conf)]
+
+
 def _directory(pid: int) -> str:
     import psutil
 
@@ -176,13 +190,21 @@ def leftovers(layout: Layout, *, only: str = "") -> list[psutil.Process]:
     return found
 
 
+def left_by_reaper(layout: Layout) -> list[int]:
+    """The pids of what a killed reaper was waiting for; looked for among all processes."""
+    import psutil
+
+    leader = read_pid(layout.reaper_pid)
+    return [pid for pid in psutil.pids() if _is_in_session(pid, leader, layout)]
+
+
 def _is_ours(pid: int, argv: list[str], layout: Layout) -> bool:
     name = Path(argv[0]).name
     if argv[0].startswith("postgres: "):  # a backend; its postmaster may be dead
         return _directory(pid) == str(layout.data)
     if name in WORKERS:
         return str(layout.data) in argv
-    return is_postmaster(pid, layout) or is_pooler(pid, layout) or is_reaper(pid, layout)
+    return any(is_it(pid, layout) for is_it in (is_supervisor, is_postmaster, is_pooler, is_reaper))
 
 
 def _is_in_session(pid: int, leader: int | None, layout: Layout) -> bool:
