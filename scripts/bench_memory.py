@@ -24,8 +24,7 @@ def parts(name: str) -> Iterator[tuple[str, float, float]]:
     try:
         start(engine, spec)
         pids = native_pids(spec.name) if name == "native" else docker_pids(spec.name)
-        apart = set(pids.values())
-        sizes = [(part, *used(pid, apart)) for part, pid in pids.items()]
+        sizes = [(part, *used(pid, alone=part == "supervisor")) for part, pid in pids.items()]
     finally:
         remove(engine, spec.name)
     for part, count, rss, pss in sizes:
@@ -33,25 +32,19 @@ def parts(name: str) -> Iterator[tuple[str, float, float]]:
     yield f"{name}: all", sum(each[2] for each in sizes), sum(each[3] for each in sizes)
 
 
-def used(pid: int, apart: set[int]) -> tuple[int, float, float]:
+def used(pid: int, *, alone: bool) -> tuple[int, float, float]:
     """How many processes the one and its descendants are, and what they take in MiB.
 
-    Without those of `apart`, the supervisor's children that are counted by themselves. PSS is nan
-    where the system does not tell.
+    `alone`: without the descendants, which are parts of their own. PSS is nan where the system
+    does not tell.
     """
-    found = list(_tree(psutil.Process(pid), apart))
+    root = psutil.Process(pid)
+    found = (root, *(() if alone else root.children(recursive=True)))
     try:
         pss = sum(each.memory_full_info().pss for each in found) / MIB
     except psutil.AccessDenied:  # root in a container, of another user's processes
         pss = math.nan
     return len(found), sum(each.memory_info().rss for each in found) / MIB, pss
-
-
-def _tree(process: psutil.Process, apart: set[int]) -> Iterator[psutil.Process]:
-    yield process
-    for child in process.children():
-        if child.pid not in apart:
-            yield from _tree(child, apart)
 
 
 def native_pids(name: str) -> dict[str, int]:
