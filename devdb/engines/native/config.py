@@ -169,15 +169,16 @@ def are_written(files: dict[Path, str]) -> bool:
         return False
 
 
-def write(files: dict[Path, str], owner: Owner) -> None:
-    """Write the files, each whole or not at all, readable by the servers' user alone.
+def write(files: dict[Path, str], owner: Owner | None) -> None:
+    """Write the files, each whole or not at all, readable by that user alone; None: who we are.
 
     Raises OSError.
     """
     for path, text in files.items():
         with in_place_of(path) as (file, temporary):
             file.write(text.encode())
-            owner.give(temporary)
+            if owner:
+                owner.give(temporary)
 
 
 def _escaped(value: str) -> str:
