@@ -96,7 +96,12 @@ class Config:
             listen_port=self.spec.pool_port,
             auth_file=str(self.layout.userlist),
             clients=pgbouncer.max_clients(self.spec, self.open_files),
-            extra={"pidfile": str(self.layout.pooler_pid), **tls},
+            extra={
+                "pidfile": str(self.layout.pooler_pid),
+                # Who gets to it is the servers' user, and reads the userlist anyway.
+                **({"unix_socket_dir": str(sockets)} if sockets else {}),
+                **tls,
+            },
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
         first += finding.package_line(self.pooler.package)
