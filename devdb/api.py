@@ -85,7 +85,9 @@ def _make(
     if spec is not None:
         # An instance mostly runs: trying is cheaper than asking.
         with suppress(EngineUnavailable):
-            return spec, make(spec)
+            made = make(spec)
+            workspace.mend(spec)
+            return spec, made
         # As it is: the settings of this directory may speak of another instance.
         settings, project = config.Settings(), spec.project or project
     for item in workspace.up(settings, project, wanted):

@@ -131,7 +131,8 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One server of an instance as it is found now: `postgres`, `pgbouncer` or `reaper`."""
+    """One part of an instance as it is found now: `postgres`, `pgbouncer`, `reaper` and, where
+    the engine has one, the `supervisor` of the others."""
 
     name: str
     state: PartState
@@ -159,10 +160,15 @@ class Server:
     """How many clients the pooled URL takes at once; None where nothing was made yet."""
 
     @property
-    def running(self) -> bool:
+    def serving(self) -> bool:
         """Whether Postgres and PgBouncer both run (not yet: whether they answer)."""
-        states = {part.name: part.state for part in self.parts}
-        return all(states.get(name) == PartState.RUNNING for name in ("postgres", "pgbouncer"))
+        return all(self.part(name).state == PartState.RUNNING for name in ("postgres", "pgbouncer"))
+
+    @property
+    def running(self) -> bool:
+        """Whether all of it runs: what serves, and what looks after it, if only just started."""
+        up = (PartState.RUNNING, PartState.STARTING)
+        return self.serving and all(part.state in up for part in self.parts)
 
     @property
     def stopped(self) -> bool:

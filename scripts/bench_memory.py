@@ -24,7 +24,7 @@ def parts(name: str) -> Iterator[tuple[str, float, float]]:
     try:
         start(engine, spec)
         pids = native_pids(spec.name) if name == "native" else docker_pids(spec.name)
-        sizes = [(part, *used(pid)) for part, pid in pids.items()]
+        sizes = [(part, *used(pid, alone=part == "supervisor")) for part, pid in pids.items()]
     finally:
         remove(engine, spec.name)
     for part, count, rss, pss in sizes:
@@ -32,13 +32,14 @@ def parts(name: str) -> Iterator[tuple[str, float, float]]:
     yield f"{name}: all", sum(each[2] for each in sizes), sum(each[3] for each in sizes)
 
 
-def used(pid: int) -> tuple[int, float, float]:
+def used(pid: int, *, alone: bool) -> tuple[int, float, float]:
     """How many processes the one and its descendants are, and what they take in MiB.
 
-    PSS is nan where the system does not tell.
+    `alone`: without the descendants, which are parts of their own. PSS is nan where the system
+    does not tell.
     """
     root = psutil.Process(pid)
-    found = (root, *root.children(recursive=True))
+    found = (root, *(() if alone else root.children(recursive=True)))
     try:
         pss = sum(each.memory_full_info().pss for each in found) / MIB
     except psutil.AccessDenied:  # root in a container, of another user's processes
@@ -52,6 +53,7 @@ def native_pids(name: str) -> dict[str, int]:
         "postgres": finding.postmaster(layout),
         "pgbouncer": finding.pooler(layout),
         "reaper": finding.reaper(layout),
+        "supervisor": finding.supervisor(layout),
     }
     return {part: found.pid for part, found in seen.items() if found.pid is not None}
 

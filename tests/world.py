@@ -166,6 +166,13 @@ def kill(engine: Engine, spec: Spec, part: str) -> None:
     process.send_signal(signal.SIGKILL)
 
 
+def kill_for_good(engine: Engine, spec: Spec, part: str) -> None:
+    """The same, and nobody starts it again."""
+    if engine.name == "native":
+        kill(engine, spec, "supervisor")
+    kill(engine, spec, part)
+
+
 def free_port(taken: set[int]) -> int:
     """A port nobody listens on, not handed out before in this session, off the ephemeral range.
 

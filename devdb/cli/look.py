@@ -49,16 +49,20 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
     instance = workspace.find(spec)
     asked = instance.state in (State.RUNNING, State.DEGRADED)
     health = workspace.health(spec) if asked else Health(postgres=None, pgbouncer=None)
+    ready = health.ready and instance.state == State.RUNNING
     if json:
-        data = {**records.instance(instance), **records.health(health)}
-        streams.data(envelope.ok("status", data, success=health.ready))
+        data = {**records.instance(instance), **records.health(health), "ready": ready}
+        streams.data(envelope.ok("status", data, success=ready))
     else:
         for line in facts(_facts(instance, health)):
             streams.data(line)
-        _hint(instance, health)
+        if not ready:
+            _hint(instance, health)
+    if instance.state == State.DEGRADED:
+        workspace.mend(spec)
     if instance.trouble is not None:
         return instance.trouble.exit_code
-    return ExitCode.OK if health.ready else ExitCode.FAILURE
+    return ExitCode.OK if ready else ExitCode.FAILURE
 
 
 @app.command()
@@ -106,13 +110,12 @@ def _row(instance: Instance) -> tuple[str, ...]:
 
 def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
     spec, server = instance.spec, instance.server
-    word = "ready" if health.ready else instance.state.value
-    if instance.state == State.RUNNING and not health.ready:
-        word = "not ready"
-    colour = "green" if health.ready else _COLOURS.get(instance.state, "red")
+    word, colour = instance.state.value, _COLOURS[instance.state]
+    if instance.state == State.RUNNING:
+        word, colour = ("ready", "green") if health.ready else ("not ready", "red")
     pairs = [
         ("instance", spec.name),
-        ("state", streams.paint(word, "red" if word == "not ready" else colour)),
+        ("state", streams.paint(word, colour)),
         ("engine", spec.engine),
         ("project", _project(instance)),
     ]
@@ -163,8 +166,6 @@ def _part(part: Part, port: int | None, load: str | None) -> str:
 
 def _hint(instance: Instance, health: Health) -> None:
     """What to do when it is not ready, in the two lines of an error."""
-    if health.ready:
-        return
     trouble, name = instance.trouble, instance.spec.name
     message = trouble.message if trouble else f"'{name}' is not ready."
     hint = trouble.hint if trouble else f"devdb up -d -n {name}"

@@ -111,13 +111,16 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
     Trying is cheaper than asking whether it runs: an instance mostly does.
     """
     from devdb import marker
+    from devdb.workspace import mend
     from devdb.workspace.names import Gone, resolve
 
     spec = None
     with contextlib.suppress(Gone, EngineUnavailable):
         spec = marker.load(resolve(here.settings.name, here.project))
         if spec is not None:
-            return act(spec)
+            done = act(spec)
+            mend(spec)
+            return done
     from devdb.cli.start import bring_up
 
     return act(bring_up(here, spec, quiet=quiet))

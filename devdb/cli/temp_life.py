@@ -122,7 +122,11 @@ def drop(
 
 
 def _existing(context: typer.Context, name: str | None) -> Spec:
-    return look_around(name or context.obj).instance()
+    from devdb.workspace import mend
+
+    spec = look_around(name or context.obj).instance()
+    mend(spec)
+    return spec
 
 
 def _row(one: TemporaryDatabase) -> tuple[str, ...]:

@@ -52,6 +52,13 @@ class Engine(Protocol):
         """Stop it (fast shutdown); with `destroy` delete its data too. No-op when absent."""
         ...
 
+    def mend(self, name: str) -> None:
+        """Bring back what looks after a running instance, where that is gone; cheap if not.
+
+        Left to who is at work on the instance at this moment. Raises DevdbError, OSError.
+        """
+        ...
+
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes.
 

@@ -102,6 +102,9 @@ class FakeEngine:
         parts = {**state["parts"], part: "dead"}
         self._write(name, parts, started=state["started"], detail="killed by signal 9")
 
+    def mend(self, name: str) -> None:
+        """Nobody looks after a fake."""
+
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """A line of each server, one more when they are followed, then silence."""
         if self._read(name) is None:

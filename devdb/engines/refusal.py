@@ -20,7 +20,7 @@ _PASSING = re.compile("40|57|55P03")
 """What is over in a moment: a rollback, a shutdown, a cancelled query, a lock (SQLSTATEs)."""
 _SETTING = re.compile(
     "configuration|parameter|invalid value|unrecognized|must be (less|at least)"
-    "|could not (access file|load library)"
+    "|requires wal_level|could not (access file|load library)"
 )
 _MEND_SETTING = f"Correct the setting ({FILE}, [postgres] or [pgbouncer]) and start it again."
 _AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"

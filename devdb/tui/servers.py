@@ -16,7 +16,14 @@ from devdb.tui import words
 from devdb.tui.messages import Seen
 from devdb.workspace import Health, State
 
-_TITLES = {"postgres": "Postgres", "pgbouncer": "PgBouncer", "reaper": "Reaper"}
+_TITLES = {
+    "postgres": "Postgres",
+    "pgbouncer": "PgBouncer",
+    "reaper": "Reaper",
+    "supervisor": "Supervisor",
+}
+_IN_THE_BACKGROUND = ("reaper", "supervisor")
+"""Nobody's concern while they do their work."""
 
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S* \S+ \[\d+\]")
 """What both servers put before a line; of it only the time is worth its place here."""
@@ -33,7 +40,9 @@ def verdict(seen: Seen) -> Verdict:
     if instance.server is None:
         return "✕ gone", "$text-error"
     dead = [part.name for part in instance.server.parts if part.state == PartState.DEAD]
-    down = [name for name in dead if name != "reaper"]
+    down = [name for name in dead if name not in _IN_THE_BACKGROUND]
+    if not down and instance.state != State.STOPPED:
+        down = dead
     if down:
         titles = " and ".join(_TITLES.get(name, name) for name in down)
         return f"✕ {titles} {'is' if len(down) == 1 else 'are'} down", "$text-error"
@@ -93,10 +102,7 @@ def _same(one: Seen, other: Seen) -> bool:
 
 def _lines(server: Server, health: Health | None) -> list[Content]:
     shown = ["postgres", "pgbouncer"]
-    reaper = server.part("reaper")
-    # It is nobody's concern while it does its work.
-    if reaper.state == PartState.DEAD:
-        shown.append("reaper")
+    shown += [name for name in _IN_THE_BACKGROUND if server.part(name).state == PartState.DEAD]
     return [_line(server.part(name), _says(name, server, health)) for name in shown]
 
 

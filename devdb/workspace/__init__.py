@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from devdb.workspace.instances import health as health
     from devdb.workspace.instances import logs as logs
     from devdb.workspace.instances import matching as matching
+    from devdb.workspace.instances import mend as mend
     from devdb.workspace.instances import psql_argv as psql_argv
     from devdb.workspace.names import Gone as Gone
     from devdb.workspace.names import is_own as is_own
@@ -49,6 +50,7 @@ _HOMES = {
         "health",
         "logs",
         "matching",
+        "mend",
         "psql_argv",
     ),
     "names": ("Gone", "is_own", "resolve", "resolve_existing"),

@@ -71,7 +71,7 @@ def _look_at(instance: Instance) -> list[Finding]:
             )
         )
     elif instance.state == State.DEGRADED and instance.server is not None:
-        down = [p for p in instance.server.parts if p.name != "reaper" and p.state != "running"]
+        down = [p for p in instance.server.parts if p.state != "running"]
         words = ", ".join(f"{p.name} is {p.state} {p.detail}".strip() for p in down)
         findings.append(
             Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,6 +98,15 @@ def health(spec: Spec) -> Health:
         made_up = FakeEngine().vitals(spec.name)
         return Health(postgres=made_up[0], pgbouncer=made_up[1])
     return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
+
+
+def mend(spec: Spec) -> None:
+    """Bring back what looks after a running instance, where it is gone; mostly it is not.
+
+    It is not what was asked for: that it fails is for `status` to tell.
+    """
+    with suppress(DevdbError, OSError):
+        engine_of(spec).mend(spec.name)
 
 
 def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:

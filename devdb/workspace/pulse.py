@@ -10,7 +10,7 @@ from devdb.engines.fake import FakeEngine
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.wire import Session
-from devdb.workspace.instances import Health, Instance, State, engine_of, health
+from devdb.workspace.instances import Health, Instance, engine_of, health
 
 LOGIN_EVERY = 10.0
 """Seconds from one new login through each URL to the next."""
@@ -55,7 +55,7 @@ class Pulse:
             return Instance(spec=self.spec, server=None, trouble=error)
 
     def _ask(self, instance: Instance) -> Health | None:
-        if instance.state != State.RUNNING:
+        if instance.server is None or not instance.server.serving:
             self.close()
             return None
         if self.spec.engine == FakeEngine.name:

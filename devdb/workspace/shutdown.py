@@ -49,7 +49,7 @@ def removal(spec: Spec) -> Removal:
     instance = find(spec)
     if instance.trouble is not None:
         raise instance.trouble
-    running = instance.state == State.RUNNING
+    running = instance.server is not None and instance.server.serving
     location = instance.server.location if instance.server else ""
     return Removal(
         spec=spec,

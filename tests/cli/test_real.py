@@ -210,18 +210,47 @@ def test_it_outlives_the_terminal_that_started_it(
     assert query(instance["pooled_url"], "SELECT 1") == "1"
 
 
+def kill(real: Cli, *parts: str) -> None:
+    """SIGKILL these parts, by what `status` says of them."""
+    known = {part["name"]: part for part in real("status", "--json").json["data"]["parts"]}
+    for part in parts:
+        os.kill(int(known[part]["detail"].removeprefix("pid ")), signal.SIGKILL)
+
+
 @native
-def test_a_server_killed_with_9_is_named_and_up_repairs_it(real: Cli) -> None:
+@pytest.mark.parametrize("part", ["postgres", "pgbouncer", "reaper"])
+def test_a_server_killed_with_9_comes_back_by_itself(real: Cli, part: str) -> None:
     _, pooled = urls(real)
-    parts = {part["name"]: part for part in real("status", "--json").json["data"]["parts"]}
-    pid = int("".join(filter(str.isdigit, parts["pgbouncer"]["detail"])))
-    os.kill(pid, signal.SIGKILL)
-    world.eventually(lambda: real("status").code == 1, "status notices")
+    before = real("status", "--json").json["data"]["parts"]
+    kill(real, part)
+
+    def is_another() -> bool:
+        done = real("status", "--json")
+        now = done.json["data"]["parts"]
+        return done.code == 0 and [p for p in now if p not in before] != []
+
+    world.eventually(is_another, "status is content again")
+    assert query(pooled, "SELECT 1") == "1"
+
+
+@native
+def test_a_dead_supervisor_is_named_and_what_looks_brings_it_back(real: Cli) -> None:
+    direct, pooled = urls(real)
+    kill(real, "supervisor", "reaper")
     doctor = real("doctor")
     assert doctor.code == 1
-    assert "pgbouncer is dead" in doctor.out
-    assert urls(real)[1] == pooled
-    assert query(pooled, "SELECT 1") == "1"
+    assert "reaper is dead" in doctor.out
+    assert "supervisor is dead" in doctor.out
+    assert real("ls", "--json").json["data"]["instances"][0]["state"] == "degraded"
+    done = real("status")
+    assert done.code == 1
+    assert "degraded" in done.out
+    world.eventually(lambda: real("status").code == 0, "it mended that")
+
+    kill(real, "supervisor")
+    assert real("temp", "-q", "--ttl", "1m").code == 0
+    assert real("status").code == 0
+    assert urls(real) == (direct, pooled)
 
 
 @native

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import world
 from libpq import connect
+from world import NewSpec
 
 from devdb.engines import Engine
 from devdb.errors import DataMismatch, PortInUse, StartFailed
@@ -34,7 +35,7 @@ def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    world.kill(real_engine, real_spec, part)
+    world.kill_for_good(real_engine, real_spec, part)
 
     def dead() -> bool:
         server = real_engine.find(real_spec.name)
@@ -55,7 +56,7 @@ def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
 
 def test_both_servers_killed_at_once_start_again(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
-    world.kill(real_engine, real_spec, "pgbouncer")
+    world.kill_for_good(real_engine, real_spec, "pgbouncer")
     world.kill(real_engine, real_spec, "postgres")
     assert start(real_engine, real_spec).running
 
@@ -152,6 +153,25 @@ def test_a_setting_postgres_refuses_ends_in_its_own_words(
         start(real_engine, replace(real_spec, settings=(("shared_buffers", "lots"),)))
     assert "shared_buffers" in caught.value.message
     assert start(real_engine, real_spec).running
+
+
+def test_a_reaper_that_is_dead_makes_it_less_than_running_and_a_start_repairs_it(
+    real_engine: Engine, new_spec: NewSpec
+) -> None:
+    spec = new_spec(real_engine, reaper="while :; do sleep 1; done")
+    start(real_engine, spec)
+
+    def found(state: PartState) -> Server | None:
+        server = real_engine.find(spec.name)
+        return server if server and server.part("reaper").state == state else None
+
+    world.eventually(lambda: found(PartState.RUNNING), "the reaper runs")
+    world.kill_for_good(real_engine, spec, "reaper")
+    dead = world.eventually(lambda: found(PartState.DEAD), "the reaper found dead")
+    assert dead.serving
+    assert not dead.running
+    start(real_engine, spec)
+    assert world.eventually(lambda: found(PartState.RUNNING), "the reaper runs again").running
 
 
 KILLED = """

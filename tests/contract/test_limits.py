@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import libpq
 import psycopg
@@ -188,7 +190,11 @@ def test_nobody_gets_to_the_console_without_a_password(
     for user in ("pgbouncer", "devdb_pooler", "devdb", "postgres", ""):
         console = replace(real_spec.pooled, database="pgbouncer", user=user, password="")
         assert login(console) not in ("in", "")
-    assert told(real_spec)["unix_socket_dir"] == ""
+    sockets = told(real_spec)["unix_socket_dir"]
+    assert bool(sockets) == (real_engine.name == "native")
+    if sockets:
+        status = Path(sockets).stat()
+        assert stat.S_IMODE(status.st_mode) == 0o700
 
 
 def test_down_ends_with_a_shutdown(real_engine: Engine, real_spec: Spec) -> None:

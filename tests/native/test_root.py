@@ -16,6 +16,7 @@ import world
 from libpq import connect
 
 from devdb.engines.native import NativeEngine, binaries, owner
+from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import Spec
 
@@ -30,6 +31,14 @@ def closed() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+def servers(spec: Spec, home: Path) -> list[psutil.Process]:
+    """The instance's processes but the supervisor: root's, to start them as somebody else."""
+    found = {process.pid: process for process in world.processes(spec.name, home)}
+    supervisor = found.pop(int(Layout.of(spec.name).supervisor_pid.read_text().split()[0]))
+    assert supervisor.uids().real == 0
+    return list(found.values())
+
+
 @pytest.mark.parametrize("user", owner.UNPRIVILEGED)
 def test_servers_and_data_are_an_unprivileged_users(
     native: NativeEngine, spec: Spec, home: Path, user: str, monkeypatch: pytest.MonkeyPatch
@@ -39,7 +48,7 @@ def test_servers_and_data_are_an_unprivileged_users(
     assert server is not None
 
     uid = pwd.getpwnam(user).pw_uid
-    running = world.processes(spec.name, home)
+    running = servers(spec, home)
     assert running
     assert {process.uids().real for process in running} == {uid}
     assert {process.gids().real for process in running} == {pwd.getpwnam(user).pw_gid}
@@ -55,7 +64,7 @@ def test_data_keeps_its_owner_when_another_user_would_be_chosen(
         list(native.start(spec))
         native.stop(spec.name)
     list(native.start(spec))
-    uids = {process.uids().real for process in world.processes(spec.name, home)}
+    uids = {process.uids().real for process in servers(spec, home)}
     assert uids == {pwd.getpwnam("nobody").pw_uid}
 
 
@@ -112,7 +121,7 @@ def test_programs_out_of_reach_are_copied_to_the_cache(
         assert connection.execute("SELECT 1").fetchone() == (1,)
     copies = cache / "binaries"
     programs = set()
-    for process in world.processes(spec.name, Path(os.environ["DEVDB_DATA_DIR"])):
+    for process in servers(spec, Path(os.environ["DEVDB_DATA_DIR"])):
         with suppress(psutil.NoSuchProcess):  # a backend may be ending at this moment
             programs.add(Path(process.exe()))
     # initdb may still write the new data out to the disk.

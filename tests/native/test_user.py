@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import world
 
-from devdb.engines.native import binaries
+from devdb.engines.native import binaries, supervision
 from devdb.model import Spec
 
 LIFE = """
@@ -20,6 +22,7 @@ import os, sys
 from pathlib import Path
 import psutil
 from devdb import engines, marker
+from devdb.engines.native import supervision
 
 engine = engines.get("native")
 name, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -43,6 +46,8 @@ if uid != os.getuid():
     os.environ["DEVDB_DATA_DIR"], os.environ["DEVDB_CACHE_DIR"] = sys.argv[4], sys.argv[5]
     live()
     os.environ["DEVDB_DATA_DIR"], os.environ["DEVDB_CACHE_DIR"] = users, cache
+    # So may be what the supervisor is run with, and its program.
+    sys.executable, supervision.SCRIPT = sys.argv[6], Path(sys.argv[7])
     os.setgroups([]); os.setgid(gid); os.setuid(uid)
 live()
 """
@@ -54,16 +59,31 @@ def user() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
 
-def test_a_whole_life(spec: Spec, home: Path, user: pwd.struct_passwd) -> None:
+@pytest.fixture
+def python(user: pwd.struct_passwd) -> str:
+    """A Python that this user can run."""
+    if os.geteuid() != 0:
+        return sys.executable
+    for found in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3"):
+        command = [found, "-c", "import sys; assert sys.version_info >= (3, 11)"]
+        with suppress(OSError):
+            done = subprocess.run(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+            if done.returncode == 0:
+                return found
+    pytest.skip("an ordinary user has no Python from 3.11 on here")
+
+
+def test_a_whole_life(spec: Spec, home: Path, user: pwd.struct_passwd, python: str) -> None:
     for path in [home, *home.rglob("*")]:
         os.chown(path, user.pw_uid, user.pw_gid)
     pooler = str(binaries.pooler().path)
     roots = home / "of-root"
+    script = Path(shutil.copy(supervision.SCRIPT, home))
     command = [sys.executable, "-c", LIFE, spec.name, str(user.pw_uid), str(user.pw_gid)]
     with tempfile.TemporaryDirectory(prefix="devdb-user-") as cache:
         os.chown(cache, user.pw_uid, user.pw_gid)
         result = subprocess.run(
-            [*command, str(roots), os.environ["DEVDB_CACHE_DIR"]],
+            [*command, str(roots), os.environ["DEVDB_CACHE_DIR"], python, str(script)],
             env={**os.environ, "DEVDB_CACHE_DIR": cache, "DEVDB_PGBOUNCER": pooler},
             capture_output=True,
             text=True,

@@ -71,20 +71,32 @@ def grant(name: str) -> str:
     return f'GRANT CONNECT ON DATABASE "{name}" TO PUBLIC'
 
 
-@pytest.mark.parametrize("attack", ["its database", "another's database", "its role"])
+ATTACKS = {
+    "its database": ("victim", "GRANT CONNECT ON DATABASE victim TO PUBLIC"),
+    "its role": ("victim", OWN_PASSWORD),
+    "another's database": ("living", "GRANT CONNECT ON DATABASE victim TO PUBLIC"),
+    "a setting there": (
+        "living",
+        "ALTER ROLE CURRENT_USER IN DATABASE victim SET work_mem = '1MB'",
+    ),
+    "a grant to it": ("living", "CREATE TABLE t (); GRANT SELECT ON t TO victim"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_what_expires_goes_although_a_temporary_role_locks_it(
     spec: Spec, inside: Inside, reap: Reap, attack: str
 ) -> None:
-    victim, living = (temporary.create(spec, ttl=HOUR) for _ in range(2))
-    attacker = living if attack == "another's database" else victim
-    with connect(victim.pooled) as pooled, connect(attacker.direct) as holder:
+    roles = {name: temporary.create(spec, ttl=HOUR, name=name) for name in ("victim", "living")}
+    attacker, statement = ATTACKS[attack]
+    with connect(roles["victim"].pooled) as pooled, connect(roles[attacker].direct) as holder:
         pooled.execute("SELECT 1")
-        inside.expire(victim.name)
-        hold(holder, OWN_PASSWORD if attack == "its role" else grant(victim.name))
+        inside.expire("victim")
+        hold(holder, statement)
         reap()
         assert is_dead(pooled)
         assert is_dead(holder)
-    assert inside.entries() == {living.name: "ready"}
+    assert inside.entries() == {"living": "ready"}
     inside.assert_tidy()
 
 
@@ -258,23 +270,18 @@ def test_nothing_of_the_role_runs_in_the_session_that_rolls_back(
     """That session is a superuser's, in a database where the role may set and define anything."""
     made = temporary.create(spec, ttl=HOUR)
     rise = f'BEGIN ALTER ROLE "{made.role}" SUPERUSER; {{}} END'
+    functions = {
+        "format(text, text) RETURNS text": "RETURN $2;",
+        "moved() RETURNS text": "RETURN '1';",
+        "at_login() RETURNS event_trigger": "",
+    }
     with connect(made.direct) as session:
-        for arguments, result in (("text, text", "text"), ("text, name", "text")):
-            session.execute(
-                f"CREATE FUNCTION public.format({arguments}) RETURNS {result} LANGUAGE plpgsql"
-                f" AS $$ {rise.format('RETURN $2;')} $$".encode()
-            )
+        for head, rest in functions.items():
+            body = f"LANGUAGE plpgsql AS $$ {rise.format(rest)} $$"
+            session.execute(f"CREATE FUNCTION public.{head} {body}".encode())
         session.execute(
-            "CREATE FUNCTION public.same(xid, text) RETURNS bool LANGUAGE plpgsql"
-            f" AS $$ {rise.format('RETURN true;')} $$".encode()
-        )
-        session.execute(
-            "CREATE OPERATOR public.= (LEFTARG = xid, RIGHTARG = text, PROCEDURE = public.same)"
-        )
-        session.execute("CREATE VIEW public.pg_prepared_xacts AS SELECT 'x' AS gid, '1'::xid AS t")
-        session.execute(
-            f"CREATE FUNCTION public.at_login() RETURNS event_trigger LANGUAGE plpgsql"
-            f" AS $$ {rise.format('')} $$".encode()
+            "CREATE VIEW public.pg_prepared_xacts AS SELECT 'x'::text AS gid,"
+            " public.moved()::xid AS transaction, current_database() AS database"
         )
         if session.info.server_version >= 170000:
             with connect(spec.direct, database=made.name) as superuser:

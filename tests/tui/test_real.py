@@ -62,7 +62,7 @@ def test_a_server_that_dies_is_seen_within_three_seconds_and_r_starts_it(
     async def scenario(user: Driver) -> None:
         first = await user.ready()
         await user.sees(" of 100 connections")
-        world.kill(real_engine, running, part)
+        world.kill_for_good(real_engine, running, part)
         died = time.monotonic()
         await user.sees(f"✕ {title} is down")
         assert time.monotonic() - died < SEEN_WITHIN
@@ -213,7 +213,7 @@ def test_a_pulse_looks_over_connections_it_keeps(running: Spec, real_engine: Eng
             for _ in range(3):
                 assert pulse.look()[1] is not None
             assert connection.execute(KEPT).fetchall() == before
-        world.kill(real_engine, running, "postgres")
+        world.kill_for_good(real_engine, running, "postgres")
 
         def dead() -> bool:
             server = pulse.look()[0].server

@@ -178,6 +178,27 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         workspace.remove(spec())
 
 
+def test_what_a_session_raises_is_shown_in_the_logs_and_never_sent(
+    terminal: Callable[..., Terminal],
+) -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    screen = terminal(DEVDB_ENGINE="native")
+    try:
+        screen.wait_for("● ready")
+        with libpq.connect(spec().direct) as connection:
+            connection.execute(r"DO $$ BEGIN RAISE LOG E'\x1b]52;c;aGk=\x07'; END $$")
+        screen.type("l")
+        screen.wait_for(r"\x1b]52;c;aGk=\x07")
+        assert "\x1b]52" not in screen.text
+        screen.type("l")
+        screen.type("q")
+        assert screen.end() == 0
+    finally:
+        screen.close()
+        workspace.remove(spec())
+
+
 def sleeps() -> bool:
     query = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query ~ '^select pg_sleep'"
     with libpq.connect(spec().direct) as connection:

@@ -27,11 +27,12 @@ def refusals() -> Refusals:
 
 def test_the_same_no_twice_is_quoted_with_a_way_out() -> None:
     heard = refusals()
-    heard.take(Refused("sorry, too many clients already", "53300"))
+    words = 'database "main" is not currently accepting connections'
+    heard.take(Refused(words, "55000"))
     with pytest.raises(LetsNobodyIn) as caught:
-        heard.take(Refused("sorry, too many clients already", "53300"))
-    assert "sorry, too many clients already" in caught.value.message
-    assert "--max-connections" in caught.value.hint
+        heard.take(Refused(words, "55000"))
+    assert words in caught.value.message
+    assert "devdb psql -n shop" in caught.value.hint
 
 
 def test_another_no_is_news() -> None:
@@ -67,6 +68,7 @@ def test_a_setting_is_mended_where_it_is_set(sqlstate: str) -> None:
     [
         ('invalid value for parameter "work_mem": "x"', True),
         ("superuser_reserved_connections (3) must be less than max_connections (3)", True),
+        ('WAL streaming (max_wal_senders > 0) requires wal_level "replica"', True),
         ('could not access file "nosuch": No such file or directory', True),
         ("could not write lock file: No space left on device", False),
     ],

@@ -103,6 +103,9 @@ class DockerEngine:
                 if login.settle() is not None:
                     making.finish(self._connect().client, found.name)
 
+    def mend(self, name: str) -> None:
+        """The engine itself looks after its containers."""
+
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes."""
         connection = self._connect()

@@ -157,7 +157,8 @@ def _part(name: str, container: Inspection | None, *, running: bool) -> Part:
 
 def _state(name: str, docker: Inspection, *, running: bool) -> PartState:
     if docker.get("Restarting"):
-        return PartState.STARTING
+        # One that ends again and again does none of its work, though nobody waits for it.
+        return PartState.DEAD if name == labels.REAPER else PartState.STARTING
     if docker["Running"]:
         return PartState.RUNNING
     if docker["Status"] == "created" and not docker.get("Error"):

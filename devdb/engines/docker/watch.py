@@ -92,7 +92,9 @@ def _has_news(client: APIClient, name: str, part: str, heard: dict[str, str]) ->
         text = client.logs(container, timestamps=True, tail=1)
     else:
         text = client.logs(container, timestamps=True, since=moment(before))
-    lines = [line.split(" ", 1) for line in text.decode(errors="replace").splitlines()]
+    lines = [
+        line.split(" ", 1) for line in text.decode(errors="replace").split("\n") if " " in line
+    ]
     news = [line for line in lines if before is None or line[0] > before]
     if news:
         heard[part] = news[-1][0]

@@ -96,7 +96,12 @@ class Config:
             listen_port=self.spec.pool_port,
             auth_file=str(self.layout.userlist),
             clients=pgbouncer.max_clients(self.spec, self.open_files),
-            extra={"pidfile": str(self.layout.pooler_pid), **tls},
+            extra={
+                "pidfile": str(self.layout.pooler_pid),
+                # Who gets to it is the servers' user, and reads the userlist anyway.
+                **({"unix_socket_dir": str(sockets)} if sockets else {}),
+                **tls,
+            },
         )
         first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
         first += finding.package_line(self.pooler.package)
@@ -169,15 +174,16 @@ def are_written(files: dict[Path, str]) -> bool:
         return False
 
 
-def write(files: dict[Path, str], owner: Owner) -> None:
-    """Write the files, each whole or not at all, readable by the servers' user alone.
+def write(files: dict[Path, str], owner: Owner | None) -> None:
+    """Write the files, each whole or not at all, readable by that user alone; None: who we are.
 
     Raises OSError.
     """
     for path, text in files.items():
         with in_place_of(path) as (file, temporary):
             file.write(text.encode())
-            owner.give(temporary)
+            if owner:
+                owner.give(temporary)
 
 
 def _escaped(value: str) -> str:

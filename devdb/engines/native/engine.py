@@ -1,14 +1,18 @@
-"""The native engine, as the protocol wants it; each method's work has a module of its own."""
+"""The native engine, as the protocol wants it; each method's work has a module of its own.
+
+Imported where it is needed: what only looks does not wait for what starts.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from devdb import marker
-from devdb.engines.native import binaries, checkup, finding, layout, logs, starting, stopping
+from devdb.engines.native import finding, layout
 from devdb.engines.native.layout import Layout
-from devdb.errors import NotFound
+from devdb.errors import NotFound, TimedOut
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 
@@ -19,16 +23,22 @@ class NativeEngine:
 
     def check(self) -> Sequence[Finding]:
         """Which programs would be used, and what is missing."""
+        from devdb.engines.native import checkup
+
         return checkup.findings()
 
     def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
         """Raise EngineUnavailable unless Postgres, of that major, and PgBouncer are here."""
         del image, pooler_image  # Docker's
+        from devdb.engines.native import binaries
+
         binaries.postgres(major, data=None)
         binaries.pooler()
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it."""
+        from devdb.engines.native import starting
+
         return starting.start(spec)
 
     def find(self, name: str) -> Server | None:
@@ -42,13 +52,26 @@ class NativeEngine:
 
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """End its processes; with `destroy` delete all but the marker."""
+        from devdb.engines.native import stopping
+
         if destroy:
             stopping.destroy(Layout.of(name))
         else:
             stopping.stop(Layout.of(name))
 
+    def mend(self, name: str) -> None:
+        """Start its supervisor anew where that is gone; it starts what else is."""
+        if finding.supervisor(Layout.of(name)).pid is not None:
+            return
+        from devdb.engines.native import supervision
+
+        with suppress(TimedOut), marker.locked(name, timeout=0):
+            supervision.mend(Layout.of(name))
+
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """What its servers wrote, whether they run or not."""
+        from devdb.engines.native import logs
+
         return logs.read(Layout.of(name), tail=tail, follow=follow)
 
     def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:

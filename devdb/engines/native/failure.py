@@ -11,6 +11,7 @@ from devdb.engines.native import logs
 from devdb.engines.native.commands import CommandFailed
 from devdb.engines.native.copies import reason
 from devdb.engines.native.layout import Layout
+from devdb.engines.native.logs import Position
 from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Spec
 
@@ -25,34 +26,34 @@ _NOISE = re.compile(
 _PORT_TAKEN = re.compile(r"^(?!.*\bunix\b).*Address already in use", re.MULTILINE | re.IGNORECASE)
 
 
-def of_server(spec: Spec, layout: Layout, part: str, offset: int) -> DevdbError:
-    """For a server that ended while it started; `offset` is where its log began to be ours."""
-    if lost_its_port(layout, part, offset):
+def of_server(spec: Spec, layout: Layout, part: str, begin: Position) -> DevdbError:
+    """For a server that ended while it started; `begin`: where its log began to be ours."""
+    if lost_its_port(layout, part, begin):
         return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
-    telling = _telling(layout, part, offset)
+    telling = _telling(layout, part, begin)
     return StartFailed(f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout))
 
 
-def lost_its_port(layout: Layout, part: str, offset: int) -> bool:
+def lost_its_port(layout: Layout, part: str, begin: Position) -> bool:
     """Whether it said that somebody else listens on its TCP port.
 
     A PgBouncer up to 1.22 lives on with its Unix socket alone.
     """
-    return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, part, offset))))
+    return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, part, begin))))
 
 
-def timed_out(layout: Layout, part: str, seconds: float, offset: int) -> TimedOut:
+def timed_out(layout: Layout, part: str, seconds: float, begin: Position) -> TimedOut:
     """For a server that did not become ready in time."""
-    telling = _telling(layout, part, offset)
+    telling = _telling(layout, part, begin)
     return TimedOut(
         f"{NAMES[part]} was not ready within {seconds:.0f} s: {_last(telling)}",
         _way_out(telling, layout),
     )
 
 
-def _telling(layout: Layout, part: str, offset: int) -> list[str]:
+def _telling(layout: Layout, part: str, begin: Position) -> list[str]:
     """The lines of the log that tell anything."""
-    lines = [_STAMP.sub("", line).strip() for line in logs.since(layout, part, offset)]
+    lines = [_STAMP.sub("", line).strip() for line in logs.since(layout, part, begin)]
     return [line for line in lines if line and not _NOISE.search(line)]
 
 

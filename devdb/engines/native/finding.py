@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +61,17 @@ def reaper(layout: Layout) -> Seen:
     return _seen(layout.reaper_pid, layout, processes.is_reaper)
 
 
+def supervisor(layout: Layout) -> Seen:
+    """The supervisor, as the file tells that it holds: line 1 pid, 2 what it does."""
+    seen = _seen(layout.supervisor_pid, layout, processes.is_supervisor)
+    if seen.pid is None:
+        return seen
+    with suppress(OSError):
+        state = layout.supervisor_pid.read_text(errors="replace").split("\n")[1].strip()
+        return replace(seen, ready=state == "guarding", stopping=state == "hands off")
+    return seen
+
+
 def _seen(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> Seen:
     try:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -91,6 +102,7 @@ def look(layout: Layout) -> Server | None:
     seen = {"postgres": postmaster(layout), "pgbouncer": pooler(layout)}
     if layout.reaper_script.exists():
         seen["reaper"] = reaper(layout)
+    seen["supervisor"] = supervisor(layout)
     version, mode, clients, notes = _pooler_facts(layout)
     versions = {"postgres": postgres_version(layout), "pgbouncer": version}
     up = any(seen[name].pid for name in ("postgres", "pgbouncer"))
@@ -98,7 +110,8 @@ def look(layout: Layout) -> Server | None:
         name=layout.name,
         engine="native",
         parts=tuple(
-            _part(name, one, versions.get(name), others_run=up) for name, one in seen.items()
+            _part(layout, name, one, versions.get(name), others_run=up)
+            for name, one in seen.items()
         ),
         pool_mode=mode,
         notes=(*notes, *_tls_notes(layout)),
@@ -107,10 +120,12 @@ def look(layout: Layout) -> Server | None:
     )
 
 
-def _part(name: str, seen: Seen, version: str | None, *, others_run: bool) -> Part:
+def _part(layout: Layout, name: str, seen: Seen, version: str | None, *, others_run: bool) -> Part:
     if seen.pid:
         state = PartState.RUNNING if seen.ready else PartState.STARTING
         detail = f"pid {seen.pid}{', shutting down' if seen.stopping else ''}"
+    elif verdict := _verdict(layout, name):
+        state, detail = PartState.DEAD, verdict
     elif seen.stale and not others_run and _booted_since(seen.stale):
         state, detail = PartState.STOPPED, "since the machine was restarted"
     elif seen.stale or others_run:
@@ -118,6 +133,13 @@ def _part(name: str, seen: Seen, version: str | None, *, others_run: bool) -> Pa
     else:
         state, detail = PartState.STOPPED, ""
     return Part(name=name, state=state, version=version, started=seen.started, detail=detail)
+
+
+def _verdict(layout: Layout, name: str) -> str:
+    """Why the supervisor does not start that server again."""
+    with suppress(OSError):
+        return layout.verdict(name).read_text(encoding="utf-8", errors="replace").strip()
+    return ""
 
 
 def _booted_since(moment: datetime) -> bool:

@@ -47,8 +47,26 @@ class Layout:
 
     @property
     def log(self) -> Path:
-        """A log file a server."""
+        """The log files of each server, and the pipe they come through."""
         return self.root / "log"
+
+    @property
+    def supervisor_conf(self) -> Path:
+        """What the supervisor runs, and how; its name is in the supervisor's command line."""
+        return self.etc / "supervisor.json"
+
+    @property
+    def supervisor_pid(self) -> Path:
+        """The supervisor's lock, and in it its pid and what it does."""
+        return self.etc / "supervisor.pid"
+
+    def pipe(self, part: str) -> Path:
+        """The named pipe that this server writes to."""
+        return self.log / f"{part}.pipe"
+
+    def verdict(self, part: str) -> Path:
+        """Why the supervisor does not start this server again; mostly not there."""
+        return self.etc / f"{part}.verdict"
 
     @property
     def initialised(self) -> Path:
@@ -114,6 +132,11 @@ class Layout:
     def passfile(self) -> Path:
         """The reaper's PGPASSFILE."""
         return self.etc / "pgpass"
+
+    def socket_locks(self, port: int) -> tuple[Path, Path]:
+        """Postgres' Unix socket for that port, and the file that says whose it is."""
+        socket = self.run / f".s.PGSQL.{port}"
+        return socket, socket.with_name(f"{socket.name}.lock")
 
     @property
     def socket_directory(self) -> Path | None:

@@ -21,7 +21,7 @@ class Patience:
     def __init__(self, launch: Launch, layout: Layout) -> None:
         self._launch = launch
         self._layout = layout
-        self._size = launch.offset
+        self._end = launch.begin
         self._beat = time.monotonic()
         self._deadline = self._beat + PATIENCE
 
@@ -32,10 +32,10 @@ class Patience:
         if now < self._beat + BEAT:
             return
         self._beat = now
-        size = logs.size(self._layout, self._launch.part)
-        if size != self._size:
-            self._size, self._deadline = size, now + PATIENCE
+        end = logs.end(self._layout, self._launch.part)
+        if end != self._end:
+            self._end, self._deadline = end, now + PATIENCE
         if now > self._deadline:
-            part, offset = self._launch.part, self._launch.offset
-            raise failure.timed_out(self._layout, part, PATIENCE, offset)
+            part, begin = self._launch.part, self._launch.begin
+            raise failure.timed_out(self._layout, part, PATIENCE, begin)
         yield

@@ -24,10 +24,11 @@ WORKERS = ("cp", "initdb", "nice")
 
 FILES = 4096
 """Open files a server may have: more than macOS' default of 256."""
-MANY_FILES = 65_536
-"""Open files of one that has as many clients as the system lets it have."""
-_MACOS_FILES = 10_240
-"""What macOS grants at most, whatever it calls its hard limit (OPEN_MAX in its limits.h)."""
+MANY_FILES = 10_240 if sys.platform == "darwin" else 65_536
+"""Open files of one that has as many clients as the system lets it have.
+
+macOS grants no more, whatever it calls its hard limit (OPEN_MAX in its limits.h).
+"""
 
 
 class _Detached(subprocess.Popen[bytes]):
@@ -43,29 +44,29 @@ _children: dict[int, _Detached] = {}
 def spawn(
     argv: Sequence[str | Path],
     *,
-    owner: Owner,
+    owner: Owner | None,
     cwd: Path,
     log: Path,
     env: dict[str, str],
-    open_files: int = FILES,
+    stdin: int = subprocess.DEVNULL,
 ) -> int:
-    """Start a server in a session of its own, its output appended to `log`; returns its pid.
+    """Start a process in a session of its own, its output appended to `log`; returns its pid.
 
-    It may have so many files open, or as many as the system allows.
+    Without an owner it runs as who runs devdb.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    limits = _raise_limit(open_files)
+    limits = _raise_limit()
     try:
         process = _Detached(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=descriptor,
             stderr=descriptor,
             cwd=cwd,
             env=env,
             umask=0o077,
             start_new_session=True,
-            **owner.credentials,
+            **(owner.credentials if owner else {}),
         )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -74,18 +75,17 @@ def spawn(
     return process.pid
 
 
-def _raise_limit(open_files: int) -> tuple[int, int]:
+def _raise_limit() -> tuple[int, int]:
     """Raise this process' limit on open files, which a child inherits; returns what it was."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _granted(open_files, hard)
+    wanted = _granted(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return soft, hard
 
 
 def _granted(wanted: int, hard: int) -> int:
-    most = _MACOS_FILES if sys.platform == "darwin" else wanted
-    return min(wanted, most if hard == resource.RLIM_INFINITY else min(most, hard))
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 def file_limit(pid: int | None, wanted: int) -> int:
@@ -150,6 +150,11 @@ def is_reaper(pid: int, layout: Layout) -> bool:
     return words(pid)[-1:] == [str(layout.reaper_script)]
 
 
+def is_supervisor(pid: int, layout: Layout) -> bool:
+    """Whether that process is the supervisor of this instance."""
+    return words(pid)[-1:] == [str(layout.supervisor_conf)]
+
+
 def _directory(pid: int) -> str:
     import psutil
 
@@ -206,13 +211,21 @@ def leftovers(layout: Layout, *, only: str = "") -> list[psutil.Process]:
     return found
 
 
+def left_by_reaper(layout: Layout) -> list[int]:
+    """The pids of what a killed reaper was waiting for; looked for among all processes."""
+    import psutil
+
+    leader = read_pid(layout.reaper_pid)
+    return [pid for pid in psutil.pids() if _is_in_session(pid, leader, layout)]
+
+
 def _is_ours(pid: int, argv: list[str], layout: Layout) -> bool:
     name = Path(argv[0]).name
     if argv[0].startswith("postgres: "):  # a backend; its postmaster may be dead
         return _directory(pid) == str(layout.data)
     if name in WORKERS:
         return str(layout.data) in argv
-    return is_postmaster(pid, layout) or is_pooler(pid, layout) or is_reaper(pid, layout)
+    return any(is_it(pid, layout) for is_it in (is_supervisor, is_postmaster, is_pooler, is_reaper))
 
 
 def _is_in_session(pid: int, leader: int | None, layout: Layout) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
 from devdb.engines.native import config as configuration
-from devdb.engines.native import finding, logs, processes, stopping
+from devdb.engines.native import finding, logs, processes, stopping, supervision
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
+from devdb.engines.native.logs import Position
 from devdb.engines.native.owner import Owner
+from devdb.engines.native.supervision import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,88 +19,84 @@ class Launch:
 
     part: str
     pid: int
-    offset: int
-    """Where in its log file its own words begin."""
+    begin: Position
+    """Where in its log its own words begin."""
 
 
 def already(layout: Layout, part: str, pid: int) -> Launch:
     """A server that runs since before."""
-    return Launch(part, pid, logs.size(layout, part))
+    return Launch(part, pid, logs.end(layout, part))
 
 
-def start_postgres(config: Config, owner: Owner) -> Launch:
+def start_postgres(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
     """Start Postgres; that it is ready is another question."""
     _remove_stale_locks(config.layout)
     configuration.write(config.postgres_files(), owner)
-    return _launch(config, owner, "postgres", config.postgres_argv, config.environment())
+    return _launch(config.layout, "postgres", supervisor)
 
 
-def start_pooler(config: Config, owner: Owner) -> Launch:
+def start_pooler(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
     """Start PgBouncer."""
-    config.layout.pooler_pid.unlink(missing_ok=True)
     configuration.write(config.pooler_files(), owner)
-    argv, environment = config.pooler_argv, config.pooler_environment()
-    return _launch(config, owner, "pgbouncer", argv, environment, processes.MANY_FILES)
+    return _launch(config.layout, "pgbouncer", supervisor)
 
 
-def start_reaper(config: Config, owner: Owner) -> Launch:
-    """Start the reaper, and write down its pid: it has no pid file of its own."""
-    layout = config.layout
+def start_reaper(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
+    """Start the reaper; the supervisor writes down its pid, for it has no pid file of its own."""
     configuration.write(config.reaper_files(), owner)
-    environment = config.reaper_environment()
-    launch = _launch(config, owner, "reaper", config.reaper_argv, environment)
-    temporary = layout.reaper_pid.with_name(f".reaper-{secrets.token_hex(4)}")
-    temporary.write_text(f"{launch.pid}\n")
-    temporary.replace(layout.reaper_pid)
-    return launch
+    return _launch(config.layout, "reaper", supervisor)
 
 
-def _launch(
-    config: Config,
-    owner: Owner,
-    part: str,
-    argv: list[str],
-    environment: dict[str, str],
-    files: int = processes.FILES,
-) -> Launch:
-    layout = config.layout
-    logs.rotate(layout, part)
-    offset = logs.size(layout, part)
-    pid = processes.spawn(
-        argv,
-        owner=owner,
-        cwd=layout.run,
-        log=logs.path(layout, part),
-        env=environment,
-        open_files=files,
-    )
-    return Launch(part, pid, offset)
+def _launch(layout: Layout, part: str, supervisor: Supervisor) -> Launch:
+    begin = logs.end(layout, part)
+    return Launch(part, supervisor.start(part), begin)
 
 
 def _remove_stale_locks(layout: Layout) -> None:
     """Remove the lock files of a killed Postgres whose pid is somebody else's by now.
 
-    Postgres would refuse to start for them. That it does not run was found out before.
+    Postgres would refuse to start for them. That it does not run was found out before. The
+    supervisor removes those of the port it starts it on; it may have been another one before.
     """
-    (layout.data / "postmaster.pid").unlink(missing_ok=True)
     for lock in layout.run.glob(".s.PGSQL.*.lock"):
         lock.unlink(missing_ok=True)
         lock.with_suffix("").unlink(missing_ok=True)
 
 
+def are_as_wanted(config: Config, owner: Owner) -> bool:
+    """Whether all of them run as this configuration says, under a supervisor that knows it."""
+    layout = config.layout
+    supervisor = finding.supervisor(layout)
+    wanted = config.reaper_files()
+    reaper = finding.reaper(layout).pid
+    return (
+        supervisor.ready
+        and _is_as_wanted_postgres(config)
+        and _is_as_wanted_pooler(config)
+        and (reaper is not None if wanted else reaper is None)
+        and configuration.are_written(wanted)
+        and configuration.are_written({layout.supervisor_conf: supervision.told(config, owner)})
+    )
+
+
 def stop_what_differs(config: Config) -> None:
     """Stop the servers that run with another configuration than the wanted one."""
     layout = config.layout
-    seen = finding.postmaster(layout)
-    as_wanted = _runs(seen.pid, config.postgres_argv) and configuration.are_written(
-        config.postgres_files()
-    )
-    if seen.pid and (seen.stopping or not as_wanted):
+    if finding.postmaster(layout).pid and not _is_as_wanted_postgres(config):
         stopping.stop_postgres(layout)
-    pid = finding.pooler(layout).pid
-    as_wanted = _runs(pid, config.pooler_argv) and configuration.are_written(config.pooler_files())
-    if pid and not as_wanted:
+    if finding.pooler(layout).pid and not _is_as_wanted_pooler(config):
         stopping.stop_pooler(layout)
+
+
+def _is_as_wanted_postgres(config: Config) -> bool:
+    seen = finding.postmaster(config.layout)
+    is_right = _runs(seen.pid, config.postgres_argv) and not seen.stopping
+    return is_right and configuration.are_written(config.postgres_files())
+
+
+def _is_as_wanted_pooler(config: Config) -> bool:
+    pid = finding.pooler(config.layout).pid
+    return _runs(pid, config.pooler_argv) and configuration.are_written(config.pooler_files())
 
 
 def _runs(pid: int | None, argv: list[str]) -> bool:

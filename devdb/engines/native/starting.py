@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from devdb import certificates
@@ -26,6 +27,7 @@ from devdb.engines.native import (
     processes,
     servers,
     stopping,
+    supervision,
 )
 from devdb.engines.native.commands import Beats, beside, meanwhile
 from devdb.engines.native.config import Config
@@ -35,8 +37,9 @@ from devdb.engines.native.newdata import NewData
 from devdb.engines.native.owner import Owner
 from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
+from devdb.engines.native.supervision import Supervisor
 from devdb.engines.refusal import LetsNobodyIn
-from devdb.errors import DevdbError
+from devdb.errors import DevdbError, StartFailed
 from devdb.model import Progress, Spec, Step
 
 
@@ -82,6 +85,10 @@ class _Attempt:
         """The servers that this start started."""
         self.fresh = False
         """Whether the data is this start's own."""
+        self.supervisor: Supervisor | None = None
+        """Who starts the servers; None while those that run need no other than theirs."""
+        self.takes_over = False
+        """Whether it has taken the place of another one, or was about to."""
         self.ready = False
 
     def run(self) -> Iterator[Progress]:
@@ -104,8 +111,15 @@ class _Attempt:
                 stopping.take_back(launch.part, launch.pid, gently=not self.fresh)
             if self.fresh:
                 stopping.destroy(self.layout)
+        if self.supervisor is not None:
+            self.supervisor.hang_up()
         if self.started:
             self.layout.starting.unlink(missing_ok=True)
+        if self.takes_over and not self.ready and not self.fresh:
+            # What ran before goes on as it did, and what failed is not tried again.
+            stopping.end_supervisor(self.layout)
+            with suppress(StartFailed, OSError):
+                supervision.mend(self.layout, what_died=False)
 
     def prepare(self) -> Beats[None]:
         """Find the programs, clear away what is stale, make new data if there is none."""
@@ -117,6 +131,8 @@ class _Attempt:
                 "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
             )
         yield from self._clear_away()
+        if finding.supervisor(layout).pid is None:
+            self.supervisor = Supervisor(layout)  # a Python: it starts beside what follows
         self.config = yield from self._find_programs()
         # Before anything is stopped: moved to a taken port, it goes on where it is.
         wanted = {self.spec.port, self.spec.pool_port}
@@ -128,10 +144,21 @@ class _Attempt:
             with meanwhile(self._certify) as certifying:
                 self.new = yield from newdata.make(self.config, self.owner)
                 self.config = replace(self.config, certificates=(yield from certifying))
+            yield from self._supervise()
             return
         certified = yield from beside(self._certify)
         self.config = replace(self.config, certificates=certified)
-        yield from beside(lambda: servers.stop_what_differs(self.config))
+        if not servers.are_as_wanted(self.config, self.owner):
+            yield from self._supervise()
+            yield from beside(lambda: servers.stop_what_differs(self.config))
+
+    def _supervise(self) -> Beats[None]:
+        """Have a supervisor that knows this configuration take the place of any other."""
+        self.takes_over = True
+        self.supervisor = self.supervisor or Supervisor(self.layout)
+        with supervision.held_pipes(self.layout):
+            yield from beside(lambda: stopping.end_supervisor(self.layout))
+            yield from self.supervisor.take(supervision.told(self.config, self.owner))
 
     def _find_programs(self) -> Beats[Config]:
         """What would be started, its certificates not yet looked at."""
@@ -175,13 +202,19 @@ class _Attempt:
         self._ensure("pgbouncer", finding.pooler(self.layout), servers.start_pooler)
         yield
 
-    def _ensure(self, part: str, seen: Seen, start_it: Callable[[Config, Owner], Launch]) -> Launch:
+    def _ensure(
+        self, part: str, seen: Seen, start_it: Callable[[Config, Owner, Supervisor], Launch]
+    ) -> Launch:
         if seen.pid is not None:
             launch = servers.already(self.layout, part, seen.pid)
-        else:
+            if self.supervisor is not None:
+                self.supervisor.adopt(part, seen.pid)
+        elif self.supervisor is not None:
             self.layout.starting.touch()
-            launch = start_it(self.config, self.owner)
+            launch = start_it(self.config, self.owner, self.supervisor)
             self.started.append(launch)
+        else:
+            raise _Vanished
         self.watch.append(launch)
         return launch
 
@@ -191,11 +224,11 @@ class _Attempt:
         for _ in beside(self._log_in, abandon=self.cancelled.set):
             self._require_alive()
             for launch in self.started:
-                if failure.lost_its_port(self.layout, launch.part, launch.offset):
-                    raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
+                if failure.lost_its_port(self.layout, launch.part, launch.begin):
+                    raise failure.of_server(self.spec, self.layout, launch.part, launch.begin)
             if time.monotonic() > deadline:
                 late = self.watch[-1]
-                raise failure.timed_out(self.layout, late.part, PATIENCE, late.offset)
+                raise failure.timed_out(self.layout, late.part, PATIENCE, late.begin)
             yield
 
     def _log_in(self) -> None:
@@ -208,15 +241,22 @@ class _Attempt:
             if not processes.is_running(launch.pid):
                 if launch not in self.started:
                     raise _Vanished
-                raise failure.of_server(self.spec, self.layout, launch.part, launch.offset)
+                if self.supervisor is not None:
+                    self.supervisor.flush()
+                raise failure.of_server(self.spec, self.layout, launch.part, launch.begin)
 
     def finish(self) -> None:
         """Everything works: make it last."""
         if self.new is not None:
             newdata.keep(self.new, self.config, self.owner)
-        stopping.stop_reaper(self.layout)
-        if self.spec.reaper is not None:
-            self.started.append(servers.start_reaper(self.config, self.owner))
+        if self.supervisor is not None:
+            stopping.stop_reaper(self.layout)
+            parts = [launch.part for launch in self.watch]
+            if self.spec.reaper is not None:
+                launch = servers.start_reaper(self.config, self.owner, self.supervisor)
+                self.started.append(launch)
+                parts.append(launch.part)
+            self.supervisor.guard(parts)
         self.ready = True
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +34,9 @@ IMMEDIATE: Signals = ((signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 # SIGTERM is immediate up to 1.22 and waits for the clients from 1.23; SIGQUIT is immediate from
 # 1.23 and plain death before. One after the other they are immediate in every version.
 POOLER: Signals = ((signal.SIGTERM, 0.05), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+SUPERVISOR: Signals = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+_OBEDIENCE = 5.0
+"""Seconds until a supervisor that does not listen is ended."""
 REAPER: Signals = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
 KILL: Signals = ((signal.SIGKILL, 5.0),)
 FORCE: Signals = ((signal.SIGTERM, 1.0), (signal.SIGINT, 3.0), (signal.SIGKILL, 5.0))
@@ -43,9 +49,11 @@ def stop(layout: Layout) -> None:
     """
     if not layout.root.is_dir():
         return
+    stay_down(layout)
     stop_reaper(layout)
     stop_pooler(layout)
     stop_postgres(layout)
+    end_supervisor(layout)
     # Data that was just made is still being written out to the disk: that is waited for.
     end_leftovers(layout, patience=30)
     _forget(layout)
@@ -61,9 +69,11 @@ def destroy(layout: Layout) -> None:
         if not layout.root.is_dir():
             return
         layout.initialised.unlink(missing_ok=True)
+        stay_down(layout)
         stop_reaper(layout)
         stop_pooler(layout)
         stop_postgres(layout, how=IMMEDIATE)
+        end_supervisor(layout)
         end_leftovers(layout, patience=0)
         shutil.rmtree(layout.root)
     except OSError as error:
@@ -96,13 +106,37 @@ def stop_pooler(layout: Layout) -> None:
 
 
 def stop_reaper(layout: Layout) -> None:
-    """End the reaper, and the psql or sleep that it waits for."""
-    pid = finding.reaper(layout).pid
-    _end(pid, REAPER, partial(processes.is_reaper, layout=layout), "The reaper", group=True)
+    """End the reaper, and the psql or sleep that it waits for, also of one that was killed."""
+    seen = finding.reaper(layout)
+    _end(seen.pid, REAPER, partial(processes.is_reaper, layout=layout), "The reaper", group=True)
+    if seen.stale:
+        left = processes.left_by_reaper(layout)
+        processes.end(left, REAPER, is_there=processes.is_running)
+
+
+def stay_down(layout: Layout) -> None:
+    """From now on the supervisor starts nothing again; it goes on writing the logs."""
+    seen = finding.supervisor(layout)
+    if seen.pid is None or seen.stopping:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(seen.pid, signal.SIGUSR1)
+    deadline = time.monotonic() + _OBEDIENCE
+    while (seen := finding.supervisor(layout)).pid is not None and not seen.stopping:
+        if time.monotonic() > deadline:
+            end_supervisor(layout)
+        time.sleep(0.001)
+
+
+def end_supervisor(layout: Layout) -> None:
+    """End the supervisor; the servers live on."""
+    pid = finding.supervisor(layout).pid
+    _end(pid, SUPERVISOR, partial(processes.is_supervisor, layout=layout), "The supervisor")
 
 
 def _forget(layout: Layout) -> None:
-    for path in (layout.pooler_pid, layout.reaper_pid, layout.starting):
+    pids = (layout.pooler_pid, layout.reaper_pid, layout.supervisor_pid)
+    for path in (*pids, layout.starting, *layout.etc.glob("*.verdict")):
         path.unlink(missing_ok=True)
 
 
