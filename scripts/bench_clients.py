@@ -54,10 +54,10 @@ def lines(engine_name: str, count: int, seconds: float) -> Iterator[str]:
 
 async def held(engine_name: str, found: Running, count: int, tls: bool) -> list[str]:
     wanted = crowd.may_open(min(count, found.takes))
-    _, before, _ = bench_memory.used(found.pid)
+    _, before, _ = bench_memory.used(found.pid, alone=True)
     clients, told = await crowd.gather(found.endpoint, wanted, tls=tls)
     try:
-        _, rss, _ = bench_memory.used(found.pid)
+        _, rss, _ = bench_memory.used(found.pid, alone=True)
         answered = await crowd.ask(random.sample(clients, ASKED), "SELECT 1")
     finally:
         for client in clients:
