@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from devdb import paths
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import PoolMode, Spec
-from devdb.replacing import in_place_of
+from devdb.replacing import in_place_of, sync_directory
 
 FORMAT = 1
 
@@ -54,7 +54,7 @@ def every() -> list[Spec]:
 
 
 def save(spec: Spec) -> None:
-    """Write the marker, 0600, whole or not at all.
+    """Write the marker, 0600, whole or not at all; on the disk when this returns.
 
     Raises DevdbError when the directory cannot be written.
     """
@@ -83,7 +83,7 @@ def delete(name: str) -> None:
 
 
 def make_private_directory(path: Path) -> None:
-    """Make the directory and its missing parents.
+    """Make the directory and its missing parents, so that a power cut does not take them back.
 
     Ours are 0711 for root, whose servers run as another user and have to pass through,
     0700 otherwise; a directory that was there keeps its mode.
@@ -93,6 +93,8 @@ def make_private_directory(path: Path) -> None:
         if not parent.is_dir():
             parent.mkdir(mode=mode, exist_ok=True)
             parent.chmod(mode)
+            with suppress(OSError):  # of one that may be written to but not read
+                sync_directory(parent.parent)
 
 
 @contextmanager

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
 import platformdirs
+
+from devdb.errors import DevdbError
 
 
 def data_home() -> Path:
@@ -23,12 +26,23 @@ def data_home() -> Path:
 
 
 def cache_home() -> Path:
-    """The directory of what can be made again: templates, binaries; `DEVDB_CACHE_DIR` overrides."""
-    if override := os.environ.get("DEVDB_CACHE_DIR"):
-        return Path(override).absolute()
-    if _is_root():
-        return _system("/var/cache/devdb", platformdirs.site_cache_dir("devdb", appauthor=False))
-    return Path(platformdirs.user_cache_dir("devdb", appauthor=False))
+    """The directory of what can be made again: templates, binaries; `DEVDB_CACHE_DIR` overrides.
+
+    Not made by asking. Programs are run from there: for root, raises DevdbError when somebody else
+    could have put them there.
+    """
+    override = os.environ.get("DEVDB_CACHE_DIR")
+    if not _is_root():
+        default = platformdirs.user_cache_dir("devdb", appauthor=False)
+        return Path(override).absolute() if override else Path(default)
+    default = platformdirs.site_cache_dir("devdb", appauthor=False)
+    home = Path(override).absolute() if override else _system("/var/cache/devdb", default)
+    if reason := _reason_to_distrust(home):
+        raise DevdbError(
+            f"Root runs programs from {home}, and {reason}.",
+            "Set DEVDB_CACHE_DIR to a directory that only root can change, or unset it.",
+        )
+    return home
 
 
 def instances_home() -> Path:
@@ -54,6 +68,41 @@ def as_text(path: Path) -> str:
 def from_text(text: str) -> Path:
     """The path that `as_text` was given."""
     return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+
+
+def _reason_to_distrust(directory: Path) -> str | None:
+    """Who besides root could change what is in the directory, or put another in its place.
+
+    As sshd looks at its files: the owner and the mode of it and of every directory on the way, by
+    both ways where there is a symlink. Its first level too: one that is root's by now may have been
+    another's. In a directory like /tmp nobody moves what is root's.
+    """
+    real = Path(os.path.realpath(directory))
+    inside = sorted(real.iterdir()) if real.is_dir() else []
+    # In a user namespace the machine's root is shown as somebody else.
+    roots = {0, Path("/").stat().st_uid}
+    on_the_way = dict.fromkeys([*reversed(directory.parents), *reversed(real.parents)])
+    for place in [*on_the_way, directory, real, *inside]:
+        try:
+            status, link = place.stat(), place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for uid in (link.st_uid, status.st_uid):
+            if uid not in roots:
+                return f"{place} belongs to {_user(uid)}"
+        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid not in roots else 0)
+        if status.st_mode & others and not (place in on_the_way and status.st_mode & stat.S_ISVTX):
+            return f"others than root may write to {place}"
+    return None
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _is_root() -> bool:

@@ -152,6 +152,19 @@ def container(name: str, part: str) -> str:
     return str(found[0])
 
 
+def crash(name: str, home: Path) -> None:
+    """Kill every process of the instance at once, as a power cut does."""
+
+    def kill_all() -> bool:
+        left = processes(name, home)
+        for process in left:  # the supervisor may start one again before its own turn comes
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
+
+    eventually(kill_all, "all of them dead")
+
+
 def kill(engine: Engine, spec: Spec, part: str) -> None:
     """SIGKILL one server of the instance, from outside."""
     if engine.name == "docker":

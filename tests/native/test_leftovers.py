@@ -37,26 +37,13 @@ def somebody(layout: Layout) -> Iterator[int]:
         process.wait()
 
 
-def crash(native: NativeEngine, spec: Spec, home: Path) -> None:
-    """Kill every process of the instance at once, as a power cut does."""
-
-    def kill_all() -> bool:
-        left = world.processes(spec.name, home)
-        for process in left:  # the supervisor may start one again before its own turn comes
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        return not left
-
-    world.eventually(kill_all, "all of them dead")
-
-
 def test_pid_files_that_name_somebody_elses_process_are_stale(
     native: NativeEngine, spec: Spec, home: Path
 ) -> None:
     list(native.start(spec))
     with connect(spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    crash(native, spec, home)
+    world.crash(spec.name, home)
     layout = Layout.of(spec.name)
     postmaster = layout.data / "postmaster.pid"
     socket_lock = layout.run / f".s.PGSQL.{spec.port}.lock"
@@ -80,7 +67,7 @@ def test_what_stood_before_a_reboot_is_stopped_not_dead(
     native: NativeEngine, spec: Spec, home: Path
 ) -> None:
     list(native.start(spec))
-    crash(native, spec, home)
+    world.crash(spec.name, home)
     layout = Layout.of(spec.name)
     long_ago = psutil.boot_time() - 60
     for path in (layout.data / "postmaster.pid", layout.pooler_pid, layout.supervisor_pid):

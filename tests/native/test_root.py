@@ -6,7 +6,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +15,11 @@ import pytest
 import world
 from libpq import connect
 
+from devdb import paths
 from devdb.engines.native import NativeEngine, binaries, owner
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
-from devdb.model import Spec
+from devdb.model import Level, Spec
 
 pytestmark = pytest.mark.usefixtures("root")
 
@@ -101,6 +102,61 @@ def test_a_cache_out_of_reach_is_named(
     assert "DEVDB_CACHE_DIR" in caught.value.hint
 
 
+Spoil = Callable[[Path], object]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda cache: os.chown(cache, 12345, 0), id="another user's"),
+        pytest.param(lambda cache: cache.chmod(0o777), id="everybody's"),
+        pytest.param(lambda cache: cache.chmod(0o1777), id="everybody's and sticky"),
+        pytest.param(lambda cache: (os.chown(cache, 0, 12345), cache.chmod(0o775)), id="a group's"),
+        pytest.param(lambda cache: os.chown(cache / "pgbouncer", 12345, 0), id="another's inside"),
+        pytest.param(lambda cache: os.chown(cache.parent, 12345, 0), id="in another user's"),
+        pytest.param(lambda cache: cache.parent.chmod(0o777), id="in everybody's"),
+    ],
+)
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_cache_that_others_may_have_filled_is_refused(
+    native: NativeEngine,
+    spec: Spec,
+    closed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Spoil,
+    by_link: bool,
+) -> None:
+    """Root would run what they put there, even to ask for its version."""
+    closed.chmod(0o755)
+    cache = closed / "in" / "cache"
+    program = cache / "pgbouncer" / "1.99.0" / "bin" / "pgbouncer"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ntouch {closed}/was-run\necho PgBouncer 1.99.0\n")
+    program.chmod(0o755)
+    spoil(cache)
+    (closed / "link").symlink_to(cache)
+    with monkeypatch.context() as patch:
+        patch.setenv("DEVDB_CACHE_DIR", str(closed / "link" if by_link else cache))
+        for use in (lambda: list(native.start(spec)), binaries.pooler):
+            with pytest.raises(DevdbError) as caught:
+                use()
+            assert str(closed) in caught.value.message
+            assert "DEVDB_CACHE_DIR" in caught.value.hint
+        errors = [each for each in native.check() if each.level == Level.ERROR]
+        assert [each.message for each in errors] == [caught.value.message]
+    assert not (closed / "was-run").exists()
+
+
+def test_a_cache_of_roots_own_is_taken_where_everybody_may_make_one(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed.chmod(0o1777)
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(closed / "cache"))
+    assert paths.cache_home() == closed / "cache"
+    (closed / "cache").mkdir(mode=0o755)
+    assert paths.cache_home() == closed / "cache"
+
+
 def test_programs_out_of_reach_are_copied_to_the_cache(
     native: NativeEngine,
     spec: Spec,
@@ -124,8 +180,7 @@ def test_programs_out_of_reach_are_copied_to_the_cache(
     for process in servers(spec, Path(os.environ["DEVDB_DATA_DIR"])):
         with suppress(psutil.NoSuchProcess):  # a backend may be ending at this moment
             programs.add(Path(process.exe()))
-    # initdb may still write the new data out to the disk.
-    assert {program.name for program in programs} - {"initdb"} == {"postgres", "pgbouncer"}
+    assert {program.name for program in programs} == {"postgres", "pgbouncer"}
     assert all(program.is_relative_to(copies) for program in programs)
     assert {path.stat().st_uid for path in copies.rglob("*")} == {0}
     writable = [p for p in copies.rglob("*") if not p.is_symlink() and p.stat().st_mode & 0o022]

@@ -86,6 +86,12 @@ def _tries(spec: Spec) -> bool:
         return False
 
 
+def kill_supervisor(native: NativeEngine, spec: Spec) -> None:
+    """Kill it, and wait until that shows."""
+    os.kill(pids(native, spec)["supervisor"], signal.SIGKILL)
+    world.eventually(lambda: "supervisor" not in pids(native, spec), "it is dead")
+
+
 @pytest.mark.parametrize("part", SERVERS)
 def test_a_server_that_is_killed_comes_back(native: NativeEngine, running: Spec, part: str) -> None:
     for _ in range(2):  # also the one that the supervisor itself has started
@@ -117,7 +123,7 @@ def test_without_its_supervisor_it_works_on_is_degraded_and_mended(
     native: NativeEngine, running: Spec
 ) -> None:
     before = pids(native, running)
-    os.kill(before["supervisor"], signal.SIGKILL)
+    kill_supervisor(native, running)
     with connect(running.direct) as connection:  # nobody reads what it writes: it does not wait
         flood(connection, megabytes=3)
     found = workspace.find(running)
@@ -151,7 +157,7 @@ def test_a_start_mends_a_dead_supervisor_and_restarts_nothing(
     native: NativeEngine, running: Spec
 ) -> None:
     before = pids(native, running)
-    os.kill(before["supervisor"], signal.SIGKILL)
+    kill_supervisor(native, running)
     assert start(native, running).running
     after = pids(native, running)
     assert {part for part in after if after[part] != before[part]} <= {"supervisor", "reaper"}
@@ -160,14 +166,14 @@ def test_a_start_mends_a_dead_supervisor_and_restarts_nothing(
 def test_mending_is_left_to_whoever_is_at_work(native: NativeEngine, running: Spec) -> None:
     from devdb import marker
 
-    os.kill(pids(native, running)["supervisor"], signal.SIGKILL)
+    kill_supervisor(native, running)
     with marker.locked(running.name, timeout=5):
         workspace.mend(running)
         assert look(native, running).part("supervisor").state == PartState.DEAD
 
 
 def test_two_that_mend_at_once_leave_one_supervisor(native: NativeEngine, running: Spec) -> None:
-    os.kill(pids(native, running)["supervisor"], signal.SIGKILL)
+    kill_supervisor(native, running)
     layout = Layout.of(running.name)
     supervision.mend(layout)
     second = supervision.Supervisor(layout)

@@ -77,6 +77,29 @@ def test_half_of_them_is_none(home: Path, lost: str) -> None:
     assert certificates.ensure("shop") == second
 
 
+@pytest.mark.parametrize("damage", ["", "half", "zeros", "\xff", "another instance's"])
+@pytest.mark.parametrize("name", ["ca.crt", "server.crt", "server.key"])
+def test_what_no_client_would_accept_is_made_anew(home: Path, name: str, damage: str) -> None:
+    first = certificates.ensure("shop")
+    directory = paths.instance_dir("shop") / "tls"
+    path = directory / name
+    whole = path.read_bytes()
+    another = make("shop")
+    others = {"ca.crt": another.ca, "server.crt": another.certificate, "server.key": another.key}
+    path.write_bytes(
+        {
+            "half": whole[: len(whole) // 2],
+            "zeros": bytes(len(whole)),
+            "another instance's": others[name].encode(),
+        }.get(damage, damage.encode("latin-1"))
+    )
+    second = certificates.ensure("shop")
+    assert second.ca != first.ca
+    assert handshake(second, second.ca, "localhost", home) == "TLSv1.3"
+    assert certificates.ensure("shop") == second
+    assert {each.name for each in directory.iterdir()} == {"ca.crt", "server.crt", "server.key"}
+
+
 def test_removed_without_a_trace(home: Path) -> None:
     certificates.remove("shop")
     certificates.ensure("shop")

@@ -10,20 +10,20 @@ import io
 import re
 import tarfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devdb import paths
+from devdb.engines import answers
 from devdb.engines.docker import labels
 from devdb.engines.docker.images import Image, environment
 from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
-from devdb.marker import make_private_directory
 from devdb.pgbouncer import crash_warning
 from devdb.postgres import ASK_TLS, has_tls
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+_KIND = "images"
 
 
 def binary_version(client: APIClient, image: Image, binary: str, instance: str) -> str:
@@ -230,22 +230,13 @@ def version(image_id: str, binary: str, config: dict[str, Any]) -> str | None:
 
 def remember(image_id: str, binary: str, version: str) -> None:
     """Keep what the server in that image said its version is."""
-    if _remembered(image_id, binary) == version:
-        return
-    path = _cache(image_id, binary)
-    try:
-        make_private_directory(path.parent)
-        path.write_text(version, encoding="utf-8")
-    except OSError:
-        return  # asked again next time
+    if _remembered(image_id, binary) != version:
+        answers.keep(_KIND, _about(image_id, binary), version)
 
 
 def _remembered(image_id: str, binary: str) -> str | None:
-    try:
-        return _cache(image_id, binary).read_text(encoding="utf-8") or None
-    except OSError:
-        return None
+    return answers.recall(_KIND, _about(image_id, binary))
 
 
-def _cache(image_id: str, binary: str) -> Path:
-    return paths.cache_home() / "docker-images" / f"{image_id.replace(':', '-')}-{binary}"
+def _about(image_id: str, binary: str) -> str:
+    return f"{image_id.replace(':', '-')}-{binary}"

@@ -96,7 +96,7 @@ class Attempt:
         preparing, planning = self._begin(self._prepare), self._begin(self._plans)
         self._network = yield from attend(preparing, beat)
         plans = yield from attend(planning, beat)
-        remake = [plan for plan in plans if self._is_outdated(plan)]
+        remake = yield from attend(self._begin(partial(self._outdated, plans)), beat)
         todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
@@ -114,10 +114,12 @@ class Attempt:
             if plan.part == labels.REAPER:  # nobody waits for it
                 self._begin(partial(self._start, plan, plan in remake, logging_in))
         yield from self._attend_parts(work)
+        syncing = self._begin(self._sync) if remake else done
         looking = begin(self._look_again)
         version = yield from self._until_logged_in(logging_in)
         asking.remember(self._postgres.id, labels.POSTGRES, version)
         found = yield from attend(looking, _LOGIN)
+        yield from attend(syncing, _LOGIN)
         self._is_ready = True
         yield Progress(step=Step.READY, server=survey.server(found))
 
@@ -195,8 +197,12 @@ class Attempt:
         ]
         return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
+    def _outdated(self, plans: list[Blueprint]) -> list[Blueprint]:
+        looks = [(plan, begin(partial(self._is_outdated, plan))) for plan in plans]
+        return [plan for plan, look in looks if look.result()]
+
     def _is_outdated(self, plan: Blueprint) -> bool:
-        """Whether the container has to be made anew: it is missing, half-made or changed."""
+        """Whether the container has to be made anew: missing, half-made, changed or damaged."""
         container = self._found.containers.get(plan.part)
         if container is None or self._found.is_half_there(plan.part):
             return True
@@ -206,7 +212,11 @@ class Attempt:
             return True  # its network was pruned; it would not start
         # A tag that moved on is no reason to restart what runs.
         image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
-        return not self._found.is_running(plan.part) and container["Image"] != image.id
+        if not self._found.is_running(plan.part) and container["Image"] != image.id:
+            return True
+        if self._found.is_steady(plan.part) and not self._is_unsettled:
+            return False  # it read its files when it started
+        return not making.has_its_files(self._client, container["Id"], plan)
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
@@ -230,6 +240,9 @@ class Attempt:
             partial(removing.remove_questions, self._client, self._found),
             *(partial(removing.remove_container, self._client, self._found, p) for p in unwanted),
         )
+
+    def _sync(self) -> None:
+        making.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
     def _look_again(self) -> Found:
         """The instance as it is now, without what requests of a killed devdb made meanwhile."""

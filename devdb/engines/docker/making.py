@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import secrets
+import tarfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker import holders, labels
-from devdb.engines.docker.blueprint import Blueprint
+from devdb.engines.docker.blueprint import DIRECTORY, Blueprint
 from devdb.engines.docker.endpoint import explanation
 from devdb.engines.docker.names import insist
 from devdb.engines.docker.watch import Vanished
@@ -75,6 +78,39 @@ def make_container(
     name = labels.object_name(spec.name, blueprint.part)
     insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
     client.put_archive(name, "/", blueprint.archive())
+
+
+def has_its_files(client: APIClient, container: str, blueprint: Blueprint) -> bool:
+    """Whether the files that were put into that container (an id) are there and whole.
+
+    The engine does not sync them: a power cut leaves a container whose files are empty.
+    """
+    from docker.errors import NotFound
+
+    try:
+        stream, _ = client.get_archive(container, DIRECTORY)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            there = {
+                PurePosixPath(member.name).name: file.read()
+                for member in tar
+                if (file := tar.extractfile(member)) is not None
+            }
+    except NotFound:
+        return False
+    return all(there.get(file.name) == file.text.encode() for file in blueprint.files)
+
+
+def sync(client: APIClient, container: str) -> None:
+    """Have the engine's disk keep what was written to it: new containers, their files, the data.
+
+    Only the engine's own machine can do that, so it is asked for from inside that container. Where
+    the image has no such program, or the container is about to end, it is no worse than before.
+    """
+    from docker.errors import APIError
+
+    with suppress(APIError):
+        command = ["sh", "-c", f"sync -f {DIRECTORY} || sync"]
+        client.exec_start(client.exec_create(container, command)["Id"])
 
 
 def _create(

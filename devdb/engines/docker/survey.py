@@ -59,6 +59,12 @@ class Found:
         """Whether that part's container runs."""
         return part in self.containers and bool(self.containers[part]["State"]["Running"])
 
+    def is_steady(self, part: str) -> bool:
+        """Whether that container runs, and the engine had not to start it again since."""
+        container = self.containers[part]
+        restarting = container["State"].get("Restarting") or container["RestartCount"]
+        return self.is_running(part) and not restarting
+
 
 def look(client: APIClient, instance: str) -> Found:
     """What there is of the instance; an empty Found when nothing is."""

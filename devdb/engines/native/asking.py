@@ -5,15 +5,13 @@ Postgres takes longer to print its version than PgBouncer takes to start.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
-import secrets
 import subprocess
 from pathlib import Path
 
-from devdb import paths
+from devdb.engines import answers
 
 
 def ask(
@@ -42,12 +40,12 @@ def _identity(status: os.stat_result) -> str:
 @functools.lru_cache
 def _ask(argv: tuple[str, ...], libraries: str | None, identity: str) -> str | None:
     question = hashlib.sha256(os.fsencode(repr((argv, libraries, identity)))).hexdigest()
-    kept = paths.cache_home() / "answers" / question[:20]
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return kept.read_text(encoding="utf-8")
+    known = answers.recall("programs", question[:20])
+    if known is not None:
+        return known
     answer = _run(argv, {"LD_LIBRARY_PATH": libraries} if libraries else {})
     if answer is not None:
-        _keep(kept, answer)
+        answers.keep("programs", question[:20], answer)
     return answer
 
 
@@ -64,12 +62,3 @@ def _run(argv: tuple[str, ...], environment: dict[str, str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout if result.returncode == 0 else None
-
-
-def _keep(path: Path, answer: str) -> None:
-    """Write the answer down, where the cache is there already; it is no loss when it is not."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        temporary.write_text(answer, encoding="utf-8")
-        temporary.replace(path)

@@ -15,9 +15,10 @@ def findings() -> list[Finding]:
         try:
             found += look()
         except DevdbError as error:
-            found.append(
-                Finding(level=Level.ERROR, subject="native", message=error.message, fix=error.hint)
-            )
+            text = {"message": error.message, "fix": error.hint}
+            finding = Finding(level=Level.ERROR, subject="native", **text)
+            if finding not in found:
+                found.append(finding)
     return found
 
 

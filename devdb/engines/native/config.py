@@ -169,7 +169,7 @@ class Config:
 def are_written(files: dict[Path, str]) -> bool:
     """Whether the files are there with that content."""
     try:
-        return all(path.read_text(encoding="utf-8") == text for path, text in files.items())
+        return all(path.read_bytes() == text.encode() for path, text in files.items())
     except OSError:
         return False
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from devdb import paths
 from devdb.engines.native.binaries import Pooler, Postgres
-from devdb.engines.native.commands import Beats, CommandFailed, copy_tree, locked
+from devdb.engines.native.commands import Beats, CommandFailed, beside, copy_tree, locked
 from devdb.engines.native.owner import Owner
 from devdb.errors import DevdbError
+from devdb.replacing import sync_directory, sync_tree
 
 _PREFIX = ("bin", "lib", "lib64", "share")
 
@@ -84,7 +85,10 @@ def _build(final: Path, parts: dict[str, Path]) -> Beats[None]:
             if not path.is_symlink():
                 os.chown(path, os.geteuid(), os.getegid())
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        # A power cut would spoil them for every later start.
+        yield from beside(lambda: sync_tree(building))
         building.rename(final)
+        sync_directory(final.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -90,7 +90,7 @@ def held_ports(layout: Layout) -> set[int]:
         argv = processes.words(pid)
         held |= {int(port) for word, port in pairwise(argv) if word == "-p" and port.isdigit()}
     if pooler(layout).pid:
-        found = re.search(r"^listen_port = (\d+)$", layout.ini.read_text(), re.MULTILINE)
+        found = re.search(r"^listen_port = (\d+)$", _text(layout.ini), re.MULTILINE)
         held |= {int(found[1])} if found else set()
     return held
 
@@ -178,7 +178,7 @@ def _pooler_facts(
     found = _header(layout.ini)
     if not found:
         return None, PoolMode.TRANSACTION, None, ()
-    text, spec = layout.ini.read_text(), _spec(layout)
+    text, spec = _text(layout.ini), _spec(layout)
     mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
     clients = re.search(r"^max_client_conn = (\d+)$", text, re.MULTILINE)
     package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
@@ -208,7 +208,7 @@ def _tls_notes(layout: Layout) -> Iterator[str]:
         (layout.ini, "\nclient_tls_sslmode = ", pgbouncer.NO_TLS),
     ):
         with suppress(OSError):
-            if sign not in path.read_text(encoding="utf-8"):
+            if sign not in _text(path):
                 yield note
 
 
@@ -231,9 +231,17 @@ def package_line(package: str | None) -> str:
 
 def _header(path: Path) -> tuple[str, str] | None:
     try:
-        with path.open(encoding="utf-8") as file:
-            line = file.readline()
+        line, newline, _ = _text(path).partition("\n")
     except OSError:
         return None
-    match = re.fullmatch(r"\S+ \w+ (\S+) at (.+); written by devdb at each start\n", line)
+    match = re.fullmatch(r"\S+ \w+ (\S+) at (.+); written by devdb at each start\n", line + newline)
     return (match[1], match[2]) if match else None
+
+
+def _text(path: Path) -> str:
+    """The whole lines of a configuration file: a power cut may have left half of it.
+
+    Raises OSError.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text[: text.rfind("\n") + 1]

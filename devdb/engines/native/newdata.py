@@ -1,10 +1,9 @@
-"""A new data directory: taken or copied from a prepared one, and in the end made to last."""
+"""A new data directory: taken or copied from a prepared one, and made to last."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from devdb import marker
 from devdb.engines.native import failure, spares, template
@@ -12,6 +11,7 @@ from devdb.engines.native.commands import Beats, CommandFailed, copy_tree
 from devdb.engines.native.config import Config
 from devdb.engines.native.owner import Owner
 from devdb.engines.native.template import Template
+from devdb.replacing import sync_directory, sync_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class NewData:
     """What was made, and out of what."""
 
     template: Template
-    is_written_out: bool
-    """Whether it is on the disk for good."""
+    is_spare: bool
+    """Whether it was on the disk before it was taken."""
 
 
 def make(config: Config, owner: Owner) -> Beats[NewData]:
@@ -42,22 +42,25 @@ def make(config: Config, owner: Owner) -> Beats[NewData]:
     return NewData(prepared, taken)
 
 
+def write_out(new: NewData, config: Config) -> None:
+    """Have the copy on the disk when this returns; Postgres may be at work in it meanwhile.
+
+    Postgres syncs what it changes itself, and its log before that, and takes all else for safe.
+    """
+    if not new.is_spare:
+        sync_tree(config.layout.data)
+
+
 def keep(new: NewData, config: Config, owner: Owner) -> None:
-    """The instance works: mark the data as whole, and provide for the next instance."""
+    """The instance works: mark the data as whole, and provide for the next instance.
+
+    The data is on the disk by now: a power cut later finds it, and the mark.
+    """
     layout = config.layout
-    _touch_for_good(layout.initialised)
-    if not new.is_written_out:
-        template.write_out(layout.data, config.postgres, owner)
+    with layout.initialised.open("wb") as file:
+        os.fsync(file.fileno())
+    for directory in (layout.root, layout.root.parent):
+        sync_directory(directory)
     # Whoever makes one instance may never make another.
     if not new.template.is_new:
         spares.refill(new.template, config.postgres, owner, used_in=layout.data)
-
-
-def _touch_for_good(path: Path) -> None:
-    """Make the file so that a power cut does not take it back: data without it is discarded."""
-    for place, flags in ((path, os.O_WRONLY | os.O_CREAT), (path.parent, os.O_RDONLY)):
-        descriptor = os.open(place, flags, 0o600)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

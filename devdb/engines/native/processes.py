@@ -19,7 +19,7 @@ from devdb.engines.native.owner import Owner
 if TYPE_CHECKING:
     import psutil
 
-WORKERS = ("cp", "initdb", "nice")
+WORKERS = ("cp",)
 """What works on a data directory besides its servers."""
 
 FILES = 4096

@@ -94,9 +94,12 @@ class _Attempt:
     def run(self) -> Iterator[Progress]:
         """All the steps but the last."""
         yield from _told(Step.PREPARE, "programs and data directory", self.prepare())
-        yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
-        yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
-        yield from _told(Step.LOGIN, "SELECT 1 through both URLs", self.wait_for_logins())
+        # The disk and the servers' first steps wait for one another little.
+        with meanwhile(self._write_out) as writing_out:
+            yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
+            yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
+            yield from _told(Step.LOGIN, "SELECT 1 through both URLs", self.wait_for_logins())
+            yield from _told(Step.LOGIN, "the data is written to the disk", writing_out)
         self.finish()
 
     def leave(self) -> None:
@@ -175,6 +178,10 @@ class _Attempt:
             return certificates.ensure(self.spec.name)
         certificates.remove(self.spec.name)  # a build with TLS ran here before
         return None
+
+    def _write_out(self) -> None:
+        if self.new is not None:
+            newdata.write_out(self.new, self.config)
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""

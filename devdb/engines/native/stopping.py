@@ -15,6 +15,7 @@ from devdb import certificates
 from devdb.engines.native import finding, processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
+from devdb.replacing import sync_directory
 
 Signals = tuple[tuple[int, float], ...]
 
@@ -54,8 +55,7 @@ def stop(layout: Layout) -> None:
     stop_pooler(layout)
     stop_postgres(layout)
     end_supervisor(layout)
-    # Data that was just made is still being written out to the disk: that is waited for.
-    end_leftovers(layout, patience=30)
+    end_leftovers(layout, patience=5)
     _forget(layout)
 
 
@@ -69,6 +69,7 @@ def destroy(layout: Layout) -> None:
         if not layout.root.is_dir():
             return
         layout.initialised.unlink(missing_ok=True)
+        sync_directory(layout.root)  # or a power cut could leave the mark beside half the data
         stay_down(layout)
         stop_reaper(layout)
         stop_pooler(layout)
@@ -157,7 +158,7 @@ def end_leftovers(layout: Layout, *, patience: float, only: str = "") -> None:
         except psutil.Error:
             return False
 
-    # initdb ignores what asks it to end, and neither it nor cp has anything to lose.
+    # A copy has nothing to lose.
     workers = [pid for pid in left if _is_worker(pid)]
     others = [pid for pid in left if pid not in workers]
     for pids, force in ((workers, KILL), (others, FORCE)):

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from devdb import paths
-from devdb.engines.native import processes
 from devdb.engines.native.binaries import Postgres
-from devdb.engines.native.commands import Beats, CommandFailed, locked, run
+from devdb.engines.native.commands import Beats, CommandFailed, beside, locked, run
 from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished
 from devdb.engines.native.owner import Owner
 from devdb.errors import DevdbError
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER
+from devdb.replacing import sync_directory, sync_tree
 
 _RECIPE = 1
 """Goes up when what is done here changes, so that older templates are no longer taken."""
@@ -38,7 +39,7 @@ class Template:
 
 
 def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
-    """The template for these programs and this user, made if it is not there.
+    """The template for these programs and this user, made if it is not there, or is spoiled.
 
     Raises DevdbError when it cannot be made.
     """
@@ -46,13 +47,15 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
     place = f"{_RECIPE} {postgres.directory} {owner.uid}"
     digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
     final = home / f"{postgres.version}-{owner.name.replace(' ', '')}-{digest}"
-    is_new = not final.is_dir()
-    if is_new:
+    password = _password(final)
+    is_new = password is None
+    if password is None:
         lock = yield from locked(home / f"{final.name}.lock")
         try:
-            if not final.is_dir():
+            password = _password(final)
+            if password is None:
                 remove_unfinished(final)
-                yield from _make(final, postgres, owner)
+                password = yield from _make(final, postgres, owner)
         except (OSError, CommandFailed) as error:
             raise DevdbError(
                 f"Cannot prepare a data directory in {home}: {reason(error)}.",
@@ -60,10 +63,19 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
             ) from error
         finally:
             os.close(lock)
-    return Template(final / "data", (final / "password").read_text(), is_new)
+    return Template(final / "data", password, is_new)
 
 
-def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[None]:
+def _password(final: Path) -> str | None:
+    """The password in the template; None when there is no template, or that is no password."""
+    try:
+        found = (final / "password").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.decode("ascii") if re.fullmatch(rb"[\w-]{32}", found) else None
+
+
+def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[str]:
     building = unfinished(final)
     data = building / "data"
     password = secrets.token_urlsafe(24)
@@ -75,10 +87,15 @@ def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[None]:
         os.chown(building / "password", os.geteuid(), os.getegid())
         yield from _create_database(data, postgres, owner)
         # A template that a power cut spoiled would spoil every instance made after it.
-        yield from run([postgres.program("initdb"), "--sync-only", "-D", data], owner=owner)
+        yield from beside(lambda: sync_tree(building))
+        if final.exists():
+            final.rename(unfinished(final))
         building.rename(final)
+        sync_directory(final.parent)
+        remove_unfinished(final)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+    return password
 
 
 def _password_file(building: Path, password: str, owner: Owner) -> Path:
@@ -115,20 +132,6 @@ def _create_database(data: Path, postgres: Postgres, owner: Owner) -> Beats[None
     )
     if "ERROR:" in printed:  # which does not show in the exit code here
         raise CommandFailed(printed)
-
-
-def write_out(data: Path, postgres: Postgres, owner: Owner) -> None:
-    """Have a new data directory written to the disk by a process nobody waits for.
-
-    Copying leaves it in memory, where a power cut would lose what Postgres takes to be safe.
-    """
-    processes.spawn(
-        ["nice", str(postgres.program("initdb")), "--sync-only", "-D", str(data)],
-        owner=owner,
-        cwd=data,
-        log=Path(os.devnull),
-        env=environment(postgres),
-    )
 
 
 def environment(postgres: Postgres) -> dict[str, str]:
