@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import resource
+import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 import world
 from inside import login
 from knocking import knock
+from world import Elsewhere
 
 from devdb import marker
 from devdb.engines.native import NativeEngine
+from devdb.engines.native.layout import Layout
 from devdb.model import Server, Spec
 
 FILES = 512
@@ -83,12 +87,31 @@ def test_more_clients_can_be_asked_for_while_it_runs(native: NativeEngine, spec:
     assert [list(native.start(each))[-1].server.max_clients for each in (few, many)] == [10, 2000]  # type: ignore[union-attr]
 
 
-def test_pgbouncer_listens_on_no_socket_but_its_port(native: NativeEngine, spec: Spec) -> None:
-    """Over a Unix socket its own user gets to the console as `pgbouncer`, without a password."""
+def test_the_console_s_socket_is_where_nobody_else_gets(native: NativeEngine, spec: Spec) -> None:
+    """Over it PgBouncer's own user gets to the console as `pgbouncer`, without a password."""
     list(native.start(spec))
-    sockets = Path("/proc/net/unix")
-    if not sockets.exists():
+    listed = Path("/proc/net/unix")
+    if not listed.exists():
         pytest.skip("the system does not list its sockets")
-    names = sockets.read_text(encoding="utf-8", errors="replace")
-    assert f".s.PGSQL.{spec.port}" in names
-    assert f".s.PGSQL.{spec.pool_port}" not in names
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
+    names = {line.split()[-1] for line in lines if f".s.PGSQL.{spec.pool_port}" in line}
+    run = Layout.of(spec.name).run
+    assert names <= {str(run / f".s.PGSQL.{spec.pool_port}")}
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+
+
+def test_there_is_no_such_socket_where_the_path_cannot_carry_one(
+    elsewhere: Elsewhere, native: NativeEngine
+) -> None:
+    if not Path("/proc/net/unix").exists():
+        pytest.skip("the system does not list its sockets")
+    with tempfile.TemporaryDirectory(prefix="devdb-limits-") as short:
+        Path(short).chmod(0o755)
+        place = Path(short) / ("a" * 80)
+        place.mkdir(mode=0o755)
+        with elsewhere(place) as spec:
+            list(native.start(spec))
+            assert Layout.of(spec.name).socket_directory is None
+            names = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+            assert f".s.PGSQL.{spec.pool_port}" not in names
+            assert login(replace(spec.pooled, database="pgbouncer", user="pgbouncer")) != "in"
