@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from devdb import sessions, wire
 from devdb.errors import UsageError
 from devdb.model import (
+    DATABASE,
     LOOKUP_SCHEMA,
     MAINTENANCE_DATABASE,
     POOLER_ROLE,
@@ -277,6 +278,15 @@ def vitals(spec: Spec) -> Vitals | None:
             return ask(session)
     except wire.FAILURES:
         return None
+
+
+def is_pool_taken(session: Session) -> bool:
+    """Whether all connections that the instance's own clients share are at work at this moment."""
+    return any(
+        pool["sv_active"] and not (pool["sv_idle"] or pool["sv_used"] or pool["sv_login"])
+        for pool in session.records("SHOW POOLS")
+        if (pool["database"], pool["user"]) == (DATABASE, USER)
+    )
 
 
 def is_full(error: object) -> bool:

@@ -46,12 +46,15 @@ def of_setting(words: str) -> str | None:
 
 
 def is_crowded(spec: Spec) -> bool:
-    """Whether both servers work, but an app has all connections: that is no fault of theirs."""
-    vitals = postgres.vitals(spec.direct)
-    if vitals is None or not vitals.full:
-        return False
-    with suppress(*wire.FAILURES), pgbouncer.console(spec):
-        return True
+    """Whether both servers work, but an app has all connections, or all of the pool's.
+
+    That is no fault of theirs.
+    """
+    with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
+        if pgbouncer.is_pool_taken(session):
+            return True
+        vitals = postgres.vitals(spec.direct)
+        return vitals is not None and vitals.full
     return False
 
 

@@ -303,3 +303,22 @@ def test_without_room_of_their_own_they_say_whose_it_all_is(
             assert "all 10 connections are taken: " in caught.value.message
             assert f"(pid {os.getpid()})" in caught.value.message
             assert "max_connections" in caught.value.hint
+
+
+def test_a_pool_full_of_open_transactions_is_left_alone(
+    real_engine: Engine, real_spec: Spec
+) -> None:
+    spec = replace(real_spec, pooler_settings=(("default_pool_size", "2"),))
+    before = list(real_engine.start(spec))[-1].server
+    with ExitStack() as stack:
+        for _ in range(2):
+            client = stack.enter_context(libpq.connect(spec.pooled, prepare_threshold=None))
+            stack.enter_context(client.transaction())
+            client.execute("SELECT 1")
+        begun = time.monotonic()
+        after = list(real_engine.start(spec))[-1].server
+        assert time.monotonic() - begun < 15
+        assert client.execute("SELECT 2").fetchone() == (2,)
+    assert before is not None
+    assert after is not None
+    assert after.part("pgbouncer").started == before.part("pgbouncer").started

@@ -73,6 +73,9 @@ class Login:
                 settling.result()
                 return version
             elif not revived and time.monotonic() > revive_at:
+                if is_crowded(self.spec):
+                    settling.result()
+                    return version
                 revive()
                 revived = True
             elif pooled is not None:
