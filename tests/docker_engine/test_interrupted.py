@@ -48,8 +48,9 @@ for item in progress:
 progress.close()
 """
 
-CHANGES = 10
-"""Two volumes, a network, two containers made, filled and started, one volume removed."""
+CHANGES = 12
+"""Two volumes, a network, two containers made, filled and started, one volume removed, and a
+sync of the disk, which is two requests."""
 
 
 def run(spec: Spec, *, methods: str, after: int, cancel_at: str = "") -> int:
