@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 from measure import new_spec, remove, start
@@ -39,12 +40,18 @@ def used(pid: int, *, alone: bool) -> tuple[int, float, float]:
     does not tell.
     """
     root = psutil.Process(pid)
-    found = (root, *(() if alone else root.children(recursive=True)))
+    sizes = []
+    for each in (root, *(() if alone else root.children(recursive=True))):
+        with suppress(psutil.NoSuchProcess):  # a child of the reaper that has just ended
+            sizes.append((each.memory_info().rss / MIB, _pss(each)))
+    return len(sizes), sum(rss for rss, _ in sizes), sum(pss for _, pss in sizes)
+
+
+def _pss(process: psutil.Process) -> float:
     try:
-        pss = sum(each.memory_full_info().pss for each in found) / MIB
+        return float(process.memory_full_info().pss) / MIB
     except psutil.AccessDenied:  # root in a container, of another user's processes
-        pss = math.nan
-    return len(found), sum(each.memory_info().rss for each in found) / MIB, pss
+        return math.nan
 
 
 def native_pids(name: str) -> dict[str, int]:

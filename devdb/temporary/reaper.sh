@@ -29,15 +29,16 @@ export PGCONNECT_TIMEOUT=5 PGAPPNAME=devdb-reaper
 
 # Where all connections are taken those of walsenders are not, and they run the same statements.
 find_door() {
-    door=$(psql -Xqw -c '' 2>/dev/null || echo replication=database)
+    door=$(trap '' TERM; psql -Xqw -c '' 2>/dev/null || echo replication=database)
 }
 
-child='' guard=''
-trap 'kill $child $guard 2>/dev/null; exit 0' TERM INT HUP
+# A session whose client is ended in the middle of an answer, or comes when the server is going, is
+# an alarm in Postgres' log: that signal is not for the psql of a round, whose end is waited for.
+child='' guard='' round=''
+trap 'kill $child $guard 2>/dev/null; [ -z "$round" ] || wait $round 2>/dev/null; exit 0' TERM INT HUP
 
 # The locks are those of one session, so the console is talked to from within it. What one
-# statement cannot do must not keep the next ones from being tried. A session whose client is ended
-# in the middle of an answer is an alarm in Postgres' log: that signal is not for psql.
+# statement cannot do must not keep the next ones from being tried.
 round() {
     trap '' TERM
     find_door
@@ -98,14 +99,15 @@ until find_door; psql -Xqw -d "$door" -c '' >/dev/null 2>&1 & attend; do
     rest
 done
 # A trigger on logins runs before anything could be set, and its function may be somebody else's.
-[ "$(psql -XqAtw -d "$door" -c 'SHOW server_version_num')" -lt 170000 ] ||
+version=$(trap '' TERM; psql -XqAtw -d "$door" -c 'SHOW server_version_num' 2>/dev/null)
+[ "${version:-0}" -lt 170000 ] ||
     PGOPTIONS="$PGOPTIONS -c event_triggers=off"
 while :; do
-    round & child=$!
-    guard $child & guard=$!
-    wait $child 2>/dev/null
+    round & round=$!
+    guard $round & guard=$!
+    wait $round 2>/dev/null
     kill $guard
     wait $guard 2>/dev/null
-    guard=
+    guard='' round=''
     rest
 done

@@ -69,7 +69,9 @@ def is_back(native: NativeEngine, spec: Spec, before: dict[str, int], *parts: st
 
     def back() -> bool:
         now = pids(native, spec)
-        return look(native, spec).running and all(now[part] != before[part] for part in parts)
+        return look(native, spec).running and all(
+            now.get(part, before[part]) != before[part] for part in parts
+        )
 
     world.eventually(back, f"{parts} started again")
     now = pids(native, spec)

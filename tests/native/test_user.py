@@ -21,7 +21,7 @@ LIFE = """
 import os, sys
 from pathlib import Path
 import psutil
-from devdb import engines, marker
+from devdb import engines, marker, sessions
 from devdb.engines.native import supervision
 
 engine = engines.get("native")
@@ -30,8 +30,8 @@ spec = marker.load(name)
 
 def live():
     server = list(engine.start(spec))[-1].server
-    with libpq.connect(spec.pooled) as connection:
-        print(connection.execute("SELECT current_user").fetchone()[0])
+    with sessions.plain(spec.pooled) as session:
+        print(session.query("SELECT current_user")[0][0])
     print(server.location)
     print({psutil.Process(int(part.detail.split()[1])).uids().real for part in server.parts})
     engine.stop(spec.name)
