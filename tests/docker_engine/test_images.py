@@ -279,7 +279,7 @@ def derived_images() -> Iterator[list[str]]:
     if made:
         client = APIClient()
         for name in made:
-            client.remove_image(name)
+            client.remove_image(name, force=True)  # others may ask something of it
         client.close()
 
 
