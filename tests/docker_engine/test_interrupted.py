@@ -107,6 +107,20 @@ def test_a_cancelled_start_killed_while_it_cleans_up_is_taken_up(
     assert_whole(spec)
 
 
+def test_a_server_that_the_engine_kills_while_it_starts_is_started_anew(
+    known: None, spec: Spec, engine: DockerEngine, client: APIClient
+) -> None:
+    """As the last request of a devdb that is dead may have it do."""
+    killed = False
+    for progress in engine.start(spec):
+        if progress.step == Step.LOGIN and not killed:
+            client.kill(labels.object_name(spec.name, labels.POSTGRES))
+            killed = True
+    assert killed
+    assert progress.step == Step.READY
+    assert_whole(spec)
+
+
 def test_a_question_to_an_image_that_was_cut_short_leaves_no_container(
     spec: Spec, start: Starts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -25,11 +25,14 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
 _COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter")
+_KILLED = 137
+"""The exit code that the engine gives to SIGKILL."""
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
 class Vanished(StartFailed):
-    """A container was removed under our hands, by somebody or by a dead devdb's last request."""
+    """A container was killed or removed under our hands, by somebody or by a dead devdb's last
+    request."""
 
 
 def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> None:
@@ -74,6 +77,14 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     if state["Running"] and container["RestartCount"] <= restarts[part]:
         return
     words = {part: said(client, spec.name, part)}
+    # One that dies by itself is started again by the engine; one that the engine was told to kill,
+    # maybe by a devdb that is dead, is not.
+    is_restarted = container["RestartCount"] > restarts[part]
+    if state["ExitCode"] == _KILLED and not (is_restarted or state.get("OOMKilled")):
+        raise Vanished(
+            f"{_SERVERS[part]} was killed while it started; {_quote(words)}.",
+            "Try again: `devdb up`.",
+        )
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
         refusal.of_setting(words[part])
