@@ -40,8 +40,9 @@ def live():
     print(engine.find(spec.name))
 
 if uid != os.getuid():
-    # Once as root, in a directory of root's: afterwards every module has been imported that this
-    # Python, which may be out of an ordinary user's reach, could not read any more.
+    # Once as root, in directories of root's that are as empty: afterwards every module has been
+    # imported that this Python, which may be out of an ordinary user's reach, could not read any
+    # more. A cache that is filled already would leave out what fills it.
     users, cache = os.environ["DEVDB_DATA_DIR"], os.environ["DEVDB_CACHE_DIR"]
     os.environ["DEVDB_DATA_DIR"], os.environ["DEVDB_CACHE_DIR"] = sys.argv[4], sys.argv[5]
     live()
@@ -77,13 +78,16 @@ def test_a_whole_life(spec: Spec, home: Path, user: pwd.struct_passwd, python: s
     for path in [home, *home.rglob("*")]:
         os.chown(path, user.pw_uid, user.pw_gid)
     pooler = str(binaries.pooler().path)
-    roots = home / "of-root"
     script = Path(shutil.copy(supervision.SCRIPT, home))
     command = [sys.executable, "-c", LIFE, spec.name, str(user.pw_uid), str(user.pw_gid)]
-    with tempfile.TemporaryDirectory(prefix="devdb-user-") as cache:
+    with (
+        tempfile.TemporaryDirectory(prefix="devdb-root-") as roots,
+        tempfile.TemporaryDirectory(prefix="devdb-user-") as cache,
+    ):
+        Path(roots).chmod(0o711)  # passable for whom root's servers run as
         os.chown(cache, user.pw_uid, user.pw_gid)
         result = subprocess.run(
-            [*command, str(roots), os.environ["DEVDB_CACHE_DIR"], python, str(script)],
+            [*command, f"{roots}/data", f"{roots}/cache", python, str(script)],
             env={**os.environ, "DEVDB_CACHE_DIR": cache, "DEVDB_PGBOUNCER": pooler},
             capture_output=True,
             text=True,
