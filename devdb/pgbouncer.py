@@ -180,6 +180,14 @@ def asked_clients(spec: Spec) -> int | None:
     return int(asked) if asked else None
 
 
+def too_few_clients(spec: Spec, clients: int | None, reason: str) -> str | None:
+    """That so many are taken and not what was asked for, with the reason; None where they are."""
+    asked = asked_clients(spec)
+    if asked is None or clients is None or asked <= clients:
+        return None
+    return f"PgBouncer takes {clients} clients, not {asked}: {reason}."
+
+
 def ini(
     spec: Spec,
     version: tuple[int, int, int],
@@ -270,10 +278,6 @@ def vitals(spec: Spec) -> Vitals | None:
     """Log in through the pooler, then ask its console; None when it lets nobody in."""
     try:
         log_in(spec)
-    except wire.FAILURES as error:
-        if not is_full(error):
-            return None
-    try:
         with console(spec) as session:
             return ask(session)
     except wire.FAILURES:
@@ -312,6 +316,12 @@ def ask(session: Session) -> Vitals:
 
 
 def log_in(spec: Spec) -> None:
-    """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError."""
-    with sessions.plain(spec.pooled, timeout=2) as session:
-        session.query("SELECT 1")
+    """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError.
+
+    Not when it has no room for one more client: it works, and its console says that it is full.
+    """
+    try:
+        sessions.version(spec.pooled, timeout=2)
+    except wire.Refused as refused:
+        if not is_full(refused):
+            raise

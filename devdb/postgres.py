@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,9 +110,8 @@ def verifier(password: str) -> str:
     `password` is ASCII here (devdb makes them), so SASLprep has nothing to change.
     """
     salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
+    client, server = wire.scram_keys(password.encode(), salt, _SCRAM_ITERATIONS)
+    stored = hashlib.sha256(client).digest()
     b64 = [base64.b64encode(part).decode() for part in (salt, stored, server)]
     return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{b64[0]}${b64[1]}:{b64[2]}"
 
@@ -121,19 +119,9 @@ def verifier(password: str) -> str:
 def probe(endpoint: Endpoint) -> str | None:
     """The server's version, e.g. `17.6`, after a real login and a query; None: not yet."""
     try:
-        return version(endpoint)
+        return sessions.version(endpoint)
     except wire.FAILURES:
         return None
-
-
-def version(endpoint: Endpoint, *, timeout: float = 5) -> str:
-    """The same; raises wire.Refused with the server's no, OSError when there is no answer.
-
-    `timeout` is in seconds, for each answer.
-    """
-    with sessions.plain(endpoint, timeout=timeout) as session:
-        session.query("SELECT 1")
-        return session.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

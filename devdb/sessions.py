@@ -148,3 +148,13 @@ def plain(endpoint: Endpoint, *, timeout: float = 5) -> Session:
     """
     parameters = {"application_name": APPLICATION, "client_encoding": "UTF8"}
     return Session(endpoint, timeout=timeout, patience=timeout, parameters=parameters)
+
+
+def version(endpoint: Endpoint, *, timeout: float = 5) -> str:
+    """The server's version, e.g. `17.6`, after such a login and a query; raises as `plain` does.
+
+    `timeout` is in seconds, for each answer.
+    """
+    with plain(endpoint, timeout=timeout) as session:
+        session.query("SELECT 1")
+        return session.version

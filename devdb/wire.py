@@ -309,13 +309,11 @@ class _Scram:
             raise Stranger("the server answered somebody else's login")
         if not 0 < rounds <= _MOST_ROUNDS:
             raise Stranger(f"the server asks for {rounds} rounds of hashing")
-        salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, rounds)
+        key, server_key = scram_keys(self._password, salt, rounds)
         final = f"c=biws,r={nonce}"
         message = f"{self._first},{text},{final}".encode()
-        key = hmac.digest(salted, b"Client Key", "sha256")
         signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
         proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
         self._expected = base64.b64encode(hmac.digest(server_key, message, "sha256"))
         return f"{final},p={base64.b64encode(proof).decode()}".encode()
 
@@ -324,6 +322,14 @@ class _Scram:
         if not self._expected or not hmac.compare_digest(final, b"v=" + self._expected):
             raise Stranger("the server does not know the password")
         self.is_mutual = True
+
+
+def scram_keys(password: bytes, salt: bytes, rounds: int) -> tuple[bytes, bytes]:
+    """ClientKey and ServerKey of RFC 5802, section 3, with SHA-256."""
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, rounds)
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    return client, server
 
 
 def _columns(body: bytes) -> tuple[list[str], list[int]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from devdb import connections, pgbouncer, postgres, sessions, wire
 from devdb.config import FILE
-from devdb.errors import StartFailed
+from devdb.errors import DataMismatch, StartFailed
 from devdb.model import Spec
 from devdb.wire import Refused
 
@@ -43,6 +43,14 @@ class LetsNobodyIn(StartFailed):
 def of_setting(words: str) -> str | None:
     """The way out, where a server's words complain about a setting."""
     return _MEND_SETTING if _SETTING.search(words) else None
+
+
+def other_password(spec: Spec) -> DataMismatch:
+    """The error for data that was made for another password than the instance's."""
+    return DataMismatch(
+        f"The data of '{spec.name}' has another password than its marker.",
+        f"The marker was lost or replaced: put it back, or devdb rm {spec.name}",
+    )
 
 
 def is_crowded(spec: Spec) -> bool:

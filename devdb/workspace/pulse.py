@@ -89,16 +89,9 @@ class Pulse:
         kept = self._pgbouncer
         try:
             if self._pgbouncer is None:
-                self._log_in()
+                pgbouncer.log_in(self.spec)
                 self._pgbouncer = pgbouncer.console(self.spec)
             return pgbouncer.ask(self._pgbouncer)
         except wire.FAILURES:
             self.close()
         return self._ask_pgbouncer() if kept is not None else None
-
-    def _log_in(self) -> None:
-        try:
-            pgbouncer.log_in(self.spec)
-        except wire.Refused as refused:
-            if not pgbouncer.is_full(refused):  # its console says so
-                raise

@@ -62,15 +62,12 @@ class Limits:
 
     def note(self, spec: Spec) -> str | None:
         """What whoever asked for more clients should know."""
-        asked = pgbouncer.asked_clients(spec)
         clients, by_url = self.clients(spec), self.by_url(spec)
-        if asked is None or asked <= by_url:
+        reason = "the engine lets its container have no more files open"
+        if too_few := pgbouncer.too_few_clients(spec, clients, reason):
+            return too_few
+        if (pgbouncer.asked_clients(spec) or 0) <= by_url:
             return None
-        if clients < asked:
-            return (
-                f"PgBouncer takes {clients} clients, not {asked}: "
-                "the engine lets its container have no more files open."
-            )
         return (
             f"Of the {clients} clients {by_url} can come by {HOST}: with more the engine's proxy "
             "runs out of files and ends, until `devdb up`. Inside its network there is none."

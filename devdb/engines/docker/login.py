@@ -13,8 +13,7 @@ from threading import Event
 from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
-from devdb.engines.refusal import Refusals, is_crowded
-from devdb.errors import DataMismatch
+from devdb.engines.refusal import Refusals, is_crowded, other_password
 from devdb.model import DATABASE, Endpoint, Spec
 
 _PAUSE = 0.005
@@ -110,10 +109,7 @@ class Login:
         except wire.Refused:
             if not self._is_another_s(made_with):
                 raise
-            raise DataMismatch(
-                f"The data of '{self.spec.name}' has another password than its marker.",
-                f"The marker was lost or replaced: put it back, or devdb rm {self.spec.name}",
-            ) from None
+            raise other_password(self.spec) from None
         finally:
             if making is not None:
                 wait([making])
@@ -126,7 +122,7 @@ class Login:
 def _ask(endpoint: Endpoint) -> str | wire.Refused | None:
     """The server's version, or its no; None when there is no answer."""
     try:
-        return postgres.version(endpoint)
+        return sessions.version(endpoint)
     except wire.Refused as refused:
         return refused
     except OSError:

@@ -186,19 +186,9 @@ def _pooler_facts(
     number = int(clients[1]) if clients else None
     version = pgbouncer.parse_version(found[0])
     notes = pgbouncer.notes(spec, version, package[1] if package else None)
-    too_few = _clients_note(spec, number)
+    reason = "it may have no more files open (`ulimit -Hn`)"
+    too_few = pgbouncer.too_few_clients(spec, number, reason) if spec else None
     return found[0], running, number, (*notes, *([too_few] if too_few else []))
-
-
-def _clients_note(spec: Spec | None, clients: int | None) -> str | None:
-    """Why fewer clients are let in than were asked for."""
-    asked = pgbouncer.asked_clients(spec) if spec else None
-    if asked is None or clients is None or asked <= clients:
-        return None
-    return (
-        f"PgBouncer takes {clients} clients, not {asked}: it may have no more files open "
-        "(`ulimit -Hn`)."
-    )
 
 
 def _tls_notes(layout: Layout) -> Iterator[str]:

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from devdb import pgbouncer, postgres
+from devdb import pgbouncer, postgres, sessions
 from devdb.engines.native.config import Config
-from devdb.engines.refusal import Refusals, is_crowded
-from devdb.errors import DataMismatch
+from devdb.engines.refusal import Refusals, is_crowded, other_password
 from devdb.model import Endpoint, Spec
 from devdb.wire import Refused
 
@@ -53,15 +52,12 @@ def _set_up(config: Config) -> bool:
     except Refused:
         if postgres.knows_password(spec.direct):
             raise
-        raise DataMismatch(
-            f"The data of '{spec.name}' has another password than its marker.",
-            f"The marker was lost or replaced: put it back, or devdb rm {spec.name}",
-        ) from None
+        raise other_password(spec) from None
 
 
 def _lets_in(spec: Spec, endpoint: Endpoint) -> bool:
     try:
-        return bool(postgres.version(endpoint, timeout=2))
+        return bool(sessions.version(endpoint, timeout=2))
     except (Refused, TimeoutError) as error:
         if pgbouncer.is_full(error) or is_crowded(spec):
             return True

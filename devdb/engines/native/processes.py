@@ -55,7 +55,6 @@ def spawn(
     Without an owner it runs as who runs devdb.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    limits = _raise_limit()
     try:
         process = _Detached(
             argv,
@@ -69,34 +68,20 @@ def spawn(
             **(owner.credentials if owner else {}),
         )
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         os.close(descriptor)
     _children[process.pid] = process
     return process.pid
 
 
-def _raise_limit() -> tuple[int, int]:
-    """Raise this process' limit on open files, which a child inherits; returns what it was."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _granted(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return soft, hard
-
-
-def _granted(wanted: int, hard: int) -> int:
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-
-
 def file_limit(pid: int | None, wanted: int) -> int:
-    """How many files that process may have open; one that is yet to be spawned, where pid is None.
+    """How many files that process may have open; one that is yet to be started, where pid is None.
 
     A server keeps what it was started with, whatever the shell allows that devdb runs in now.
     """
     if pid is not None and (limit := files.limit_of(pid)) is not None:
         return limit
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(soft, _granted(wanted, hard))
+    return max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
 
 
 def is_running(pid: int) -> bool:

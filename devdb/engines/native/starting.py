@@ -99,7 +99,9 @@ class _Attempt:
             yield from _told(Step.POSTGRES, f"port {self.spec.port}", self.start_postgres())
             yield from _told(Step.PGBOUNCER, f"port {self.spec.pool_port}", self.start_pooler())
             yield from _told(Step.LOGIN, "SELECT 1 through both URLs", self.wait_for_logins())
-            yield from _told(Step.LOGIN, "the data is written to the disk", writing_out)
+            if self.new is not None:
+                both = "SELECT 1 through both URLs, the data written to the disk"
+                yield from _told(Step.LOGIN, both, writing_out)
         self.finish()
 
     def leave(self) -> None:
