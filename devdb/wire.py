@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import secrets
@@ -205,7 +206,7 @@ class Session:
         words = [word for pair in first.items() for word in pair]
         text = b"".join(word.encode() + b"\0" for word in [*words, ""])
         self._send(b"", struct.pack("!i", _PROTOCOL) + text)
-        scram = _Scram(endpoint.password)
+        scram = Scram(endpoint.password)
         for kind, body in self._messages():
             if kind == b"R":
                 self._authenticate(scram, int.from_bytes(body[:4], "big"), body[4:])
@@ -214,7 +215,7 @@ class Session:
         if not scram.is_mutual:
             raise Stranger("the server let us in without proving that it knows the password")
 
-    def _authenticate(self, scram: _Scram, code: int, body: bytes) -> None:
+    def _authenticate(self, scram: Scram, code: int, body: bytes) -> None:
         if code == _SASL and b"SCRAM-SHA-256\0" in body:
             first = scram.first()
             self._send(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(first)) + first)
@@ -285,8 +286,8 @@ class Session:
         self._socket.close()
 
 
-class _Scram:
-    """The client's side of one SCRAM-SHA-256 exchange (RFC 5802, section 3)."""
+class Scram:
+    """The client's side of one SCRAM-SHA-256 exchange (RFC 5802, section 3); sends nothing."""
 
     def __init__(self, password: str) -> None:
         self._password = password.encode()
@@ -296,9 +297,11 @@ class _Scram:
         """Whether the server has proved that it knows the password's verifier."""
 
     def first(self) -> bytes:
+        """The client's first message."""
         return f"n,,{self._first}".encode()
 
     def answer(self, challenge: bytes) -> bytes:
+        """The answer to the server's first message; raises Stranger."""
         try:
             text = challenge.decode()
             nonce, salt64, count = (part[2:] for part in text.split(",")[:3])
@@ -318,14 +321,19 @@ class _Scram:
         return f"{final},p={base64.b64encode(proof).decode()}".encode()
 
     def verify(self, final: bytes) -> None:
+        """Look at the server's last message; raises Stranger when it proves nothing."""
         # Before a challenge nothing is expected, and nothing proves anything.
         if not self._expected or not hmac.compare_digest(final, b"v=" + self._expected):
             raise Stranger("the server does not know the password")
         self.is_mutual = True
 
 
+@functools.lru_cache(maxsize=32)
 def scram_keys(password: bytes, salt: bytes, rounds: int) -> tuple[bytes, bytes]:
-    """ClientKey and ServerKey of RFC 5802, section 3, with SHA-256."""
+    """ClientKey and ServerKey of RFC 5802, section 3, with SHA-256.
+
+    Kept, as the RFC allows: a role's salt stays, and most of a login's time goes into this.
+    """
     salted = hashlib.pbkdf2_hmac("sha256", password, salt, rounds)
     client = hmac.digest(salted, b"Client Key", "sha256")
     server = hmac.digest(salted, b"Server Key", "sha256")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import functools
-import hashlib
-import hmac
 import resource
-import secrets
 import ssl
 import struct
 import time
@@ -16,16 +11,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from devdb.model import Endpoint
+from devdb.wire import Refused, Scram
 
 DEADLINE = 300
 """Seconds after which a crowd that is not in, or has no answer, has failed."""
 _AT_ONCE = 200
 """Clients that log in at the same time; the listener's queue is 128 long."""
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
-
-
-class Refused(Exception):
-    """What the server said."""
 
 
 def may_open(count: int) -> int:
@@ -86,26 +78,13 @@ class Client:
         self._writer.write(b"p" + struct.pack("!i", len(body) + 4) + body)
 
     async def _prove(self, password: str) -> None:
-        """SCRAM-SHA-256, without looking at the server's own proof: this only makes load."""
+        """Without looking at the server's own proof: this only makes load."""
+        scram = Scram(password)
         await self._until(b"R")
-        first = f"n=,r={secrets.token_urlsafe(18)}"
-        hello = f"n,,{first}".encode()
+        hello = scram.first()
         self._password(b"SCRAM-SHA-256\0" + struct.pack("!i", len(hello)) + hello)
-        challenge = (await self._until(b"R"))[4:].decode()
-        nonce, salt, rounds = (part[2:] for part in challenge.split(",")[:3])
-        key = _client_key(password, salt, int(rounds))
-        final = f"c=biws,r={nonce}"
-        message = f"{first},{challenge},{final}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
-        proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
-        self._password(f"{final},p={base64.b64encode(proof).decode()}".encode())
+        self._password(scram.answer((await self._until(b"R"))[4:]))
         await self._until(b"Z")
-
-
-@functools.cache
-def _client_key(password: str, salt: str, rounds: int) -> bytes:
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), rounds)
-    return hmac.digest(salted, b"Client Key", "sha256")
 
 
 async def gather(
