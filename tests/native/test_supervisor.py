@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -183,6 +184,24 @@ def test_two_that_mend_at_once_leave_one_supervisor(native: NativeEngine, runnin
         list(second.take(layout.supervisor_conf.read_text()))
     second.hang_up()
     assert look(native, running).running
+
+
+def test_a_supervisor_waits_for_one_that_has_not_let_go_yet(
+    native: NativeEngine, running: Spec
+) -> None:
+    kill_supervisor(native, running)
+    layout = Layout.of(running.name)
+    second = supervision.Supervisor(layout)
+    try:
+        with layout.supervisor_pid.open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            taking = second.take(layout.supervisor_conf.read_text())
+            for _ in range(3):
+                next(taking)
+        list(taking)
+        second.adopt("postgres", pids(native, running)["postgres"])
+    finally:
+        second.hang_up()
 
 
 @pytest.mark.usefixtures("hasty")

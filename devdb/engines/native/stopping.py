@@ -148,22 +148,14 @@ def end_leftovers(layout: Layout, *, patience: float, only: str = "") -> None:
 
     Raises DevdbError when something would not end.
     """
-    import psutil
-
     left = {process.pid: process for process in processes.leftovers(layout, only=only)}
-
-    def is_there(pid: int) -> bool:
-        try:
-            return left[pid].is_running() and left[pid].status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
-
     # A copy has nothing to lose.
     workers = [pid for pid in left if _is_worker(pid)]
     others = [pid for pid in left if pid not in workers]
     for pids, force in ((workers, KILL), (others, FORCE)):
         # Signal 0 does nothing: it only waits.
-        if stubborn := processes.end(pids, ((0, patience), *force), is_there=is_there):
+        waiting = ((0, patience), *force)
+        if stubborn := processes.end(pids, waiting, is_there=lambda pid: left[pid].is_running()):
             raise _immortal("A process", stubborn[0])
 
 

@@ -42,6 +42,8 @@ STABLE = 60.0
 """Seconds a server has to live for its deaths to be forgotten."""
 WRITERS = 1.0
 """Seconds that the processes of a dead Postgres may take to end by themselves."""
+_LETTING_GO = 5.0
+"""Seconds that one who was killed may take to let go of the instance."""
 _CHUNK = 65536
 _BACKLOG = 64
 """Chunks that are read at most at once: others wait."""
@@ -102,13 +104,12 @@ class Log:
         """Append it, in as many files as it takes; what the disk refuses is lost."""
         try:
             while data:
-                room = FILE - self._size()
-                if len(data) <= room:
-                    cut = len(data)
-                else:
-                    cut = data.rfind(b"\n", 0, max(room, 0)) + 1
-                    if cut == 0 and not (self._whole_line and room < FILE):
-                        cut = max(room, 0)  # a line longer than what is left, and begun there
+                room = max(FILE - self._size(), 0)
+                cut = min(len(data), room)
+                if room - cut < _CHUNK:  # from here on only lines that are there to their end
+                    whole = data.rfind(b"\n", 0, cut) + 1
+                    if whole or (self._whole_line and room < FILE):
+                        cut = whole
                 if cut:
                     written = os.write(self._file, data[:cut])
                     self._whole_line = data[written - 1 : written] == b"\n"
@@ -429,16 +430,24 @@ class Supervisor:
         with open(self.config, encoding="utf-8") as file:
             told = json.load(file)
         self.lock = os.open(told["pid_file"], os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.is_ending = True
-            return "taken"
+        deadline = time.monotonic() + _LETTING_GO
+        while not self._is_locked():
+            if time.monotonic() > deadline:
+                self.is_ending = True
+                return "taken"
+            time.sleep(0.01)
         self._tell("starting")
         self.clear, self.delays = told["clear"], told["delays"]
         for name, part in told["parts"].items():
             self.parts[name] = Part(name, part, told["user"])
         return "ok"
+
+    def _is_locked(self) -> bool:
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _tell(self, state: str) -> None:
         """Write down who it is and what it does: for `status`, and for who ends it."""
