@@ -37,6 +37,34 @@ def somebody(layout: Layout) -> Iterator[int]:
         process.wait()
 
 
+@contextlib.contextmanager
+def another(pid: int) -> Iterator[None]:
+    """Another process with a pid that is free by now."""
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    for _ in range(200):  # somebody else may be faster
+        try:
+            last.write_text(str(pid - 1))
+        except OSError as error:
+            pytest.skip(f"no choice of a pid here: {error}")
+        with subprocess.Popen(["sleep", "60"]) as process:
+            try:
+                if process.pid == pid:
+                    yield
+                    return
+            finally:
+                process.kill()
+    pytest.skip(f"pid {pid} was taken again")
+
+
+def test_a_pid_that_was_a_childs_may_be_anybodys() -> None:
+    null, root = Path(os.devnull), Path("/")
+    pid = processes.spawn(["true"], owner=None, cwd=root, log=null, env={"PATH": os.defpath})
+    world.eventually(lambda: not processes.is_running(pid), "its end")
+    with another(pid):
+        assert processes.is_running(pid)
+        assert processes.words(pid) == ["sleep", "60"]
+
+
 def test_pid_files_that_name_somebody_elses_process_are_stale(
     native: NativeEngine, spec: Spec, home: Path
 ) -> None:

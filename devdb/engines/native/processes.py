@@ -87,17 +87,43 @@ def file_limit(pid: int | None, wanted: int) -> int:
 def is_running(pid: int) -> bool:
     """Whether a process that was started here, or was recognised before, still runs.
 
-    Not told by `words`: there is a moment in an exec when a process has none.
+    Not told by `words`: there is a moment in an exec when a process has none, and when it ends they
+    go before its files, locks and ports do.
     """
-    if (child := _children.get(pid)) is not None:
-        return child.poll() is None
-    return bool(words(pid))
+    if (runs := _child_runs(pid)) is not None:
+        return runs
+    if sys.platform.startswith("linux"):
+        try:
+            status = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
+            return False
+        # proc_pid_stat(5): the state follows the name, which may have anything in it.
+        return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _child_runs(pid: int) -> bool | None:
+    """Whether a process that was started here still runs; None for any other.
+
+    One that has ended is forgotten at once: from now on its pid may be anybody's.
+    """
+    child = _children.get(pid)
+    if child is None:
+        return None
+    if child.poll() is None:
+        return True
+    _children.pop(pid, None)
+    return False
 
 
 def words(pid: int) -> list[str]:
     """The arguments of the process; empty when there is none, or only a zombie."""
-    if (child := _children.get(pid)) is not None and child.poll() is not None:
-        del _children[pid]
+    if _child_runs(pid) is False:
         return []
     if sys.platform.startswith("linux"):
         try:
@@ -261,20 +287,11 @@ def end(
             with contextlib.suppress(ProcessLookupError):
                 send(process.pid, number)
         deadline = time.monotonic() + patience
-        while (left := [each for each in left if _lasts(each)]) and time.monotonic() < deadline:
+        # What has that pid by now may be another process.
+        while left := [each for each in left if is_running(each.pid) and each.is_running()]:
+            if time.monotonic() >= deadline:
+                break
             time.sleep(0.002)
         if not left:
             break
     return [process.pid for process in left]
-
-
-def _lasts(process: psutil.Process) -> bool:
-    """Whether it has not ended. Not told by `words`: those go before files, locks and ports do."""
-    import psutil
-
-    if (child := _children.get(process.pid)) is not None:
-        return child.poll() is None
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False

@@ -494,7 +494,20 @@ def _run(told: Told, output: int, user: list[int] | None) -> int:
     os.close(is_begun)
     os.read(began, 1)  # it ends when the program begins
     os.close(began)
+    while not _is_recognisable(pid):
+        time.sleep(0.0005)
     return pid
+
+
+def _is_recognisable(pid: int) -> bool:
+    """Whether a child has a command line, or has ended: in the middle of an exec it has none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/stat", "rb") as status:
+            # proc_pid_stat(5): the state follows the name, which may have anything in it.
+            state = status.read().rpartition(b")")[2].split()[0]
+            return state in (b"Z", b"X") or bool(words.read(1))
+    except OSError:
+        return True  # no Linux
 
 
 def _raise_limit(files: int) -> None:
