@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,32 +38,29 @@ def somebody(layout: Layout) -> Iterator[int]:
         process.wait()
 
 
-@contextlib.contextmanager
-def another(pid: int) -> Iterator[None]:
-    """Another process with a pid that is free by now."""
-    last = Path("/proc/sys/kernel/ns_last_pid")
-    for _ in range(200):  # somebody else may be faster
-        try:
-            last.write_text(str(pid - 1))
-        except OSError as error:
-            pytest.skip(f"no choice of a pid here: {error}")
-        with subprocess.Popen(["sleep", "60"]) as process:
-            try:
-                if process.pid == pid:
-                    yield
-                    return
-            finally:
-                process.kill()
-    pytest.skip(f"pid {pid} was taken again")
+REUSED = """
+import os, subprocess, time
+from pathlib import Path
+from devdb.engines.native import processes
+
+null, root = Path(os.devnull), Path("/")
+pid = processes.spawn(["true"], owner=None, cwd=root, log=null, env={"PATH": os.defpath})
+while processes.is_running(pid):
+    time.sleep(0.001)
+Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
+with subprocess.Popen(["sleep", "60"]) as another:
+    print(another.pid == pid, processes.is_running(pid), processes.words(pid))
+    another.kill()
+"""
 
 
 def test_a_pid_that_was_a_childs_may_be_anybodys() -> None:
-    null, root = Path(os.devnull), Path("/")
-    pid = processes.spawn(["true"], owner=None, cwd=root, log=null, env={"PATH": os.defpath})
-    world.eventually(lambda: not processes.is_running(pid), "its end")
-    with another(pid):
-        assert processes.is_running(pid)
-        assert processes.words(pid) == ["sleep", "60"]
+    # With pids of its own, where nobody else takes one, nor gets one that was just somebody's.
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"]).returncode != 0:
+        pytest.skip("needs unshare, and the right to make a pid namespace")
+    done = subprocess.run([*alone, sys.executable, "-c", REUSED], capture_output=True, text=True)
+    assert done.stdout == "True True ['sleep', '60']\n", done.stderr
 
 
 def test_pid_files_that_name_somebody_elses_process_are_stale(
