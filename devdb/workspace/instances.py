@@ -114,6 +114,6 @@ def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
     return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
 
 
-def psql_argv(spec: Spec, *, pooled: bool = False) -> list[str]:
-    """The command that opens psql on the instance; it reads PGPASSWORD."""
-    return list(engine_of(spec).psql_argv(spec.name, pooled=pooled))
+def psql_argv(spec: Spec, *, pooled: bool = False, files: bool = False) -> list[str]:
+    """The command that opens psql on the instance; it reads PGPASSWORD. See `Engine.psql_argv`."""
+    return list(engine_of(spec).psql_argv(spec.name, pooled=pooled, files=files))

@@ -1,6 +1,7 @@
-"""What programs say of themselves, asked once: the answers are kept in the cache.
+"""The programs of this machine: where Postgres' are, and what each says of itself, asked once.
 
-Postgres takes longer to print its version than PgBouncer takes to start.
+The answers are kept in the cache: Postgres takes longer to print its version than PgBouncer takes
+to start.
 """
 
 from __future__ import annotations
@@ -8,10 +9,50 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from devdb.engines import answers
+
+SYSTEM_PLACES = (
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # the RPMs of postgresql.org
+    "/usr/lib/postgresql*/bin",  # SUSE
+    "/usr/libexec/postgresql*",  # Alpine
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",  # Homebrew on Intel
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+    "/opt/local/lib/postgresql*/bin",  # MacPorts
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+    "/Library/PostgreSQL/*/bin",  # EnterpriseDB's installer
+    "/opt/PostgreSQL/*/bin",
+)
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+def client(tool: str, major: int | None) -> str | None:
+    """A client program of Postgres on this machine that is not older than that server.
+
+    The one on PATH where it can be it, else the one of the nearest major. An older psql lists
+    nothing of a newer server, and an older pg_restore reads none of its dumps.
+    """
+    for path in _clients(tool):
+        # Debian's is one program for all majors, and runs the newest that is there.
+        others = _DEBIAN if path.resolve().name == "pg_wrapper" and _DEBIAN.is_dir() else None
+        found = re.search(r"\(PostgreSQL\) (\d+)", ask(path, about=others) or "")
+        if found and int(found[1]) >= (major or 0):
+            return str(path)
+    return None
+
+
+def _clients(tool: str) -> Iterator[Path]:
+    if on_path := shutil.which(tool):
+        yield Path(on_path)
+    found = [path for place in SYSTEM_PLACES for path in Path("/").glob(f"{place[1:]}/{tool}")]
+    yield from sorted(found, key=lambda path: path.parts[-3:])
 
 
 def ask(
