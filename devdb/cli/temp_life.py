@@ -17,6 +17,7 @@ from devdb.output import envelope, records, streams
 from devdb.output.table import table
 from devdb.output.words import size, span
 from devdb.temporary import State, TemporaryDatabase
+from devdb.wording import did_you_mean
 
 
 def ttl_option(default: str | None) -> Any:
@@ -150,7 +151,7 @@ def _chosen(
         if not hits and pattern != "*":
             raise NotFound(
                 f"There is no temporary database '{pattern}' in '{spec.name}'.",
-                f"devdb temp ls -n {spec.name}",
+                f"{did_you_mean(pattern, [each.name for each in found])}devdb temp ls -n {spec.name}",
             )
         wanted = (each for each in hits if claimed or each.name == pattern or not _kept(each))
         chosen |= {each.name: each for each in wanted}

@@ -98,8 +98,13 @@ def _run(argv: tuple[str, ...], environment: dict[str, str]) -> str | None:
             text=True,
             timeout=10,
             check=False,
-            env={**os.environ, **environment},
+            # Debian's psql takes its version from PGCLUSTER, and no program of devdb's gets that.
+            env={**_without_pg(), **environment},
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout if result.returncode == 0 else None
+
+
+def _without_pg() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from devdb import engines, marker, pgbouncer, postgres
+from devdb import engines, marker, pgbouncer, postgres, wording
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 from devdb.errors import DevdbError, NotFound
@@ -86,8 +86,10 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
     for pattern in patterns:
         hits = [spec for spec in specs if fnmatch.fnmatchcase(spec.name, pattern)]
         if not hits:
-            known = ", ".join(spec.name for spec in specs) or "none"
-            raise NotFound(f"There is no instance '{pattern}'.", f"There are: {known}.")
+            known = [spec.name for spec in specs]
+            meant = wording.did_you_mean(pattern, known)
+            there_are = f"There are: {', '.join(known) or 'none'}."
+            raise NotFound(f"There is no instance '{pattern}'.", f"{meant}{there_are}")
         chosen.update({spec.name: spec for spec in hits})
     return list(chosen.values())
 
