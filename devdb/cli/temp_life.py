@@ -149,9 +149,10 @@ def _chosen(
     for pattern in patterns:
         hits = [each for each in found if fnmatch.fnmatchcase(each.name, pattern)]
         if not hits and pattern != "*":
+            meant = did_you_mean(pattern, [each.name for each in found])
             raise NotFound(
                 f"There is no temporary database '{pattern}' in '{spec.name}'.",
-                f"{did_you_mean(pattern, [each.name for each in found])}devdb temp ls -n {spec.name}",
+                f"{meant}devdb temp ls -n {spec.name}",
             )
         wanted = (each for each in hits if claimed or each.name == pattern or not _kept(each))
         chosen |= {each.name: each for each in wanted}
