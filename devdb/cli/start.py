@@ -127,6 +127,8 @@ def up(
         write(ready.instance.spec, env, here)
     if dashboard:
         return _dashboard(here, chosen)
+    for finding in workspace.stale(ready.instance.spec, here.directory, running=True):
+        streams.warn(finding)
     if json:
         streams.data(envelope.ok("up", _record(ready)))
     else:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from devdb.workspace.shutdown import down as down
     from devdb.workspace.shutdown import removal as removal
     from devdb.workspace.shutdown import remove as remove
+    from devdb.workspace.staleness import stale as stale
     from devdb.workspace.startup import Outcome as Outcome
     from devdb.workspace.startup import Ready as Ready
     from devdb.workspace.startup import up as up
@@ -57,6 +58,7 @@ _HOMES = {
     "ports": ("reachable",),
     "pulse": ("Pulse",),
     "shutdown": ("Removal", "down", "removal", "remove"),
+    "staleness": ("stale",),
     "startup": ("Outcome", "Ready", "up"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

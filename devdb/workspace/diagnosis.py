@@ -11,6 +11,7 @@ from devdb.listeners import accepts, owner
 from devdb.model import Finding, Level
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every
+from devdb.workspace.staleness import stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ def _look_at(instance: Instance) -> list[Finding]:
                 fix=f"take it over: devdb up -n {spec.name}   or delete it: devdb rm {spec.name}",
             )
         )
+    findings += stale(spec, running=instance.state == State.RUNNING)
     notes = instance.server.notes if instance.server else ()
     findings += [_of_note(subject, note) for note in notes]
     return findings
