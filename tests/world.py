@@ -37,6 +37,19 @@ def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) 
     return value
 
 
+@contextmanager
+def inheriting(number: int, handler: signal.Handlers) -> Iterator[None]:
+    """Processes that are started meanwhile begin with that disposition of the signal.
+
+    nohup, and a shell that runs the suite in the background, leave others.
+    """
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def traces(name: str, home: Path, *, docker: bool = True) -> list[str]:
     """Everything that exists of the instance: processes, Docker objects, files.
 
