@@ -224,6 +224,8 @@ def ini(
         # devdb's own questions would fill the log: a dashboard logs in every second.
         "log_connections": "0",
         "log_disconnections": "0",
+        # And a line a minute of an idle one, in which nobody has to look.
+        "log_stats": "0",
         # Somebody who asks for the console as `pgbouncer` over a socket, and is its user to the
         # system, is let in without a password.
         "unix_socket_dir": "",
@@ -264,6 +266,10 @@ class Vitals:
     """Server connections it holds to Postgres."""
     full: bool = False
     """Whether as many clients are in as may be: the next one is refused."""
+    mode: str = PoolMode.TRANSACTION
+    """How it pools."""
+    prepared: int = 0
+    """How many prepared statements it tracks for a client; 0: none."""
 
 
 def console(spec: Spec, *, timeout: float = 2) -> Session:
@@ -312,6 +318,8 @@ def ask(session: Session) -> Vitals:
         clients=clients,
         servers=lists["used_servers"],
         full=clients >= int(settings["max_client_conn"] or 0),
+        mode=settings["pool_mode"] or "",
+        prepared=int(settings.get("max_prepared_statements") or 0),
     )
 
 

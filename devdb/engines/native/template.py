@@ -118,7 +118,7 @@ class _Programs:
     variables: dict[str, str]
 
     def run(self, name: str, *arguments: str, text: str = "") -> Beats[str]:
-        argv = [*self.prefix, self.postgres.program(name), *arguments]
+        argv = [*self.prefix, str(self.postgres.program(name)), *arguments]
         env = environment(self.postgres) | self.variables
         return run(argv, owner=self.owner, env=env, text=text)
 
