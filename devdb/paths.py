@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -11,6 +12,11 @@ from pathlib import Path
 import platformdirs
 
 from devdb.errors import DevdbError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk without room, or without inodes."""
+_FEW_INODES = 50
+"""So few that they are what was missing; a data directory takes a thousand."""
 
 
 def data_home() -> Path:
@@ -66,6 +72,25 @@ def instance_dir(name: str) -> Path:
 def lock_path(name: str) -> Path:
     """The lock that is held while an instance is started, stopped or removed."""
     return data_home() / "locks" / f"{name}.lock"
+
+
+def way_out(error: OSError, path: Path, *, variable: str = "DEVDB_DATA_DIR") -> str:
+    """What to do about what the system refused at `path`, below the directory of `variable`."""
+    if error.errno in FULL:
+        return f"Make room: {room(path)}; or set {variable} to a directory on another disk."
+    return f"Fix its owner or mode, or set {variable} to a directory that is yours."
+
+
+def room(path: Path) -> str:
+    """What is left on the disk of `path`, in words: MB, or the inodes where those are used up."""
+    there = next(each for each in (path, *path.parents) if each.exists())
+    status = os.statvfs(there)
+    if status.f_files and status.f_favail < _FEW_INODES:
+        return (
+            f"{there} has no inodes left, its {status.f_files} are files by now (df -i), so "
+            "delete some"
+        )
+    return f"{there} has {status.f_bavail * status.f_frsize // 1_000_000} MB free"
 
 
 def as_text(path: Path) -> str:

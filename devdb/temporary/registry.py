@@ -167,7 +167,8 @@ def failure(spec: Spec, error: Exception) -> DevdbError:
     if sqlstate == DISK_FULL:
         return DevdbError(
             f"The disk of '{spec.name}' is full: {_first_line(error)}",
-            "Make room, or drop what is not needed (`devdb temp ls`); what was half-made is gone.",
+            "Make room (df -h; inodes: df -i), or drop what is not needed (`devdb temp ls`); what "
+            "was half-made is gone.",
         )
     if sqlstate == IN_USE:
         return DevdbError(

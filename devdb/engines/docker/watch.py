@@ -24,7 +24,7 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 """What the servers say to our own attempts, and PgBouncer every minute."""
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
-_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter")
+_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
 _KILLED = 137
 """The exit code that the engine gives to SIGKILL."""
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
@@ -87,8 +87,18 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
         )
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
-        refusal.of_setting(words[part])
+        _of_full_disk(spec, words[part])
+        or refusal.of_setting(words[part], spec, part)
         or "Mend what it complains about (the image?), then `devdb up` again.",
+    )
+
+
+def _of_full_disk(spec: Spec, words: str) -> str | None:
+    if "No space left" not in words:
+        return None
+    return (
+        "Make room, or inodes, on the disk of the Docker engine (what takes it: docker system df; "
+        f"devdb ls), then: devdb up -d -n {spec.name}"
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from devdb import paths
 from devdb.engines.native.binaries import Postgres
 from devdb.engines.native.commands import Beats, CommandFailed, beside, locked, run
-from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished
+from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished, way_out
 from devdb.engines.native.nameless import named
 from devdb.engines.native.owner import Owner
 from devdb.errors import DevdbError
@@ -57,11 +57,6 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
             if password is None:
                 remove_unfinished(final)
                 password = yield from _make(final, postgres, owner)
-        except (OSError, CommandFailed) as error:
-            raise DevdbError(
-                f"Cannot prepare a data directory in {home}: {reason(error)}.",
-                "Make room there, or set DEVDB_CACHE_DIR to another directory.",
-            ) from error
         finally:
             os.close(lock)
     return Template(final / "data", password, is_new)
@@ -95,6 +90,11 @@ def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[str]:
         building.rename(final)
         sync_directory(final.parent)
         remove_unfinished(final)
+    except (OSError, CommandFailed) as error:  # the disk is still as full as it was then
+        raise DevdbError(
+            f"Cannot prepare a data directory in {final.parent}: {reason(error)}.",
+            way_out(error, final.parent),
+        ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return password
