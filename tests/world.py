@@ -109,6 +109,18 @@ def disk(options: str) -> Iterator[Path]:
         place.rmdir()
 
 
+def fill(directory: Path) -> Path:
+    """Leave no byte free on that file system; returns the file to delete."""
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096) == 4096:
+                pass
+        except OSError:
+            return filler
+    return filler
+
+
 def mentioning(path: Path) -> list[psutil.Process]:
     """The processes that were started with something below that path as an argument."""
     found = []
