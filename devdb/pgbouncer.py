@@ -50,7 +50,10 @@ _PATCHED = re.compile(r"1\.24\.1-1\+deb13u(?:[2-9]|[1-9]\d+)(?!\d).*")
 """Debian 13's package has those fixes as patches from its revision 2 on, and what is made of it
 (`~bpo12+1`, `+b1`). A greater version of another line, say 1.24.1-2, need not have them."""
 
-NEWER = "Get a newer one: scripts/up builds it, or name one: DEVDB_PGBOUNCER, --pooler-image."
+NEWER = (
+    "Get a newer one: scripts/up in devdb's repository builds it, or name one: DEVDB_PGBOUNCER, "
+    "--pooler-image."
+)
 """What to do where `crash_warning` warns."""
 
 

@@ -31,8 +31,8 @@ Examples:
 
 @app.command(epilog=_EXAMPLES)
 def doctor(
-    text: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="[TEXT]", help="Explain this error instead; - reads it.", show_default=False
         ),
@@ -41,8 +41,9 @@ def doctor(
     json: options.Json = False,
 ) -> int:
     """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
-    if text is not None:
-        return _explain(sys.stdin.read() if text == "-" else text, name, json=json)
+    if words:
+        text = sys.stdin.read() if words == ["-"] else " ".join(words)
+        return _explain(text, name, json=json)
     settings = look_around(name).settings
     diagnosis = workspace.diagnose(settings)
     if json:

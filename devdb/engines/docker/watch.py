@@ -71,7 +71,8 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     state = container["State"]
     if state["Status"] in ("removing", "dead"):
         raise Vanished(
-            f"The {part} container was removed while it started.", "Try again: `devdb up`."
+            f"The {part} container was removed while it started.",
+            f"Try again: devdb up -d -n {spec.name}",
         )
     restarts.setdefault(part, container["RestartCount"])
     if state["Running"] and container["RestartCount"] <= restarts[part]:
@@ -83,13 +84,13 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     if state["ExitCode"] == _KILLED and not (is_restarted or state.get("OOMKilled")):
         raise Vanished(
             f"{_SERVERS[part]} was killed while it started; {_quote(words)}.",
-            "Try again: `devdb up`.",
+            f"Try again: devdb up -d -n {spec.name}",
         )
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
         _of_full_disk(spec, words[part])
         or refusal.of_setting(words[part], spec, part)
-        or "Mend what it complains about (the image?), then `devdb up` again.",
+        or f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}",
     )
 
 
