@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from devdb import config, marker, temporary, urls, workspace
 from devdb.errors import EngineUnavailable, NotFound, UsageError
 from devdb.model import Spec
+from devdb.workspace import names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +43,11 @@ def temp(
     """A temporary database of the project's instance, dropped at the end of the `with` block.
 
     The project is the one around the current directory, as for the command line; `instance`
-    names another one. The instance is made or started when it does not run. `ttl` is what a
-    process that dies in the block leaves it, e.g. `"90s"` or a timedelta, 1 s to 30 d. `source`
-    is a database of the instance to copy, `seed` a `.sql`, `.sql.gz` or `.dump` file to fill it
-    from, `name` the database's own name. One that was claimed in the block is kept.
+    names another one. The instance is started when it does not run, and made where there is none,
+    of which the logger `devdb` warns: it stays. `ttl` is what a process that dies in the block
+    leaves it, e.g. `"90s"` or a timedelta, 1 s to 30 d. `source` is a database of the instance to
+    copy, `seed` a `.sql`, `.sql.gz` or `.dump` file to fill it from, `name` the database's own
+    name. One that was claimed in the block is kept.
 
     Raises DevdbError.
     """
@@ -78,7 +81,7 @@ def _make(
         psql = workspace.psql_argv(spec) if seed is not None else ()
         return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, psql=psql)
 
-    project = config.project_root(Path.cwd())
+    project = names.place(Path.cwd()).project
     settings = config.load(project, {"name": instance}, os.environ)
     wanted = workspace.resolve(settings.name, project)
     spec = marker.load(wanted)
@@ -93,5 +96,7 @@ def _make(
     for item in workspace.up(settings, project, wanted):
         if isinstance(item, workspace.Ready):
             spec = item.instance.spec
+            if item.outcome == workspace.Outcome.CREATED:
+                logging.getLogger("devdb").warning(names.made_instance(spec))
     assert spec is not None, "the last item of up is a Ready"
     return spec, make(spec)

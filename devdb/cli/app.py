@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from devdb import __version__
+from devdb import __version__, wording
 from devdb.errors import UsageError
 from devdb.output import streams
 
@@ -52,8 +51,8 @@ class Commands(TyperGroup):
         """As the base class does, with our words for a name that is none."""
         name = args[0]
         if name not in _MODULES and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, _MODULES, n=1)
-            raise UsageError(f"There is no command '{name}'.", f"devdb {(near or ['--help'])[0]}")
+            near = wording.nearest(name, _MODULES) or "--help"
+            raise UsageError(f"There is no command '{name}'.", f"devdb {near}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

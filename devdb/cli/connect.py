@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from pathlib import PurePath
 from typing import Annotated
 
 import typer
@@ -14,8 +16,14 @@ from devdb.cli.here import Here, look_around
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, streams
+from devdb.psql import environment
 
 app = options.new_app()
+
+_FILES = re.compile(
+    r"^-\w*[foL]|^--(file|output|log-file)|\\(copy|ir?|o|w|gx?|lo_\w+|cd|!)\b", re.ASCII
+)
+"""An argument of psql that makes it read or write files."""
 
 _URL_EXAMPLES = """\b
 Examples:
@@ -137,8 +145,10 @@ def psql(
         from devdb.cli.start import bring_up
 
         spec = bring_up(here, spec)
-    argv = [*workspace.psql_argv(spec, pooled=pooled), *(arguments or [])]
+    asked = arguments or []
+    argv = workspace.psql_argv(spec, pooled=pooled, files=any(map(_FILES.search, asked)))
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")
-    secret = {"PGPASSWORD": spec.password, "PGREQUIREAUTH": "scram-sha-256"}
-    os.execvpe(argv[0], argv, {**os.environ, **secret})  # noqa: S606
+    if PurePath(argv[0]).stem != "psql" and not asked and streams.interactive():
+        streams.narrate("note: the container's psql; what it reads and writes are files there")
+    os.execvpe(argv[0], [*argv, *asked], environment(spec.password))  # noqa: S606

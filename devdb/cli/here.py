@@ -9,6 +9,7 @@ from pathlib import Path
 from devdb import config
 from devdb.errors import DevdbError
 from devdb.model import Spec
+from devdb.output import streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,8 @@ class Here:
     """The project a command was given in, and the settings that hold there."""
 
     directory: Path
+    package: Path
+    """The project's part that it was given in, or the project."""
     project: Path
     settings: config.Settings
 
@@ -26,15 +29,24 @@ class Here:
         return resolve_existing(self.settings.name, self.project)
 
 
-def look_around(name: str | None = None, **options: object | None) -> Here:
-    """Find the project and its settings; raises UsageError for what cannot be right."""
+def look_around(name: str | None = None, *, quiet: bool = False, **options: object | None) -> Here:
+    """Find the project and its settings; raises UsageError for what cannot be right.
+
+    That the instance of another directory is meant is said, unless `quiet`.
+    """
+    from devdb.workspace.names import elsewhere, place
+
     try:
         directory = Path.cwd()
     except FileNotFoundError as error:
         raise DevdbError("The current directory is gone.", "cd to one that exists.") from error
-    project = config.project_root(directory)
-    settings = config.load(project, {"name": name, **options}, os.environ)
-    return Here(directory=directory, project=project, settings=settings)
+    where = place(directory)
+    settings = config.load(where.project, {"name": name, **options}, os.environ)
+    if not quiet and (news := elsewhere(where, settings)):
+        streams.narrate(news)
+    return Here(
+        directory=directory, package=where.package, project=where.project, settings=settings
+    )
 
 
 def existing(name: str | None) -> Spec:

@@ -48,7 +48,7 @@ def temporaries(incomplete: str = "") -> list[str]:
     from devdb.cli.here import look_around
 
     try:
-        found = temporary.every(look_around().instance())
+        found = temporary.every(look_around(quiet=True).instance())
     except (DevdbError, OSError):
         return []
     return [each.name for each in found if each.name.startswith(incomplete)]

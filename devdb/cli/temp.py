@@ -77,7 +77,7 @@ def temp(
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     lifetime = temporary.parse_ttl(ttl)
-    here = look_around(name, preset=preset)
+    here = look_around(name, quiet=quiet, preset=preset)
 
     def make(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
         psql = _psql(spec) if seed is not None else ()
@@ -112,7 +112,7 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
     """
     from devdb import marker
     from devdb.workspace import mend
-    from devdb.workspace.names import Gone, resolve
+    from devdb.workspace.names import Gone, made_instance, resolve
 
     spec = None
     with contextlib.suppress(Gone, EngineUnavailable):
@@ -123,7 +123,10 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
             return done
     from devdb.cli.start import bring_up
 
-    return act(bring_up(here, spec, quiet=quiet))
+    running = bring_up(here, spec, quiet=quiet)
+    if spec is None and quiet:
+        streams.narrate(made_instance(running))  # it stays, which nobody asked for in so many words
+    return act(running)
 
 
 def _psql(spec: Spec) -> list[str]:

@@ -17,6 +17,7 @@ from devdb.output import envelope, records, streams
 from devdb.output.table import table
 from devdb.output.words import size, span
 from devdb.temporary import State, TemporaryDatabase
+from devdb.wording import did_you_mean
 
 
 def ttl_option(default: str | None) -> Any:
@@ -148,9 +149,10 @@ def _chosen(
     for pattern in patterns:
         hits = [each for each in found if fnmatch.fnmatchcase(each.name, pattern)]
         if not hits and pattern != "*":
+            meant = did_you_mean(pattern, [each.name for each in found])
             raise NotFound(
                 f"There is no temporary database '{pattern}' in '{spec.name}'.",
-                f"devdb temp ls -n {spec.name}",
+                f"{meant}devdb temp ls -n {spec.name}",
             )
         wanted = (each for each in hits if claimed or each.name == pattern or not _kept(each))
         chosen |= {each.name: each for each in wanted}

@@ -16,6 +16,7 @@ from devdb.model import PoolMode
 
 FILE = "devdb.toml"
 ROOT_MARKS = (FILE, ".git", "pyproject.toml", "package.json")
+_REPOSITORY = (".git", ".hg", ".jj", ".svn")
 ENGINES = ("auto", "docker", "native", "fake")
 NAME_LENGTH = 40
 
@@ -82,6 +83,20 @@ def project_root(start: Path) -> Path:
     """The nearest directory upward with a project's mark in it; `start` where there is none."""
     start = start.absolute()
     return next((each for each in (start, *start.parents) if is_project(each)), start)
+
+
+def repository_root(start: Path) -> Path | None:
+    """The root of the repository that a directory is in; None outside of one.
+
+    A git worktree's and a submodule's are their own.
+    """
+    around = (start, *start.parents)
+    return next((each for each in around for mark in _REPOSITORY if (each / mark).exists()), None)
+
+
+def has_file(directory: Path) -> bool:
+    """Whether the directory has a devdb.toml."""
+    return (directory / FILE).is_file()
 
 
 def is_project(directory: Path) -> bool:

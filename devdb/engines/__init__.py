@@ -67,10 +67,21 @@ class Engine(Protocol):
         """
         ...
 
-    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> Sequence[str]:
         """The command that opens psql on the instance's database; no secret in it.
 
-        Where it runs outside a container it reads PGPASSWORD from the environment.
+        One that is no older than the server, for whoever types; `files`: it is to read or write
+        files of this machine, which one in a container cannot. It reads PGPASSWORD from the
+        environment (`devdb.psql.environment`). Raises NotFound.
+        """
+        ...
+
+    def tool_argv(self, name: str, tool: str) -> Sequence[str]:
+        """The command that runs a client program of the server's own version, for devdb itself.
+
+        `tool` is `psql`, `pg_restore`, ...; host and port are in it, user and database are not.
+        It gets its stdin, and the environment that `devdb.psql.own_environment` made. Raises
+        NotFound.
         """
         ...
 

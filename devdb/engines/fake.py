@@ -120,9 +120,13 @@ class FakeEngine:
         time.sleep(_HEARTBEAT)
         yield None
 
-    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> Sequence[str]:
         """A command that does nothing."""
-        return ["true", name, *(["pooled"] if pooled else [])]
+        return ["true", name, *(["pooled"] if pooled else []), *(["files"] if files else [])]
+
+    def tool_argv(self, name: str, tool: str) -> Sequence[str]:
+        """A command that does nothing."""
+        return ["true", name, tool]
 
     def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
         """What its servers would say of themselves: nobody can log in to a fake one."""

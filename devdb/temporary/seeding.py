@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import IO
 
 from devdb.errors import DevdbError, EngineUnavailable, UsageError
 from devdb.model import Endpoint
+from devdb.psql import own_environment
 
 _KINDS = (".sql", ".sql.gz", ".dump")
 
@@ -32,8 +32,7 @@ def run(endpoint: Endpoint, seed: Path, psql: Sequence[str]) -> None:
     import tempfile
 
     argv = command(endpoint, seed, psql)
-    secret = {"PGPASSWORD": endpoint.password, "PGREQUIREAUTH": "scram-sha-256"}
-    environment = {**os.environ, **secret}
+    environment = own_environment(endpoint.password)
     with tempfile.TemporaryFile() as said:
         try:
             with seed.open("rb") as content:

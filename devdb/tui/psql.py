@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Sequence
 
 from devdb.errors import DevdbError
 from devdb.model import Spec
+from devdb.psql import environment
 
 
 def run(argv: Sequence[str], spec: Spec) -> None:
@@ -17,7 +17,7 @@ def run(argv: Sequence[str], spec: Spec) -> None:
     # that would be inherited, and psql could not be interrupted at all.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
-        code = subprocess.call(argv, env={**os.environ, "PGPASSWORD": spec.password})
+        code = subprocess.call(argv, env=environment(spec.password))
         if code != 0:
             # Otherwise the dashboard would cover up what psql said.
             input(f"psql ended with {code}; Enter goes back to the dashboard. ")

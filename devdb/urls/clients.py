@@ -6,12 +6,12 @@ table is made from it (`scripts/docs`).
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from devdb.errors import UsageError
+from devdb.wording import did_you_mean
 
 CA = "{ca}"
 """Stands for the path of the CA certificate in the table."""
@@ -208,8 +208,7 @@ def client(name: str) -> Client:
     """The client of that name. Raises UsageError with the known ones, the likeliest first."""
     found = CLIENTS.get(name)
     if found is None:
-        close = difflib.get_close_matches(name.lower(), CLIENTS, n=1, cutoff=0.5)
-        meant = f"Did you mean '{close[0]}'? " if close else ""
+        meant = did_you_mean(name, CLIENTS)
         raise UsageError(
             f"There is no client '{name}' in devdb's table.", f"{meant}Known: {', '.join(CLIENTS)}."
         )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,6 +13,7 @@ from devdb.model import Endpoint
 from devdb.urls import clients
 from devdb.urls.clients import Form, Tls, client
 from devdb.urls.spelling import Spelling, spelling
+from devdb.wording import did_you_mean
 
 AUTO = "auto"
 """Not a preset: `devdb.urls.detection` finds the one that fits the project."""
@@ -132,8 +132,7 @@ def preset(name: str) -> Preset:
     """The preset of that name. Raises UsageError with the known ones, the likeliest first."""
     found = PRESETS.get(name)
     if found is None:
-        close = difflib.get_close_matches(name.lower(), PRESETS, n=1, cutoff=0.5)
-        meant = f"Did you mean '{close[0]}'? " if close else ""
+        meant = did_you_mean(name, PRESETS)
         known = ", ".join([AUTO, *PRESETS])
         raise UsageError(f"There is no preset '{name}'.", f"{meant}Known: {known}.")
     return found

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from devdb import engines, marker, pgbouncer, postgres
+from devdb import engines, marker, pgbouncer, postgres, wording
 from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 from devdb.errors import DevdbError, NotFound
@@ -86,8 +86,10 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
     for pattern in patterns:
         hits = [spec for spec in specs if fnmatch.fnmatchcase(spec.name, pattern)]
         if not hits:
-            known = ", ".join(spec.name for spec in specs) or "none"
-            raise NotFound(f"There is no instance '{pattern}'.", f"There are: {known}.")
+            known = [spec.name for spec in specs]
+            meant = wording.did_you_mean(pattern, known)
+            there_are = f"There are: {', '.join(known) or 'none'}."
+            raise NotFound(f"There is no instance '{pattern}'.", f"{meant}{there_are}")
         chosen.update({spec.name: spec for spec in hits})
     return list(chosen.values())
 
@@ -114,6 +116,6 @@ def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
     return engine_of(spec).logs(spec.name, tail=tail, follow=follow)
 
 
-def psql_argv(spec: Spec, *, pooled: bool = False) -> list[str]:
-    """The command that opens psql on the instance; it reads PGPASSWORD."""
-    return list(engine_of(spec).psql_argv(spec.name, pooled=pooled))
+def psql_argv(spec: Spec, *, pooled: bool = False, files: bool = False) -> list[str]:
+    """The command that opens psql on the instance; it reads PGPASSWORD. See `Engine.psql_argv`."""
+    return list(engine_of(spec).psql_argv(spec.name, pooled=pooled, files=files))

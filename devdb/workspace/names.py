@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import config, marker
+from devdb import config, marker, wording
 from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import Spec
 
@@ -21,6 +22,34 @@ class Gone(DevdbError):
         )
         self.name = name
         self.project = project
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is given."""
+
+    package: Path
+    """The nearest directory upward that is a project by its marks; one of a workspace, maybe."""
+    project: Path
+    """Whose instance and devdb.toml are meant: the package, or what is around it."""
+
+
+def place(directory: Path) -> Place:
+    """The package and the project that a directory belongs to.
+
+    A package without a devdb.toml and an instance of its own belongs to the nearest directory
+    around it that has one of them, up to the root of the repository; where none has, to itself.
+    """
+    package = config.project_root(directory)
+    root = config.repository_root(package)
+    if root is None or root == package or config.has_file(package):
+        return Place(package, package)
+    projects = {spec.project for spec in marker.every()}
+    around = (package, *package.parents)
+    for each in around[: around.index(root) + 1]:
+        if each in projects or config.has_file(each):
+            return Place(package, each)
+    return Place(package, package)
 
 
 def resolve(name: str | None, project: Path) -> str:
@@ -48,10 +77,36 @@ def resolve_existing(name: str | None, project: Path) -> Spec:
     if found is not None:
         return found
     known = [spec.name for spec in marker.every()]
-    hint = f"devdb up makes it. There are: {', '.join(known)}." if known else "devdb up makes one."
+    there_are = f" There are: {', '.join(known)}." if known else ""
     if name is not None:
-        raise NotFound(f"There is no instance '{name}'.", hint)
-    raise NotFound(f"{project} has no instance yet.", hint)
+        meant = wording.did_you_mean(name, known)
+        raise NotFound(
+            f"There is no instance '{name}'.", f"{meant}devdb up -n {name} makes it.{there_are}"
+        )
+    raise NotFound(f"{project} has no instance yet.", f"devdb up makes it.{there_are}")
+
+
+def made_instance(spec: Spec) -> str:
+    """That an instance was made by who wanted something else, and how to be rid of it."""
+    others = [other.name for other in marker.every() if other.name != spec.name]
+    near = wording.nearest(spec.name, others)
+    beside = f" beside '{near}'" if near else ""
+    rid = f"delete it: devdb rm {spec.name}"
+    return f"created the instance '{spec.name}'{beside}, which stays; {rid}"
+
+
+def elsewhere(where: Place, settings: config.Settings) -> str | None:
+    """That another directory's instance is meant than that of the nearest project, in words."""
+    if settings.name is None:
+        if where.package == where.project:
+            return None
+        part = where.package.relative_to(where.project)
+        own = "an empty devdb.toml there would give it one of its own"
+        return f"in {part} the instance of {where.project} is meant; {own}"
+    named = marker.load(settings.name) if settings.source("name") == config.FILE else None
+    if named is None or named.project in (None, where.project):
+        return None
+    return f"{config.FILE} names '{named.name}', the instance of {named.project}"
 
 
 def is_own(name: str, project: Path) -> bool:

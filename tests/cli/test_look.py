@@ -121,7 +121,7 @@ def test_status_without_an_instance_is_an_error(cli: Cli) -> None:
         "error": {
             "code": "not_found",
             "message": f"{cli.project} has no instance yet.",
-            "hint": "devdb up makes one.",
+            "hint": "devdb up makes it.",
             "exit_code": 1,
         },
     }

@@ -127,3 +127,86 @@ def test_a_second_instance_of_a_project_does_not_change_its_default(cli: Cli) ->
     cli("up", "-d")
     cli("up", "-d", "-n", "pg16")
     assert cli("status", "--json").json["data"]["name"] == "shop"
+
+
+@pytest.fixture
+def monorepo(cli: Cli) -> Path:
+    """The project as a repository with packages in it."""
+    (cli.project / ".git").mkdir()
+    for package in ("apps/web", "api", "libs/core"):
+        (cli.project / package).mkdir(parents=True)
+        (cli.project / package / "package.json").write_text("{}")
+    return cli.project
+
+
+def test_in_a_package_the_instance_around_it_is_meant_and_said(cli: Cli, monorepo: Path) -> None:
+    url = cli("up", "-d").out
+    for package in ("apps/web", "api"):
+        below = monorepo / package / "src"
+        below.mkdir()
+        done = cli("url", cwd=below)
+        assert (done.code, done.out) == (0, url.splitlines()[0] + "\n")
+        assert f"in {package} the instance of {monorepo} is meant" in done.err
+    assert cli("up", "-d", cwd=monorepo / "api").out == url
+    assert cli("url", "-n", "shop", cwd=monorepo / "api").err == ""
+    assert cli.markers() == ["shop"]
+
+
+def test_a_settings_file_around_a_package_is_meant_before_there_is_an_instance(
+    cli: Cli, monorepo: Path
+) -> None:
+    (monorepo / "apps" / "devdb.toml").write_text('name = "frontends"')
+    done = cli("up", "-d", cwd=monorepo / "apps" / "web")
+    assert done.code == 0
+    assert cli.markers() == ["frontends"]
+    assert cli("up", "-d", cwd=monorepo / "api").code == 0
+    assert cli.markers() == ["api", "frontends"]
+
+
+def test_a_package_with_a_settings_file_or_an_instance_is_one_of_its_own(
+    cli: Cli, monorepo: Path
+) -> None:
+    cli("up", "-d", cwd=monorepo / "api")  # there was none around it then
+    root = cli("up", "-d").out
+    (monorepo / "apps" / "web" / "devdb.toml").touch()
+    for package in ("api", "apps/web"):
+        done = cli("up", "-d", cwd=monorepo / package)
+        assert done.out != root
+        assert "is meant" not in done.err
+    assert cli.markers() == ["api", "shop", "web"]
+
+
+def test_nothing_around_a_repository_is_meant(cli: Cli, monorepo: Path) -> None:
+    """A home directory can have an instance, and a submodule is a repository of its own."""
+    cli("up", "-d", cwd=monorepo.parent)
+    assert cli("url").code == 1
+    cli("up", "-d")
+    (monorepo / "libs" / "core" / ".git").write_text("gitdir: ../../.git/modules/core")
+    assert cli("url", cwd=monorepo / "libs" / "core").code == 1
+
+
+def test_a_quiet_temp_says_that_it_made_an_instance(cli: Cli) -> None:
+    """The fake engine has no databases: what is said before is what counts here."""
+    cli("up", "-d", "-n", "shop")
+    done = cli("temp", "-q", "-n", "shpo")
+    assert "created the instance 'shpo' beside 'shop', which stays" in done.err
+    assert "devdb rm shpo" in done.err
+
+
+@pytest.mark.parametrize("command", ["url", "psql", "status", "env", "logs", "down", "rm -f"])
+def test_a_name_that_is_nearly_one_is_told(cli: Cli, command: str) -> None:
+    cli("up", "-d", "-n", "billing")
+    done = cli(*command.split(), "-n", "biling")
+    assert done.code == 1
+    assert done.error[0] == "error: There is no instance 'biling'."
+    assert "Did you mean 'billing'? devdb up -n biling makes it." in done.error[1]
+
+
+def test_a_settings_file_that_names_the_instance_of_another_project_is_told(cli: Cli) -> None:
+    cli("up", "-d")
+    other = project(cli, "other")
+    (other / "devdb.toml").write_text('name = "shop"')
+    done = cli("url", cwd=other)
+    assert done.code == 0
+    assert f"devdb.toml names 'shop', the instance of {cli.project}" in done.err
+    assert cli("url").err == ""

@@ -14,7 +14,7 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import pgbouncer
+from devdb import pgbouncer, psql
 from devdb.engines import Engine
 from devdb.model import POOLER_ROLE, Endpoint, PoolMode, Server, Spec
 from devdb.postgres import verifier
@@ -114,8 +114,8 @@ def test_no_rule_trusts_and_the_unix_socket_wants_a_password(
         container = world.container(real_spec.name, "postgres")
         command = ["docker", "exec", container, "psql", "-h", socket_directory, "-p", "5432"]
     else:
-        psql = real_engine.psql_argv(real_spec.name)[0]
-        command = [psql, "-h", socket_directory, "-p", str(real_spec.port)]
+        program = real_engine.psql_argv(real_spec.name)[0]
+        command = [program, "-h", socket_directory, "-p", str(real_spec.port)]
     result = subprocess.run(
         [*command, "-w", "-U", "devdb", "-d", "main", "-c", "SELECT 1"],
         capture_output=True,
@@ -169,18 +169,61 @@ def test_prepared_statements_survive_transaction_pooling(
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-def test_psql_opens_the_database(real_engine: Engine, real_spec: Spec, pooled: bool) -> None:
+def test_psql_opens_the_database(
+    real_engine: Engine, real_spec: Spec, home: Path, pooled: bool
+) -> None:
     start(real_engine, real_spec)
     argv = real_engine.psql_argv(real_spec.name, pooled=pooled)
     assert real_spec.password not in " ".join(argv)
     result = subprocess.run(
         [*argv, "-Atc", "SELECT current_database()"],
-        env={**os.environ, "PGPASSWORD": real_spec.password},
+        env=psql.environment(real_spec.password, {**os.environ, **about_another_server(home)}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     assert (result.stdout.strip(), result.stderr) == ("main", "")
+
+
+def test_its_own_tools_run_whatever_the_environment_says(
+    real_engine: Engine, real_spec: Spec, home: Path
+) -> None:
+    server = start(real_engine, real_spec)
+    version = str(server.part("postgres").version)
+    theirs = about_another_server(home) | {"PGOPTIONS": "-csearch_path=nope", "PGDATABASE": "no"}
+    environment = psql.own_environment(real_spec.password, {**os.environ, **theirs})
+    for tool in ("psql", "pg_restore"):
+        argv = list(real_engine.tool_argv(real_spec.name, tool))
+        alone = argv[: argv.index("-h")]
+        said = subprocess.run([*alone, "--version"], capture_output=True, text=True).stdout
+        assert f"(PostgreSQL) {version.split()[0]}" in said
+        assert real_spec.password not in " ".join(argv)
+    argv = real_engine.tool_argv(real_spec.name, "psql")
+    result = subprocess.run(
+        [*argv, "-XAtw", "-U", "devdb", "-d", "main", "-f", "-"],
+        input="SHOW search_path",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout.strip(), result.stderr) == ('"$user", public', "")
+
+
+def about_another_server(home: Path) -> dict[str, str]:
+    """What a user's environment has in it of a server that is not this one."""
+    services = home / "services.conf"
+    services.write_text("[prod]\nhost=127.0.0.9\nuser=admin\npassword=another\n")
+    return {
+        "PGSERVICE": "prod",
+        "PGSERVICEFILE": str(services),
+        "PGHOSTADDR": "127.0.0.9",
+        "PGSSLMODE": "verify-full",
+        "PGCHANNELBINDING": "require",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGGSSENCMODE": "require",
+        "PGREQUIREAUTH": "none",
+        "PGPASSFILE": "/dev/null",
+    }
 
 
 def test_no_secret_shows_in_argv_environment_labels_or_logs(

@@ -21,7 +21,8 @@ from libpq import connect
 from world import NewSpec
 
 from devdb import marker, paths, wire
-from devdb.engines.native import NativeEngine, asking, binaries
+from devdb.engines import programs
+from devdb.engines.native import NativeEngine, binaries
 from devdb.model import Spec, Step
 from devdb.replacing import sync_directory
 
@@ -67,7 +68,7 @@ def idle(disk: Disk) -> None:
 
 def start(native: NativeEngine, spec: Spec) -> None:
     """As another devdb would: nothing is remembered of what programs said."""
-    asking._ask.cache_clear()
+    programs._ask.cache_clear()
     assert list(native.start(spec))[-1].step == Step.READY
 
 

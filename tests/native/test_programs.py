@@ -14,7 +14,8 @@ import world
 from libpq import connect
 
 from devdb import paths
-from devdb.engines.native import NativeEngine, asking, binaries, missing, packages
+from devdb.engines import programs
+from devdb.engines.native import NativeEngine, binaries, missing, packages
 from devdb.errors import DataMismatch, EngineUnavailable
 from devdb.model import Level, Spec
 from devdb.pgbouncer import FIXED, NEWER
@@ -25,7 +26,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     """A machine with nothing installed; returns the only directory of its PATH."""
     directory = home / "bare"
     directory.mkdir()
-    monkeypatch.setattr(binaries, "SYSTEM_PLACES", ())
+    monkeypatch.setattr(programs, "SYSTEM_PLACES", ())
     monkeypatch.setattr(binaries, "POOLER_PLACES", ())
     monkeypatch.setattr(binaries, "wheel", lambda: None)
     monkeypatch.setenv("PATH", str(directory))
@@ -96,7 +97,7 @@ def test_the_newest_is_taken_for_new_data_and_the_datas_own_for_old(
 ) -> None:
     for version in ("9.6.2", "15.4", "17.6", "16.1"):
         installation(bare / "lib" / version.split(".")[0] / "bin", version)
-    monkeypatch.setattr(binaries, "SYSTEM_PLACES", (f"{bare}/lib/*/bin",))
+    monkeypatch.setattr(programs, "SYSTEM_PLACES", (f"{bare}/lib/*/bin",))
     assert binaries.postgres(None, data=None).version == "17.6"
     assert binaries.postgres(16, data=None).version == "16.1"
     assert binaries.postgres(None, data=15).version == "15.4"
@@ -213,11 +214,11 @@ def test_dpkg_tells_the_package_of_a_system_program_and_is_asked_once(
     asked = bare / "asked"
     query = program(bare / "dpkg-query", "")
     query.write_text(f'#!/bin/sh\necho "$@" >>{asked}\nexec {real} "$@"\n')
-    asking._ask.cache_clear()
+    programs._ask.cache_clear()
     assert packages.version_of(Path(real)) == version
     lines = asked.read_text().splitlines()
     assert len(lines) == 2
-    asking._ask.cache_clear()  # as in the next devdb
+    programs._ask.cache_clear()  # as in the next devdb
     assert packages.version_of(Path(real)) == version
     link = bare / "sbin"
     link.symlink_to(Path(real).parent)  # /sbin, which dpkg does not know by that name
@@ -243,7 +244,7 @@ def test_the_wheels_postgres_runs_an_instance(
     (home / "path").mkdir()
     for needed in ("cp", "nice"):
         (home / "path" / needed).symlink_to(str(shutil.which(needed)))
-    monkeypatch.setattr(binaries, "SYSTEM_PLACES", ())
+    monkeypatch.setattr(programs, "SYSTEM_PLACES", ())
     monkeypatch.setenv("DEVDB_PGBOUNCER", str(binaries.pooler().path))
     monkeypatch.setenv("PATH", str(home / "path"))
     server = list(native.start(spec))[-1].server

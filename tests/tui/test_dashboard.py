@@ -479,5 +479,5 @@ class Rude(FakeEngine):
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         yield LogLine(part="postgres", text=HOSTILE)
 
-    def psql_argv(self, name: str, *, pooled: bool = False) -> list[str]:
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> list[str]:
         raise EngineUnavailable(f"no psql for {HOSTILE}", HOSTILE)

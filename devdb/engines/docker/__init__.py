@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from devdb import certificates, marker
+from devdb import certificates, marker, psql
+from devdb.engines import programs
 from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, removing, survey
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
@@ -115,31 +116,61 @@ class DockerEngine:
             read = logs.followed if follow else logs.written
             yield from read(client, found, tail=tail)
 
-    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
-        """psql from PATH, else the one in the container; raises NotFound when there is neither."""
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> Sequence[str]:
+        """This machine's psql where it is no older than the server or none other reaches files,
+        else the container's."""
+        found = self._found(name)
+        port = found.containers[labels.PGBOUNCER if pooled else labels.POSTGRES]["Config"]["Labels"]
+        here = programs.client("psql", None if files else found.major)
+        there = [] if here else self._inside(found, "psql", pooled=pooled, typing=True)
+        if not here and not there:
+            here = programs.client("psql", None)
+        argv = [here, "-h", HOST, "-p", port[labels.PORT]] if here else there
+        return _or_none("psql", [*argv, "-U", USER, "-d", DATABASE] if argv else [])
+
+    def tool_argv(self, name: str, tool: str) -> Sequence[str]:
+        """The container's, else one of this machine that is no older than the server."""
+        found = self._found(name)
+        argv = self._inside(found, tool)
+        if not argv and (here := programs.client(tool, found.major)):
+            port = found.containers[labels.POSTGRES]["Config"]["Labels"][labels.PORT]
+            argv = [here, "-h", HOST, "-p", port]
+        return _or_none(tool, argv)
+
+    def _found(self, name: str) -> survey.Found:
+        """What there is of the instance; raises NotFound where it has not both servers."""
         found = survey.look(self._connect().client, name)
-        container = found.containers.get(labels.POSTGRES)
-        listener = found.containers.get(labels.PGBOUNCER if pooled else labels.POSTGRES)
-        if container is None or listener is None:
+        if not {labels.POSTGRES, labels.PGBOUNCER} <= set(found.containers):
             raise NotFound(f"There is no instance '{name}' in Docker.", "Make it with `devdb up`.")
-        if psql := shutil.which("psql"):
-            port = listener["Config"]["Labels"][labels.PORT]
-            return [psql, "-h", HOST, "-p", port, "-U", USER, "-d", DATABASE]
+        return found
+
+    def _inside(
+        self, found: survey.Found, tool: str, *, pooled: bool = False, typing: bool = False
+    ) -> Sequence[str]:
+        """The command that runs it in the Postgres container; empty where nothing can."""
         for command, host_option in (("docker", "-H"), ("podman", "--url")):
             if path := shutil.which(command):
-                terminal = "-it" if sys.stdin.isatty() else "-i"
+                terminal = "-it" if typing and sys.stdin.isatty() else "-i"
                 # The file has devdb's own password; another role's comes in the environment.
-                secret = ["-e", "PGPASSWORD", "-e", f"PGPASSFILE={blueprint.PGPASS}"]
-                there = [*secret, container["Name"].lstrip("/")]
-                argv = [path, host_option, self.host, "exec", terminal, *there]
-                return [*argv, *blueprint.psql_in_container(pooled=pooled)]
-        raise NotFound(
-            "There is no psql here, and no docker or podman command to run the container's.",
-            "Install one: `apt install postgresql-client`, or `brew install libpq`.",
-        )
+                passed = [f"-e{name}" for name in ("PGPASSWORD", *psql.MEANT_FOR_PSQL)]
+                container = found.containers[labels.POSTGRES]["Name"].lstrip("/")
+                argv = [path, host_option, self.host, "exec", terminal, *passed]
+                argv += [f"-ePGPASSFILE={blueprint.PGPASS}", container]
+                return [*argv, tool, *blueprint.address_in_container(pooled=pooled)]
+        return []
 
     def _connect(self) -> Connection:
         with self._connecting:
             if self._connection is None:
                 self._connection = endpoint.connect(self._pinned)
             return self._connection
+
+
+def _or_none(tool: str, argv: Sequence[str]) -> Sequence[str]:
+    if not argv:
+        raise NotFound(
+            f"There is no {tool} here that is new enough, and no docker or podman command to run "
+            "the container's.",
+            "Install one: `apt install postgresql-client`, or `brew install libpq`.",
+        )
+    return argv

@@ -265,10 +265,10 @@ def layout(image: Image) -> str:
     return str(PurePosixPath(image.data_directory).relative_to(image.mount))
 
 
-def psql_in_container(*, pooled: bool) -> list[str]:
-    """psql as it is called inside the Postgres container."""
+def address_in_container(*, pooled: bool) -> list[str]:
+    """Where the servers are for a client program inside the Postgres container."""
     host, port = (labels.PGBOUNCER, _PGBOUNCER_PORT) if pooled else (HOST, _POSTGRES_PORT)
-    return ["psql", "-h", host, "-p", str(port), "-U", USER, "-d", DATABASE]
+    return ["-h", host, "-p", str(port)]
 
 
 def _pgpass(spec: Spec) -> str:

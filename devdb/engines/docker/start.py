@@ -55,7 +55,7 @@ def _images(
     client: APIClient, spec: Spec, found: Found
 ) -> Generator[Progress, None, tuple[Image, Image]]:
     """Both images, pulled where they are not there."""
-    data_major = int(found.data["Labels"][labels.MAJOR]) if found.data else None
+    data_major = found.major
     references = images.wanted(spec.postgres_image, spec.pooler_image, spec.major or data_major)
     have = []
     looking = [begin(partial(images.inspect, client, reference)) for reference in references]

@@ -39,6 +39,11 @@ class Found:
             self.containers or self.questions or self.data or self.unfinished or self.networks
         )
 
+    @property
+    def major(self) -> int | None:
+        """The Postgres major of its data; None where there is none."""
+        return int(self.data["Labels"][labels.MAJOR]) if self.data else None
+
     def attached(self, *parts: str) -> set[str]:
         """The ids of its networks that those containers are in; without parts: that any is in."""
         said = {

@@ -14,23 +14,11 @@ from typing import Any
 
 from devdb import paths, pgbouncer
 from devdb import postgres as server
+from devdb.engines import programs
 from devdb.engines.native import missing, packages
-from devdb.engines.native.asking import ask
+from devdb.engines.programs import ask
 from devdb.errors import DataMismatch, EngineUnavailable
 
-SYSTEM_PLACES = (
-    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
-    "/usr/pgsql-*/bin",  # the RPMs of postgresql.org
-    "/usr/lib/postgresql*/bin",  # SUSE
-    "/usr/libexec/postgresql*",  # Alpine
-    "/opt/homebrew/opt/postgresql*/bin",
-    "/usr/local/opt/postgresql*/bin",  # Homebrew on Intel
-    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
-    "/opt/local/lib/postgresql*/bin",  # MacPorts
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
-    "/Library/PostgreSQL/*/bin",  # EnterpriseDB's installer
-    "/opt/PostgreSQL/*/bin",
-)
 POOLER_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 """Where a pgbouncer can be that is not on PATH."""
 
@@ -137,7 +125,7 @@ def installations() -> Iterator[Postgres]:
 
 def _system_directories() -> list[Path]:
     """The directories with a `postgres` in them, the newest major (by its path) first."""
-    found = [path for place in SYSTEM_PLACES for path in Path("/").glob(place[1:])]
+    found = [path for place in programs.SYSTEM_PLACES for path in Path("/").glob(place[1:])]
     if on_path := shutil.which("postgres"):
         found.append(Path(on_path).resolve().parent)
     if not found and (config := shutil.which("pg_config")):

@@ -5,11 +5,11 @@ Imported where it is needed: what only looks does not wait for what starts.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from devdb import marker
+from devdb.engines import programs
 from devdb.engines.native import finding, layout
 from devdb.engines.native.layout import Layout
 from devdb.errors import NotFound, TimedOut
@@ -74,21 +74,27 @@ class NativeEngine:
 
         return logs.read(Layout.of(name), tail=tail, follow=follow)
 
-    def psql_argv(self, name: str, *, pooled: bool = False) -> Sequence[str]:
-        """The psql beside the server's programs.
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> Sequence[str]:
+        """The psql beside the server's programs, else another that is no older."""
+        del files  # it is a process of this machine
+        # Options, not one conninfo: what follows may say another database or user.
+        return [*self._client(name, "psql", pooled=pooled), "-U", USER, "-d", DATABASE]
 
-        Raises NotFound when there is no instance, or no psql.
-        """
+    def tool_argv(self, name: str, tool: str) -> Sequence[str]:
+        """The one beside the server's programs, else another that is no older."""
+        return self._client(name, tool)
+
+    def _client(self, name: str, tool: str, *, pooled: bool = False) -> Sequence[str]:
         spec = marker.load(name)
         directory = finding.postgres_directory(Layout.of(name))
         if spec is None or directory is None:
             raise NotFound(f"There is no native instance '{name}'.", "See them all: devdb ls")
-        psql = directory / "psql"
-        program = str(psql) if psql.exists() else shutil.which("psql")
+        own = directory / tool
+        program = str(own) if own.exists() else programs.client(tool, spec.major)
         if program is None:
             raise NotFound(
-                f"There is no psql in {directory}.", "Install Postgres' client programs."
+                f"There is no {tool} in {directory}, and none as new as its server on PATH.",
+                "Install Postgres' client programs.",
             )
-        # Options, not one conninfo: what follows may say another database or user.
         port = spec.pool_port if pooled else spec.port
-        return [program, "-h", HOST, "-p", str(port), "-U", USER, "-d", DATABASE]
+        return [program, "-h", HOST, "-p", str(port)]

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from devdb import paths
-from devdb.engines.native.asking import ask
+from devdb.engines.programs import ask
 
 Key = tuple[tuple[tuple[int, ...], int], ...]
 
