@@ -46,7 +46,8 @@ def lookup(text: str, pooler: Pooler | None = None) -> Advice | None:
     With a `pooler`, what is true with that one.
     """
     plain = re.sub(r"[\u2018\u2019\u201c\u201d'`]", '"', text)
-    plain = re.sub(r"\s+", " ", plain)
+    # Errors inside of errors have them escaped.
+    plain = re.sub(r"\s+", " ", re.sub(r'\\+"', '"', plain))
     for advice in ADVICE:
         if re.search(advice.pattern, plain, re.IGNORECASE):
             return _with(advice, pooler) if pooler else advice
@@ -145,7 +146,10 @@ ADVICE = (
     ),
     Advice(
         text='bind message supplies 1 parameters, but prepared statement "" requires 2',
-        pattern=r"bind message supplies \d+ parameters?, but prepared statement",
+        pattern=(
+            r"bind message supplies \d+ parameters?, but prepared statement"
+            r"|pq: unexpected (Parse|Describe|Bind|describe)"
+        ),
         cause=(
             "The client prepares a statement without a name in one step and runs it in the next "
             "(lib/pq, some PHP and Go drivers): through a pooler, of any version, another client "
@@ -422,7 +426,7 @@ ADVICE = (
     Advice(
         text="P2024: Timed out fetching a new connection from the connection pool",
         pattern=(
-            r"\bP2024\b|Timed out fetching a new connection|QueuePool limit of size"
+            r"\bP20(24|28)\b|Timed out fetching a new connection|QueuePool limit of size"
             r'|couldn"t get a connection after'
             r"|could not obtain a (database )?connection (from the pool )?within"
             r"|connection pool has been exhausted"
@@ -455,7 +459,7 @@ ADVICE = (
         text='database "main" is being accessed by other users',
         pattern=(
             r"is being accessed by other users|cannot drop the currently open database|ObjectInUse"
-            r"|error recreating the test database"
+            r"|error recreating the test database|other sessions? using the database"
         ),
         cause=(
             "A session is in that database: of an app, a psql, or one that the pooler keeps for "
@@ -496,7 +500,10 @@ ADVICE = (
     ),
     Advice(
         text="server login has been failing, cached error: connect failed (server_login_retry)",
-        pattern=r"server login has been failing|server_login_retry",
+        pattern=(
+            r"server login has been failing|server_login_retry"
+            r"|pgbouncer cannot connect to server"
+        ),
         cause="PgBouncer could not log in to Postgres a moment ago, and tells the clients so.",
         cure="See whether Postgres runs and what it says: devdb status; devdb logs",
     ),
@@ -512,7 +519,8 @@ ADVICE = (
     Advice(
         text="server does not support SSL, but SSL was required",
         pattern=(
-            r"does not support (SSL|TLS)|SSL required|SSL is not enabled on the server"
+            r"does not support (SSL|TLS)|invalid when SSL support is not|ssl not available"
+            r"|SSL required|SSL is not enabled on the server"
             r"|No SSL enabled connection|server refused TLS|rejected SSL upgrade|\bP1011\b"
         ),
         cause="The URL asks for TLS and this server has none (some builds of Postgres lack it).",
@@ -538,7 +546,7 @@ ADVICE = (
     ),
     Advice(
         text="unsupported version (1.16) in file header",
-        pattern=r"unsupported version \([\d.]+\) in file header|server version mismatch",
+        pattern=r"unsupported version \([\d.]+\) in file header|server version(:| mismatch)",
         cause="The dump, or the server, is of a newer Postgres than this pg_restore or pg_dump.",
         cure=(
             "Load it with the server's own tools, on a major as new as the dump's: devdb up -d "
@@ -688,11 +696,24 @@ ADVICE = (
         cure="Start it, and compare the ports: devdb up -d; devdb status",
     ),
     Advice(
+        text="timeout expired",
+        pattern=(
+            r"\bP1002\b|timeout expired|ETIMEDOUT|Connection timed out|connect timeout"
+            r"|dial tcp .* timeout"
+        ),
+        cause=(
+            "Nobody answered there in time: it is another machine's address, or the instance is "
+            "stopped, paused or overwhelmed."
+        ),
+        cure="Compare the address, and see how it is: devdb url; devdb status",
+    ),
+    Advice(
         text="server closed the connection unexpectedly",
         pattern=(
             r"server closed the connection|Connection terminated (unexpectedly|due to)"
             r"|connection was closed in the middle"
-            r"|\bP1017\b|Server has closed the connection"
+            r"|\bP1017\b|Server has closed the connection|consuming input failed"
+            r"|connection has been closed|connection error and is not queryable|recv: closed"
             r"|I/O error occurred while sending to the backend|EOF detected"
             r"|CONNECTION_(CLOSED|ENDED)|ECONNRESET|connection reset by peer"
             r"|terminating connection (due|because)"
@@ -708,7 +729,7 @@ ADVICE = (
     Advice(
         text="canceling statement due to statement timeout",
         pattern=(
-            r"canceling statement due to (statement|lock|user request)|\bP100[28]\b"
+            r"canceling statement due to (statement|lock|user request)|\bP1008\b"
             r"|idle-in-transaction timeout"
         ),
         cause=(
@@ -721,10 +742,72 @@ ADVICE = (
         ),
     ),
     Advice(
+        text="query_timeout",
+        pattern=(
+            r"\b(query|client_login|client_idle|server_idle|server_connect|idle_transaction)_timeout\b"
+            r"|idle transaction timeout|server lifetime over"
+        ),
+        cause="A time limit of PgBouncer's ended the connection.",
+        cure=(
+            "Those that are no defaults are in devdb.toml, [pgbouncer]; what it said: devdb logs"
+        ),
+    ),
+    Advice(
+        text="could not look up effective user ID 1000: user does not exist",
+        pattern=r"could not look up (effective|local) user ID",
+        cause="The program asks for the name of its user, who has no passwd entry (OpenShift).",
+        cure=(
+            "devdb's own initdb needs none; else, as root: echo 'me:x:UID:GID::/:/bin/sh' >> "
+            "/etc/passwd"
+        ),
+    ),
+    Advice(
         text="current transaction is aborted, commands ignored until end of transaction block",
         pattern=r"current transaction is aborted|InFailedSqlTransaction",
         cause="An earlier statement of the transaction failed; this text only follows from it.",
         cure="Roll back, and look for the first error: devdb logs",
+    ),
+    Advice(
+        text="CREATE DATABASE cannot run inside a transaction block",
+        pattern=r"cannot run inside a transaction block|cannot be executed (from|within) a",
+        cause=(
+            "The client opened a transaction around it: Python's drivers do without autocommit, "
+            "and so do migration tools."
+        ),
+        cure="Run it by itself: devdb psql -c STATEMENT; or switch autocommit on in the client",
+    ),
+    Advice(
+        text="cannot execute INSERT in a read-only transaction",
+        pattern=r"in a read-only transaction",
+        cause=(
+            "default_transaction_read_only is on, for the role, the database, the server or this "
+            "session."
+        ),
+        cure="See who set it: devdb psql -c '\\drds' -c 'SHOW default_transaction_read_only'",
+    ),
+    Advice(
+        text='database "main" has a collation version mismatch',
+        pattern=r"collation version mismatch|collation .* has version mismatch",
+        cause=(
+            "The data was made with another C library: the image or the system was renewed. "
+            "Indexes on text may be in the wrong order."
+        ),
+        cure=(
+            "Once for each database: devdb psql -d NAME -c 'REINDEX DATABASE \"NAME\"' -c 'ALTER "
+            'DATABASE "NAME" REFRESH COLLATION VERSION\''
+        ),
+    ),
+    Advice(
+        text='relation "users" does not exist',
+        pattern=(
+            r'(relation|table|view|sequence|schema) "[^"]*" does not exist|\bP2021\b'
+            r"|UndefinedTable|The table .* does not exist in the current database"
+        ),
+        cause=(
+            "The migrations were not run in this database, or it is in a schema off the "
+            "search_path: pooled, a SET or `options=-c search_path` does not last."
+        ),
+        cure="See what there is: devdb psql -d DATABASE -c '\\d *.*'; then migrate: devdb url",
     ),
     Advice(
         text="port is already allocated",
@@ -734,7 +817,7 @@ ADVICE = (
     ),
     Advice(
         text="database files are incompatible with server",
-        pattern=r"database files are incompatible with server",
+        pattern=r"database files are incompatible with server|initialized by PostgreSQL version",
         cause="The data was made by another major version of Postgres.",
         cure="Start it with the binaries or the image of that major: devdb up --pg MAJOR",
     ),

@@ -60,6 +60,10 @@ def test_every_row_says_why_and_what_to_do(advice: Advice) -> None:
         ('26000: prepared statement "_p1" does not exist', S0_GONE),
         ('ERROR: prepared statement "stmtcache_5f" does not exist (SQLSTATE 26000)', S0_GONE),
         ("ERROR: unnamed prepared statement does not exist", S0_GONE),
+        (
+            r'QueryError(PostgresError { message: "prepared statement \"s1\" already exists" })',
+            S0_EXISTS,
+        ),
         ("asyncpg.exceptions.InvalidCachedStatementError: cached statement plan is invalid", STALE),
         ("ActiveRecord::PreparedStatementCacheExpired", STALE),
         ('PG::ObjectInUse: ERROR:  database "a_test" is being accessed by other users', IN_USE),
