@@ -188,7 +188,9 @@ def _postgres(table: object) -> tuple[tuple[str, str], ...]:
     flat = _flat(table)
     for key, value in flat.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", key) or isinstance(value, dict | list):
-            raise UsageError(f"{FILE}: [postgres] {key} is no setting.", "As in postgresql.conf.")
+            raise UsageError(
+                f"{FILE}: [postgres] {key} is no setting.", 'As in postgresql.conf: name = "value".'
+            )
     return tuple(sorted((key.lower(), _setting(value)) for key, value in flat.items()))
 
 
@@ -210,7 +212,9 @@ def _pgbouncer(table: object) -> tuple[tuple[str, str], ...]:
         # A line of an ini each: whatever is more than that would be another setting.
         is_line = isinstance(value, str | int | float) and str(value).isprintable()
         if re.fullmatch(r"[a-z_]+", key) is None or not is_line:
-            raise UsageError(f"{FILE}: [pgbouncer] {key} is no setting.", "As in pgbouncer.ini.")
+            raise UsageError(
+                f"{FILE}: [pgbouncer] {key} is no setting.", 'As in pgbouncer.ini: name = "value".'
+            )
     return tuple(sorted((key, _number(value)) for key, value in table.items()))
 
 

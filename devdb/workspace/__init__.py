@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from devdb.workspace.diagnosis import Diagnosis as Diagnosis
     from devdb.workspace.diagnosis import diagnose as diagnose
+    from devdb.workspace.diagnosis import explain as explain
     from devdb.workspace.environment import keep_client as keep_client
     from devdb.workspace.environment import named_client as named_client
     from devdb.workspace.instances import Health as Health
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from devdb.workspace.startup import up as up
 
 _HOMES = {
-    "diagnosis": ("Diagnosis", "diagnose"),
+    "diagnosis": ("Diagnosis", "diagnose", "explain"),
     "environment": ("keep_client", "named_client"),
     "instances": (
         "Health",

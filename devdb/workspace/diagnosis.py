@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from devdb import engines, marker, pgbouncer
+from devdb import engines, marker, pgbouncer, wire
+from devdb.advice import Advice, Pooler, lookup
 from devdb.config import Settings
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
-from devdb.model import Finding, Level
+from devdb.model import Finding, Level, Spec
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every
 from devdb.workspace.staleness import stale
@@ -49,6 +51,24 @@ def diagnose(settings: Settings) -> Diagnosis:
     return Diagnosis(
         engine=name, reason=reason, engines=checks, instances=found, ports=_free_pair()
     )
+
+
+def explain(text: str, spec: Spec | None) -> Advice | None:
+    """What an error text means and what cures it; None where it is not known.
+
+    With an instance whose PgBouncer answers, what is true with that one.
+    """
+    pooler = None
+    if spec is not None:
+        with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
+            asked = pgbouncer.ask(session)
+            pooler = Pooler(
+                instance=spec.name,
+                version=asked.version,
+                mode=asked.mode,
+                prepared=asked.prepared,
+            )
+    return lookup(text, pooler)
 
 
 def _free_pair() -> tuple[int, int] | None:

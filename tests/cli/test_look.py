@@ -217,6 +217,15 @@ def test_doctor_says_which_engine_and_why(cli: Cli) -> None:
     assert "asked for by DEVDB_ENGINE" in done.out
 
 
+def test_doctor_explains_what_somebody_was_told(cli: Cli) -> None:
+    done = cli("doctor", "Error:", "connect", "ECONNREFUSED", "127.0.0.1:15432")
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()] == ["error", "why", "try"]
+    assert set(cli("doctor", "P1001", "--json").json["data"]) == {"error", "cause", "cure"}
+    assert cli("doctor", "what nobody ever said").code == 1
+    assert "no instance 'nope'" in cli("doctor", "-n", "nope", "P1001").error[0]
+
+
 def test_doctor_json_is_pinned(cli: Cli) -> None:
     data = cli("doctor", "--json").json["data"]
     assert set(data) == {
