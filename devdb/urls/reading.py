@@ -12,6 +12,7 @@ from devdb.urls.goes import Goes
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 _SCHEME = re.compile(r"(?:jdbc:)?(?:postgres|postgresql)(?:\+[\w-]+)?://", re.IGNORECASE)
+_PORT = re.compile(r"[0-9]{1,5}")
 _REFERENCE = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
 _URL_NAME = re.compile(
     r"(?:^|_)(?:PG|PSQL|POSTGRES|POSTGRESQL|DB|DATABASE)_?(?:\w+_)?UR[LI](?:_\w+)?$"
@@ -82,7 +83,7 @@ def _of_keywords(text: str) -> Endpoint | None:
     words = {key.strip().lower(): value.strip().strip("\"'") for key, _, value in pairs}
     host, user = words.get("host") or words.get("server"), words.get("username")
     port = words.get("port", "5432")
-    if not host or not user or not port.isdecimal():
+    if not host or not user or not _PORT.fullmatch(port):
         return None
     return Endpoint(
         host=host,
@@ -117,7 +118,7 @@ def leads(values: Mapping[str, str]) -> Iterator[Lead]:
             groups.setdefault(match["group"], {})[_PARTS[match["part"]]] = key
     for keys in groups.values():
         part = {kind: full[key] for kind, key in keys.items()}
-        if Goes.USER in part and part.get(Goes.PORT, "").isdecimal():
+        if Goes.USER in part and _PORT.fullmatch(part.get(Goes.PORT, "")):
             found = Endpoint(
                 host=part.get(Goes.HOST, LOCAL[0]),
                 port=int(part[Goes.PORT]),

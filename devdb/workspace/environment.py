@@ -160,9 +160,11 @@ def advice(written: Written) -> list[str]:
         found.append(f"others can read {path}; chmod 600 {path}")
     git = envfile.git_has(path)
     if git == Git.TRACKED:
+        other = ", or write another: devdb env --file .env.local"
+        instead = other if path.name != ".env.local" else ""
         found.append(
-            f"git tracks {path}, so a commit has its passwords; git rm --cached {path.name}, "
-            "or leave it and write .env.local: devdb env --file .env.local"
+            f"git tracks {path}, so a commit has its passwords; "
+            f"git rm --cached {path.name}{instead}"
         )
     elif git == Git.OFFERED:
         found.append(f"git does not ignore {path}; echo {path.name} >> .gitignore")

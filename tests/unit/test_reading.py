@@ -37,6 +37,17 @@ def test_what_names_no_postgres_is_none(text: str) -> None:
     assert endpoint(text) is None
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(["A", "DB_USER", "DB_PORT"]),
+        st.text(st.sampled_from("postgres://@[]:?#%=;&$u{A}-2,Host ser\\\"'²")),
+    )
+)
+def test_nothing_that_a_file_may_say_is_an_error(values: dict[str, str]) -> None:
+    for lead in leads(values):
+        assert lead.keys
+
+
 def test_what_a_url_leaves_open() -> None:
     found = endpoint("postgres://me@localhost")
     assert found == Endpoint(host="localhost", port=5432, user="me", password="", database="me")
