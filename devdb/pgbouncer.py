@@ -256,6 +256,19 @@ def userlist(spec: Spec) -> str:
     return f'"{USER}" "{spec.password}"\n"{POOLER_ROLE}" "{spec.pooler_password}"\n'
 
 
+def password_in(userlist: str) -> str:
+    """The instance's password in a text that `userlist` made; empty where it is not there."""
+    found = re.search(rf'^"{USER}" "([^"]*)"$', userlist, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def mode_in(ini: str, version: tuple[int, int, int]) -> PoolMode:
+    """The mode that was asked for in a text that `ini` made for that version."""
+    is_session = re.search(r"^pool_mode = session$", ini, re.MULTILINE) is not None
+    asked = is_session and version[:2] >= TRACKS_PREPARED
+    return PoolMode.SESSION if asked else PoolMode.TRANSACTION
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """What a running PgBouncer says of itself."""
@@ -285,6 +298,12 @@ def vitals(spec: Spec) -> Vitals | None:
             return ask(session)
     except wire.FAILURES:
         return None
+
+
+def visit(spec: Spec) -> None:
+    """Log in through a pooler that apps may be using; raises wire.Refused, OSError."""
+    with console(spec) as session:
+        log_in(spec, session)
 
 
 def is_pool_taken(session: Session) -> bool:
