@@ -111,12 +111,14 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="django",
             used_by="Django with dj-database-url or django-environ",
-            note="Pooled: set `DISABLE_SERVER_SIDE_CURSORS`, or `.iterator()` loses its cursor.",
+            note="Migrate and test direct. Pooled: set `DISABLE_SERVER_SIDE_CURSORS`, or "
+            "`.iterator()` loses its cursor.",
         ),
         Client(
             name="django-settings",
             used_by="Django's settings.py",
-            note="A `DATABASES` snippet; pooled, it disables server-side cursors.",
+            note="A `DATABASES` snippet; pooled, it disables server-side cursors. Migrate and test "
+            "direct.",
             form=Form.DJANGO,
             scheme="",
         ),
@@ -178,7 +180,7 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="rails",
             used_by="Ruby on Rails, Active Record",
-            note="Migrations hold an advisory lock on their session: direct.",
+            note="Migrate and test direct: migrations hold an advisory lock on their session.",
             untracked=(("prepared_statements", "false"),),
         ),
         Client(

@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from devdb.workspace.cancelling import standing as standing
+    from devdb.workspace.cancelling import take_back as take_back
     from devdb.workspace.diagnosis import Diagnosis as Diagnosis
     from devdb.workspace.diagnosis import diagnose as diagnose
     from devdb.workspace.environment import keep_client as keep_client
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from devdb.workspace.startup import up as up
 
 _HOMES = {
+    "cancelling": ("standing", "take_back"),
     "diagnosis": ("Diagnosis", "diagnose"),
     "environment": ("keep_client", "named_client"),
     "instances": (

@@ -34,7 +34,10 @@ def resolve(name: str | None, project: Path) -> str:
     if (own := _of_project(project)) is not None:
         return own.name
     slug = config.slug(project.name)
-    holder = marker.load(slug)
+    try:
+        holder = marker.load(slug)
+    except marker.Damaged:  # it has no owner that could be read
+        return slug
     if holder is None:
         return slug
     if holder.project is not None and not holder.project.exists():
@@ -47,6 +50,11 @@ def resolve_existing(name: str | None, project: Path) -> Spec:
     found = marker.load(config.check_name(name)) if name is not None else _of_project(project)
     if found is not None:
         return found
+    from devdb.workspace.instances import unmarked  # only where nothing was found
+
+    for lost in unmarked(name or config.slug(project.name)):
+        if lost.trouble is not None:
+            raise lost.trouble
     known = [spec.name for spec in marker.every()]
     hint = f"devdb up makes it. There are: {', '.join(known)}." if known else "devdb up makes one."
     if name is not None:
