@@ -66,7 +66,9 @@ class DevdbApp(App[Ending]):
 
     def _starting(self, restart: Spec | None) -> Starting:
         begin = partial(start, self._settings, self._project, self._instance, restart=restart)
-        return Starting(self._instance, begin, self._unfinished, self._consent)
+        # What was said yes to was this start, and none that comes later.
+        consent = self._consent if restart is None else ()
+        return Starting(self._instance, begin, self._unfinished, consent)
 
     @on(Started)
     async def open_dashboard(self, message: Started) -> None:
