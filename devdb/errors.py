@@ -7,7 +7,10 @@
     ├── PortInUse                   exit 5   a port of the instance is somebody else's
     ├── NotFound                    exit 1   no instance, database or file of that name
     ├── StartFailed                 exit 1   a server was started and went away
-    └── DataMismatch                exit 1   the data was made by another major or engine
+    ├── DataMismatch                exit 1   the data was made by another major or engine
+    └── NeedsConsent                exit 1   what only a person may say yes to, or an option of `up`
+        ├── DataGone                         the data was removed: an empty one in its place?
+        └── MarkerLost                       devdb's file about it was removed: take it over?
 
 An error is two lines: what happened, and what to do about it.
 """
@@ -85,3 +88,27 @@ class DataMismatch(DevdbError):
     """The data that is there was made by another Postgres major or another engine."""
 
     code = "data_mismatch"
+
+
+class NeedsConsent(DevdbError):
+    """`up` goes on when somebody says yes to the question, or gives the option of that name."""
+
+    option = ""
+
+    def __init__(self, message: str, hint: str, question: str) -> None:
+        super().__init__(message, hint)
+        self.question = question
+
+
+class DataGone(NeedsConsent):
+    """An instance that had data has none any more: never made anew without being asked."""
+
+    code = "data_gone"
+    option = "anew"
+
+
+class MarkerLost(NeedsConsent):
+    """There are data or servers of that name, and no marker that tells how to get in."""
+
+    code = "marker_lost"
+    option = "adopt"

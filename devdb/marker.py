@@ -22,6 +22,12 @@ from devdb.replacing import in_place_of, sync_directory
 FORMAT = 1
 
 
+class Damaged(DevdbError):
+    """A marker that a power cut, or somebody, left without what has to be in it."""
+
+    code = "marker_damaged"
+
+
 def load(name: str) -> Spec | None:
     """The Spec of the instance of that name; None when there is none.
 
@@ -38,19 +44,40 @@ def load(name: str) -> Spec | None:
             f"Look at {path}; its owner and mode are probably not yours.",
         ) from error
     try:
-        return _from_json(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DevdbError(
-            f"The marker of instance '{name}' is damaged or from a newer devdb: {error}.",
-            f"Upgrade devdb, or move {path} away: the data beside it is not touched.",
+        values = json.loads(text)
+        if newer := _newer(values):
+            raise DevdbError(
+                f"The marker of instance '{name}' is from a newer devdb: {newer}.",
+                f"Upgrade devdb, or move {path} away: the data beside it is not touched.",
+            )
+        return _from_json(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(
+            f"The marker of instance '{name}' is damaged: {path} ({error!r}).",
+            f"Take its data over: devdb up -n {name} --adopt   or delete it: devdb rm {name}",
         ) from error
 
 
 def every() -> list[Spec]:
-    """All instances of this user, by name."""
+    """All instances of this user whose markers can be read, by name."""
+    return [one for _, one in _all() if isinstance(one, Spec)]
+
+
+def unreadable() -> dict[str, DevdbError]:
+    """The names of the others, and what is wrong with their markers."""
+    return {name: one for name, one in _all() if isinstance(one, DevdbError)}
+
+
+def _all() -> Iterator[tuple[str, Spec | DevdbError]]:
     home = paths.instances_home()
-    names = sorted(p.parent.name for p in home.glob("*/marker.json")) if home.is_dir() else []
-    return [spec for name in names if (spec := load(name)) is not None]
+    for name in sorted(p.parent.name for p in home.glob("*/marker.json")) if home.is_dir() else ():
+        try:
+            spec = load(name)
+        except DevdbError as error:
+            yield name, error
+        else:
+            if spec is not None:
+                yield name, spec
 
 
 def save(spec: Spec) -> None:
@@ -138,16 +165,21 @@ def _to_json(spec: Spec) -> dict[str, Any]:
     return {"format": FORMAT, **values}
 
 
+def _newer(values: dict[str, Any]) -> str | None:
+    """What in it this devdb does not know."""
+    if values.get("format", FORMAT) != FORMAT:
+        return f"format {values['format']}"
+    unknown = values.keys() - {field.name for field in fields(Spec)} - {"format"}
+    return f"unknown fields {', '.join(sorted(unknown))}" if unknown else None
+
+
 def _from_json(values: dict[str, Any]) -> Spec:
-    if values.pop("format") != FORMAT:
-        raise ValueError("unknown format")
-    known = {field.name for field in fields(Spec)}
-    if unknown := set(values) - known:
-        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    del values["format"]
     values["project"] = paths.from_text(values["project"]) if values["project"] else None
     values["created"] = datetime.fromisoformat(values["created"])
     values["pool_mode"] = PoolMode(values["pool_mode"])
     values["settings"] = tuple(sorted(values["settings"].items()))
-    # A marker of an older devdb has none.
+    # A marker of an older devdb has none of these.
     values["pooler_settings"] = tuple(sorted(values.get("pooler_settings", {}).items()))
+    values.setdefault("has_data", values["major"] is not None)
     return Spec(**values)

@@ -63,6 +63,10 @@ class Spec:
     """The mode asked for; a PgBouncer that cannot track prepared statements runs `session`."""
     major: int | None = None
     """Postgres major: the data's once there is data, else the one asked for, else the newest."""
+    has_data: bool = False
+    """Whether it was ready once: data that is gone then is not made anew unasked."""
+    rekeyed: bool = False
+    """Whether its password is another one than that its data was made with."""
     postgres_image: str | None = None
     pooler_image: str | None = None
     docker_host: str | None = None
@@ -200,6 +204,8 @@ class Progress:
     """The image layer `done` and `total` speak of; None: all of them together."""
     server: Server | None = None
     """With READY: the instance as it was found ready."""
+    notes: tuple[str, ...] = ()
+    """With READY: what had to be made anew, in words for the user."""
 
 
 class Level(StrEnum):

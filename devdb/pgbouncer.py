@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from devdb import sessions, wire
 from devdb.errors import UsageError
@@ -224,6 +225,8 @@ def ini(
         # The defaults leave clients hanging for two minutes after a database was dropped.
         "server_login_retry": "1",
         "query_wait_timeout": "15",
+        # DROP DATABASE and a copy of one wait 5 s for others to leave; the default is 600 s.
+        "server_idle_timeout": "3",
         # devdb's own questions would fill the log: a dashboard logs in every second.
         "log_connections": "0",
         "log_disconnections": "0",
@@ -258,6 +261,19 @@ def userlist(spec: Spec) -> str:
     return f'"{USER}" "{spec.password}"\n"{POOLER_ROLE}" "{spec.pooler_password}"\n'
 
 
+def password_in(userlist: str) -> str:
+    """The instance's password in a text that `userlist` made; empty where it is not there."""
+    found = re.search(rf'^"{USER}" "([^"]*)"$', userlist, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def mode_in(ini: str, version: tuple[int, int, int]) -> PoolMode:
+    """The mode that was asked for in a text that `ini` made for that version."""
+    is_session = re.search(r"^pool_mode = session$", ini, re.MULTILINE) is not None
+    asked = is_session and version[:2] >= TRACKS_PREPARED
+    return PoolMode.SESSION if asked else PoolMode.TRANSACTION
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """What a running PgBouncer says of itself."""
@@ -286,20 +302,38 @@ def console(spec: Spec, *, timeout: float = 2) -> Session:
 def vitals(spec: Spec) -> Vitals | None:
     """Log in through the pooler, then ask its console; None when it lets nobody in."""
     try:
-        log_in(spec)
         with console(spec) as session:
+            log_in(spec, session)
             return ask(session)
     except wire.FAILURES:
         return None
+
+
+def visit(spec: Spec) -> None:
+    """Log in through a pooler that apps may be using; raises wire.Refused, OSError."""
+    with console(spec) as session:
+        log_in(spec, session)
 
 
 def is_pool_taken(session: Session) -> bool:
     """Whether all connections that the instance's own clients share are at work at this moment."""
     return any(
         pool["sv_active"] and not (pool["sv_idle"] or pool["sv_used"] or pool["sv_login"])
-        for pool in session.records("SHOW POOLS")
-        if (pool["database"], pool["user"]) == (DATABASE, USER)
+        for pool in _own_pools(session)
     )
+
+
+def _lends_an_apps(session: Session) -> bool:
+    """Whether who logs in now gets a connection that an app, which is there, will use again."""
+    return any(
+        (pool["sv_idle"] or pool["sv_used"]) and (pool["cl_active"] or pool["cl_waiting"])
+        for pool in _own_pools(session)
+    )
+
+
+def _own_pools(session: Session) -> list[dict[str, Any]]:
+    pools = session.records("SHOW POOLS")
+    return [pool for pool in pools if (pool["database"], pool["user"]) == (DATABASE, USER)]
 
 
 def is_full(error: object) -> bool:
@@ -326,13 +360,14 @@ def ask(session: Session) -> Vitals:
     )
 
 
-def log_in(spec: Spec) -> None:
+def log_in(spec: Spec, console: Session) -> None:
     """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError.
 
+    It leaves the pool as it found it: without a connection of its own, and with an app's.
     Not when it has no room for one more client: it works, and its console says that it is full.
     """
     try:
-        sessions.version(spec.pooled, timeout=2)
+        sessions.version(spec.pooled, timeout=2, leaves_idle=_lends_an_apps(console))
     except wire.Refused as refused:
         if not is_full(refused):
             raise

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from devdb import sessions, wire
+from devdb import essentials, sessions, wire
 from devdb.model import (
     CLAIMED_GROUP,
     LOOKUP_SCHEMA,
@@ -29,16 +30,22 @@ _SCRAM_ITERATIONS = 4096
 _SETUP_VERSION = 3
 
 
+OWN_SETTINGS = {
+    "password_encryption": "scram-sha-256",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+"""What devdb sets itself; the user's settings go over it."""
+
+
 def settings(spec: Spec) -> dict[str, str]:
     """The Postgres settings of the instance, the user's last; ports and paths are the engine's.
 
     Names in lower case: Postgres does not tell them apart. `config.allowed` has looked at them.
     """
     return {
-        "password_encryption": "scram-sha-256",
-        "max_connections": "100",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
+        **OWN_SETTINGS,
         **{name.lower(): value for name, value in spec.settings},
     }
 
@@ -195,19 +202,31 @@ def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
     return True
 
 
-def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
-    """Log in directly and put devdb's roles and functions there; idempotent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """A server that has all that devdb needs."""
 
-    Returns the server's version, None when there is no server yet. Called at every start, so
-    that an instance made by an older devdb gets what a newer one needs. `lookup_everywhere`
-    puts the auth query's function into every database, and into template1 for those to come.
-    Raises wire.Refused with the server's no.
+    version: str
+    notes: tuple[str, ...] = ()
+    """What was gone of it and had to be made anew, in words for the user."""
+
+
+def set_up(spec: Spec, *, lookup_everywhere: bool = False, makes_main: bool = True) -> SetUp | None:
+    """Log in directly and put devdb's roles, functions and databases there; idempotent.
+
+    None when there is no server yet. Called at every start, so that an instance made by an older
+    devdb gets what a newer one needs. `lookup_everywhere` puts the auth query's function into every
+    database, and into template1 for those to come. Without `makes_main` somebody else sees to the
+    instance's own database. Raises wire.Refused with the server's no.
     """
     try:
-        with sessions.direct(spec.direct, patience=_PATIENCE) as session:
+        session, notes = essentials.maintenance(spec.direct, patience=_PATIENCE)
+        with session:
             found = session.version
             if not _is_installed(session):
                 session.query(_roles(spec) + LOOKUP)
+            if makes_main:
+                notes = (*essentials.ensure_main(session), *notes)
             others = session.query(_OTHERS) if lookup_everywhere else []
             major = session.major
         for (database,) in others:
@@ -218,7 +237,7 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False) -> str | None:
                     session.query(LOOKUP)
     except OSError:
         return None
-    return found
+    return SetUp(version=found, notes=notes)
 
 
 def set_password(endpoint: Endpoint, password: str) -> bool:
@@ -234,6 +253,31 @@ def set_password(endpoint: Endpoint, password: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def passwords(spec: Spec) -> str:
+    """SQL for a single-user server that sets the passwords of the superuser and of PgBouncer's
+    role; a statement a line, as such a server reads them."""
+    pairs = ((USER, spec.password), (POOLER_ROLE, spec.pooler_password))
+    return "".join(f"ALTER ROLE {role} PASSWORD '{verifier(word)}';\n" for role, word in pairs)
+
+
+SINGLE_USER = ("--single", "-c", "log_statement=none", "-c", "log_min_error_statement=panic")
+"""The arguments of a server that reads SQL from its stdin, of whoever starts it, and ends with it;
+no verifier goes into a log."""
+
+
+def settings_in(conf: str) -> tuple[tuple[str, str], ...]:
+    """What the user set in a text that `conf` made: all but devdb's own, as in `Spec.settings`."""
+    found, own = {}, {**OWN_SETTINGS, "ssl": "on"}
+    for name, value in re.findall(r"^([\w.]+) = '(.*)'$", conf, re.MULTILINE):
+        text = re.sub(r"\\(.)|''", lambda m: _UNQUOTED.get(m[1], m[1] or "'"), value)
+        if own.get(name) != text and name not in ("ssl_cert_file", "ssl_key_file"):
+            found[name] = text
+    return tuple(sorted(found.items()))
+
+
+_UNQUOTED = {"n": "\n", "r": "\r"}
 
 
 def knows_password(endpoint: Endpoint) -> bool:
@@ -281,10 +325,10 @@ END $$;
 """
 _COMMENT = f"SELECT obj_description(oid) FROM pg_namespace WHERE nspname = '{LOOKUP_SCHEMA}'"
 # Not those of temporary and claimed databases, where somebody else makes what is in them: they are
-# copies of databases that have it.
+# copies of databases that have it. Nor those whose DROP DATABASE was cut short (-2).
 _OTHERS = f"""
 SELECT datname FROM pg_database d
-WHERE datallowconn AND datname <> '{MAINTENANCE_DATABASE}' AND NOT EXISTS (
+WHERE datallowconn AND datconnlimit <> -2 AND datname <> '{MAINTENANCE_DATABASE}' AND NOT EXISTS (
     SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
     WHERE m.member = d.datdba AND g.rolname IN ('{TEMPORARY_GROUP}', '{CLAIMED_GROUP}'))
 """

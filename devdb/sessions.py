@@ -150,11 +150,14 @@ def plain(endpoint: Endpoint, *, timeout: float = 5) -> Session:
     return Session(endpoint, timeout=timeout, patience=timeout, parameters=parameters)
 
 
-def version(endpoint: Endpoint, *, timeout: float = 5) -> str:
+def version(endpoint: Endpoint, *, timeout: float = 5, leaves_idle: bool = False) -> str:
     """The server's version, e.g. `17.6`, after such a login and a query; raises as `plain` does.
 
+    It leaves no session behind in the user's database, where one that PgBouncer keeps stands in the
+    way of DROP DATABASE: PgBouncer ends the server connection of a client that goes in the middle
+    of a transaction, that one and no other. Not with `leaves_idle`: then it is given back.
     `timeout` is in seconds, for each answer.
     """
     with plain(endpoint, timeout=timeout) as session:
-        session.query("SELECT 1")
+        session.query("SELECT 1" if leaves_idle else "BEGIN; SELECT 1")
         return session.version

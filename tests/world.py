@@ -249,3 +249,39 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def lose_data(engine: Engine, spec: Spec, home: Path) -> None:
+    """Remove the data of a stopped instance as somebody does who tidies up: all beside its marker,
+    or its containers and volumes."""
+    if engine.name != "docker":
+        for path in (home / "instances" / spec.name).iterdir():
+            if path.name != "marker.json":
+                remove(path)
+        return
+    lose_containers(spec.name)
+    volumes = [item["Name"] for kind, item in docker_objects(spec.name) if kind == "volume"]
+    subprocess.run(["docker", "volume", "rm", *volumes], check=True, capture_output=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a directory with all that is in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@contextmanager
+def silent_socket(place: Path) -> Iterator[Path]:
+    """A Unix socket where somebody listens and never says a word."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        yield place
+
+
+def lose_containers(name: str) -> None:
+    """Remove the instance's containers, running or not."""
+    found = [item["Id"] for kind, item in docker_objects(name) if kind == "container"]
+    subprocess.run(["docker", "rm", "-f", *found], check=True, capture_output=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +10,8 @@ import typer
 from devdb import urls, workspace
 from devdb.cli import options
 from devdb.cli.here import existing, look_around
-from devdb.errors import ExitCode
-from devdb.model import Part, PartState
+from devdb.errors import ExitCode, TimedOut
+from devdb.model import DATABASE, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
 from devdb.output.words import count, since
@@ -23,16 +24,28 @@ _COLOURS = {
     State.DEGRADED: "red",
     State.STOPPED: "dim",
     State.UNKNOWN: "yellow",
+    State.UNMARKED: "yellow",
 }
 
 
 @app.command()
 def ls(json: options.Json = False) -> int:
     """List the instances of this user."""
-    found = workspace.every()
+    found, silent = workspace.every()
     if json:
-        streams.data(envelope.ok("ls", {"instances": [records.instance(each) for each in found]}))
+        instances = [records.instance(each) for each in found]
+        not_asked = {engine: envelope.as_json(error) for engine, error in silent.items()}
+        streams.data(envelope.ok("ls", {"instances": instances, "not_asked": not_asked}))
         return ExitCode.OK
+    expected = {each.spec.engine for each in found}
+    expected |= {"docker"} if os.environ.get("DOCKER_HOST") else set()
+    for engine, error in silent.items():
+        # Who has no Docker is not told so each time.
+        if engine in expected or isinstance(error, TimedOut):
+            streams.narrate(f"note: not asked for instances without a marker: {error.message}")
+    for each in found:
+        if each.trouble is not None and not each.is_marked:
+            streams.narrate(f"note: {each.trouble.message} {each.trouble.hint}")
     if not found:
         streams.narrate("there is no instance; devdb up makes one")
         return ExitCode.OK
@@ -106,8 +119,8 @@ def _row(instance: Instance) -> tuple[str, ...]:
         instance.state.value,
         spec.engine,
         version,
-        str(spec.port),
-        str(spec.pool_port),
+        str(spec.port or ""),
+        str(spec.pool_port or ""),
         since(postgres.started) if postgres else "",
         str(spec.project or ""),
     )
@@ -169,6 +182,13 @@ def _part(part: Part, port: int | None, load: str | None) -> str:
     return ", ".join(word for word in words if word)
 
 
+def _lacks_main(instance: Instance) -> bool:
+    from devdb import postgres
+
+    found = postgres.databases(instance.spec.direct)
+    return found is not None and DATABASE not in dict(found)
+
+
 def _hint(instance: Instance, health: Health) -> None:
     """What to do when it is not ready, in the two lines of an error."""
     trouble, name = instance.trouble, instance.spec.name
@@ -183,4 +203,7 @@ def _hint(instance: Instance, health: Health) -> None:
         message = f"'{name}' is not ready: {health.pgbouncer.clients} clients are in by the pooled "
         message += "URL, and it takes no more."
         hint = "End some, or raise max_client_conn in devdb.toml, [pgbouncer]."
+    elif health.postgres is not None and health.pgbouncer is None and _lacks_main(instance):
+        message = f"'{name}' is not ready: its database '{DATABASE}' was dropped or renamed."
+        hint = f"Make it anew: devdb up -d -n {name}"
     streams.complain(message, hint)

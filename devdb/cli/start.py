@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
 from devdb.config import Settings, slug
-from devdb.model import Spec
+from devdb.errors import NeedsConsent
+from devdb.model import Progress, Spec, Step
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
 from devdb.workspace import Outcome, Ready
@@ -97,6 +99,12 @@ def up(
         ),
     ] = None,
     preset: options.Preset = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over one whose marker is lost.")
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Where its data is gone: a new, empty one.")
+    ] = False,
     json: options.Json = False,
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
@@ -118,9 +126,10 @@ def up(
     )
     chosen = resolve(here)
     dashboard = streams.full_screen() and not (detach or json)
+    consent = {option for option, given in (("anew", anew), ("adopt", adopt)) if given}
     if dashboard and env is None:
-        return _dashboard(here, chosen)
-    ready = start(here.settings, here.project, chosen)
+        return _dashboard(here, chosen, consent)
+    ready = start(here.settings, here.project, chosen, consent=consent)
     if env is not None:
         from devdb.cli.env import write
 
@@ -148,33 +157,66 @@ def bring_up(here: Here, spec: Spec | None, *, quiet: bool = False) -> Spec:
     return start(Settings(), project, spec.name, quiet=quiet).instance.spec
 
 
-def start(settings: Settings, project: Path, name: str, *, quiet: bool = False) -> Ready:
-    """Run `up` to its end, narrated on stderr; a signal cancels and undoes it."""
+def start(
+    settings: Settings,
+    project: Path,
+    name: str,
+    *,
+    quiet: bool = False,
+    consent: Collection[str] = (),
+) -> Ready:
+    """Run `up` to its end, narrated on stderr; a signal cancels and undoes it.
+
+    On a terminal it asks what `up` wants consent to.
+    """
+    while True:
+        try:
+            return _start(settings, project, name, quiet=quiet, consent=consent)
+        except NeedsConsent as asked:
+            if not streams.interactive() or not streams.confirmed([asked.message], asked.question):
+                raise
+            consent = {*consent, asked.option}
+
+
+def _start(
+    settings: Settings, project: Path, name: str, *, quiet: bool, consent: Collection[str]
+) -> Ready:
     narrator = Narrator(quiet=quiet)
     ready: Ready | None = None
+    items = None
     try:
-        with cancellable(workspace.up(settings, project, name)) as items:
+        stream = workspace.up(settings, project, name, consent=consent)
+        with cancellable(stream, is_last_chance=_is_ready) as items:
             for item in items:
                 if isinstance(item, Ready):
                     ready = item
                 else:
                     narrator.take(item)
+            narrator.close()
+            assert ready is not None, "the last item of up is a Ready"
+            if items.cancelled and workspace.take_back(ready):
+                raise KeyboardInterrupt
+            if not quiet or items.cancelled:
+                _say(ready)
     except KeyboardInterrupt:
         narrator.close()
-        streams.narrate(f"cancelled the start of '{name}'")
+        cut = "; its undoing was cut short" if items is not None and items.cut_short else ""
+        streams.narrate(f"cancelled the start of {workspace.standing(name)}{cut}")
         raise
     finally:
         narrator.close()
-    assert ready is not None, "the last item of up is a Ready"
-    if not quiet:
-        _say(ready)
     return ready
 
 
-def _dashboard(here: Here, name: str) -> int:
+def _is_ready(item: Progress | Ready) -> bool:
+    """From READY on the instance is whole, whoever stops looking."""
+    return isinstance(item, Ready) or item.step == Step.READY
+
+
+def _dashboard(here: Here, name: str, consent: Collection[str] = ()) -> int:
     from devdb import tui
 
-    return tui.run(here.settings, here.project, name)
+    return tui.run(here.settings, here.project, name, consent)
 
 
 def resolve(here: Here) -> str:

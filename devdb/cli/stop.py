@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from devdb import workspace
 from devdb.cli import options
-from devdb.cli.here import existing
-from devdb.errors import DevdbError, ExitCode, UsageError
+from devdb.cli.here import existing, look_around
+from devdb.config import slug
+from devdb.errors import DevdbError, ExitCode, MarkerLost, NotFound, UsageError
+from devdb.marker import Damaged
 from devdb.model import Spec
 from devdb.output import envelope, streams
 from devdb.output.words import size
@@ -40,9 +43,12 @@ def down(
     """Stop instances; their data stays."""
     if every and (names or name):
         raise UsageError("--all and names do not go together.", "devdb down --all")
-    specs = workspace.matching(["*"]) if every and options.names() else []
-    if not every:
-        specs = workspace.matching(names) if names else [existing(name)]
+    specs: Sequence[Spec] = []
+    if every:
+        with suppress(NotFound):
+            specs = workspace.matching(["*"])
+    else:
+        specs = _meant(names, name)
     results: list[dict[str, Any]] = []
 
     def stop(spec: Spec) -> None:
@@ -72,15 +78,15 @@ def rm(
     """Delete instances and their data, for ever."""
     if not names and name is None:
         raise UsageError("rm wants to be told which instance to delete.", "devdb rm NAME")
-    specs = workspace.matching(names) if names else [existing(name)]
+    specs = _meant(names, name)
     removals = _removals(specs)
     if not force:
         _ask([_words(removal) for removal in removals], specs, json=json)
     results: list[dict[str, Any]] = []
-    known = {removal.spec.name: removal for removal in removals}
+    known = {(removal.spec.name, removal.spec.engine): removal for removal in removals}
 
     def remove(spec: Spec) -> None:
-        removal = known.get(spec.name) or workspace.removal(spec)
+        removal = known.get((spec.name, spec.engine)) or workspace.removal(spec)
         workspace.remove(spec)
         results.append(_record(removal))
         streams.narrate(f"deleted {_words(removal)}")
@@ -89,6 +95,17 @@ def rm(
     if json:
         streams.data(_envelope("rm", {"deleted": results}, failed))
     return ExitCode.FAILURE if failed else ExitCode.OK
+
+
+def _meant(names: Sequence[str] | None, name: str | None) -> Sequence[Spec]:
+    """Those of the command line, else that of -n or of this project; with a marker or without."""
+    if names:
+        return workspace.matching(names)
+    try:
+        return [existing(name)]
+    except (MarkerLost, Damaged):
+        here = look_around(name)
+        return workspace.matching([here.settings.name or slug(here.project.name)])
 
 
 def _removals(specs: Sequence[Spec]) -> list[workspace.Removal]:

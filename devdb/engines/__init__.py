@@ -48,6 +48,22 @@ class Engine(Protocol):
         """All instances of this user in this engine, also those whose marker is lost."""
         ...
 
+    def recover(self, name: str) -> Spec | None:
+        """The Spec of an instance that has data, by what it was last started with: for one whose
+        marker is lost.
+
+        None when there is no data that was ever ready. What cannot be had again is 0 or empty: a
+        port, the password. Raises DevdbError where it belongs to another user.
+        """
+        ...
+
+    def set_password(self, spec: Spec) -> None:
+        """Give the superuser, and PgBouncer's role, the Spec's passwords without logging in.
+
+        The instance has to be stopped. Takes seconds; raises DevdbError.
+        """
+        ...
+
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """Stop it (fast shutdown); with `destroy` delete its data too. No-op when absent."""
         ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from devdb import paths, pgbouncer, postgres
+from devdb.engines.refusal import data_gone
 from devdb.marker import make_private_directory
 from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
 
@@ -45,6 +46,8 @@ class FakeEngine:
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Go through the steps, write the state."""
         fresh = self._read(spec.name) is None
+        if fresh and spec.has_data:
+            raise data_gone(spec, str(_file(spec.name)))
         done = False
         try:
             for step, detail in _STEPS:
@@ -86,6 +89,26 @@ class FakeEngine:
         """Those with a state file."""
         names = sorted(path.parent.name for path in paths.instances_home().glob("*/fake.json"))
         return [server for name in names if (server := self.find(name)) is not None]
+
+    def recover(self, name: str) -> Spec | None:
+        """Ports and passwords of a fake are made up."""
+        state = self._read(name)
+        if state is None:
+            return None
+        return Spec(
+            name=name,
+            project=None,
+            engine=self.name,
+            port=0,
+            pool_port=0,
+            password="",
+            created=datetime.fromisoformat(state["started"]),
+            major=18,
+            has_data=True,
+        )
+
+    def set_password(self, spec: Spec) -> None:
+        """Nobody can log in to a fake one."""
 
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """Write that it is stopped, or remove the state."""

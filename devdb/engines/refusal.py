@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from devdb import connections, pgbouncer, postgres, sessions, wire
 from devdb.config import FILE
-from devdb.errors import DataMismatch, StartFailed
-from devdb.model import Spec
+from devdb.errors import DataGone, DataMismatch, StartFailed
+from devdb.essentials import NO_DATABASE
+from devdb.model import DATABASE, MAINTENANCE_DATABASE, Spec
 from devdb.wire import Refused
 
 _SURE = 0.5
@@ -25,13 +26,18 @@ _SETTING = re.compile(
 _OF_SETTINGS = ("22023", "25006", "42704")
 """The SQLSTATEs that are a setting's fault here."""
 _AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"
+_IN = "devdb psql -n {name} -d {other} -c "
 _WAYS_OUT = {
     "28000": _AGAIN_SUPERUSER,
-    "3D000": "Make it, from the other one: devdb psql -n {name} -d postgres (or main)",
+    NO_DATABASE: f'Its files are missing: put them back, or {_IN}"DROP DATABASE {{database}}"',
     "42501": _AGAIN_SUPERUSER,
     sessions.TOO_MANY: connections.WAY_OUT,
-    "55000": "Let it in again, from the other one: devdb psql -n {name} -d postgres (or main)",
+    "55000": f'Let it in again: {_IN}"ALTER DATABASE {{database}} ALLOW_CONNECTIONS true"',
 }
+_BY_WORDS = (
+    ("invalid database", f'Its DROP was cut short; end it: {_IN}"DROP DATABASE {{database}}"'),
+    ("template database", "Nothing is left to copy: dump what is here, then devdb rm {name}"),
+)
 
 
 class LetsNobodyIn(StartFailed):
@@ -64,11 +70,16 @@ def of_setting(words: str, spec: Spec, server: str, *, surely: bool = False) -> 
     return f"Correct the setting: {FILE}, [{table}]{more}."
 
 
-def other_password(spec: Spec) -> DataMismatch:
-    """The error for data that was made for another password than the instance's."""
-    return DataMismatch(
+class OtherPassword(DataMismatch):
+    """The data was made for another password than the instance's."""
+
+
+def other_password(spec: Spec) -> OtherPassword:
+    """That error."""
+    return OtherPassword(
         f"The data of '{spec.name}' has another password than its marker.",
-        f"The marker was lost or replaced: put it back, or devdb rm {spec.name}",
+        "The marker was replaced: put the right one back, or remove it, and take the data over: "
+        f"devdb up -n {spec.name} --adopt",
     )
 
 
@@ -83,6 +94,15 @@ def is_crowded(spec: Spec) -> bool:
         vitals = postgres.vitals(spec.direct)
         return vitals is not None and vitals.full
     return False
+
+
+def data_gone(spec: Spec, where: str) -> DataGone:
+    """The error for data that is not there any more; `where` it was."""
+    return DataGone(
+        f"The data of '{spec.name}' is gone: {where} is not there, or empty.",
+        f"Put it back there, or make a new, empty one: devdb up -n {spec.name} --anew",
+        "Make a new, empty one in its place?",
+    )
 
 
 class Refusals:
@@ -124,6 +144,10 @@ class Refusals:
         sqlstate, words = self._said
         logs = f"The log has more: devdb logs -n {self._spec.name}"
         surely = sqlstate in _OF_SETTINGS
+        by_words = next((way for part, way in _BY_WORDS if part in words), None)
         of_one = of_setting(words, self._spec, self._server, surely=surely)
-        known = _WAYS_OUT.get(sqlstate) or of_one or logs
-        return known.format(name=self._spec.name)
+        known = by_words or _WAYS_OUT.get(sqlstate) or of_one or logs
+        one, other = DATABASE, MAINTENANCE_DATABASE
+        if f'"{MAINTENANCE_DATABASE}"' in words:
+            one, other = other, one
+        return known.format(name=self._spec.name, database=one, other=other)

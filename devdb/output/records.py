@@ -22,8 +22,8 @@ def instance(found: Instance) -> dict[str, Any]:
         "state": found.state.value,
         "engine": spec.engine,
         "project": paths.as_text(spec.project) if spec.project else None,
-        "created": moment(spec.created),
-        **connection(spec),
+        "created": moment(spec.created) if found.is_marked else None,
+        **(connection(spec) if found.is_marked else _NO_CONNECTION),
         "max_clients": server.max_clients if server else None,
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
         "major": spec.major,
@@ -32,6 +32,10 @@ def instance(found: Instance) -> dict[str, Any]:
         "notes": list(server.notes) if server else [],
         "trouble": as_json(found.trouble) if found.trouble else None,
     }
+
+
+_NO_CONNECTION = dict.fromkeys(("port", "pool_port", "url", "pooled_url"))
+"""Of an instance without a marker."""
 
 
 def connection(spec: Spec) -> dict[str, Any]:

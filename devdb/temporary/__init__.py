@@ -13,6 +13,7 @@ from devdb.temporary.database import State, TemporaryDatabase
 from devdb.temporary.dropping import drop, reap, resume_orphans
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
+from devdb.temporary.renewing import renew
 from devdb.temporary.ttl import DEFAULT_TTL, LONGEST_TTL, SHORTEST_TTL, check_ttl, parse_ttl
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "extend",
     "parse_ttl",
     "reap",
+    "renew",
     "resume_orphans",
 ]

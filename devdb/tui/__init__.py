@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from devdb.tui.ending import Unfinished, leaving_at_signals
 __all__ = ["DevdbApp", "run"]
 
 
-def run(settings: Settings, project: Path, name: str) -> int:
+def run(settings: Settings, project: Path, name: str, consent: Collection[str] = ()) -> int:
     """Start or attach to the instance, show it until the user leaves; returns the exit code.
 
-    `name` is a resolved one. What is left to say is said on stderr, after the screen is gone.
-    Raises the DevdbError that the dashboard was left with, and the exception it broke off with.
+    `name` is a resolved one, `consent` as in `workspace.up`. What is left to say is said on stderr,
+    after the screen is gone. Raises the DevdbError that the dashboard was left with, and the
+    exception it broke off with.
     """
     unfinished = Unfinished()
-    app = DevdbApp(settings, project, name, unfinished)
+    app = DevdbApp(settings, project, name, unfinished, consent)
     with leaving_at_signals(app, unfinished), _on_the_terminal():
         ending = app.run()
     if app.bug is not None:

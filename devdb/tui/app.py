@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,13 +43,19 @@ class DevdbApp(App[Ending]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
 
     def __init__(
-        self, settings: Settings, project: Path, name: str, unfinished: Unfinished
+        self,
+        settings: Settings,
+        project: Path,
+        name: str,
+        unfinished: Unfinished,
+        consent: Collection[str] = (),
     ) -> None:
         super().__init__()
         self._settings = settings
         self._project = project
         self._instance = name
         self._unfinished = unfinished
+        self._consent = consent
         self._owned: bool | None = None
         self.bug: BaseException | None = None
         """What ended the app that nobody expected."""
@@ -60,7 +66,9 @@ class DevdbApp(App[Ending]):
 
     def _starting(self, restart: Spec | None) -> Starting:
         begin = partial(start, self._settings, self._project, self._instance, restart=restart)
-        return Starting(self._instance, begin, self._unfinished)
+        # What was said yes to was this start, and none that comes later.
+        consent = self._consent if restart is None else ()
+        return Starting(self._instance, begin, self._unfinished, consent)
 
     @on(Started)
     async def open_dashboard(self, message: Started) -> None:

@@ -37,8 +37,12 @@ class Failed(Message):
     error: DevdbError
 
 
+@dataclass
 class Cancelled(Message):
-    """The start was cancelled and what it had made is undone."""
+    """The start was cancelled and what it had made is undone, or it was too late for that."""
+
+    words: str
+    """How the instance is now."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import ClassVar
 
 from textual import on, work
@@ -16,16 +16,18 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from devdb.errors import DevdbError, ExitCode
+from devdb.errors import DevdbError, ExitCode, NeedsConsent
 from devdb.tui import words
 from devdb.tui.banner import Banner
+from devdb.tui.dialogs import Confirm
 from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
 from devdb.tui.timeline import Mark, Row, Timeline
 
-Start = Callable[[threading.Event], Iterator[Message]]
-"""Begins a start that looks at the event to know whether it was cancelled."""
+Start = Callable[[threading.Event, Collection[str]], Iterator[Message]]
+"""Begins a start that looks at the event to know whether it was cancelled, with what was consented
+to (see `workspace.up`)."""
 
 _SIGNS = {Mark.DONE: ("✓", "$text-success"), Mark.FAILED: ("✕", "$text-error")}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -44,8 +46,11 @@ class Starting(Screen[None]):
         Binding("q", "cancel", "Cancel", show=False),
     ]
 
-    def __init__(self, name: str, start: Start, unfinished: Unfinished) -> None:
+    def __init__(
+        self, name: str, start: Start, unfinished: Unfinished, consent: Collection[str] = ()
+    ) -> None:
         super().__init__()
+        self._consent = consent
         self._instance = name
         self._start = start
         self._unfinished = unfinished
@@ -114,7 +119,7 @@ class Starting(Screen[None]):
     @work(thread=True, exclusive=True)
     def _run(self) -> None:
         with self._unfinished.work():
-            for message in self._start(self._cancelled):
+            for message in self._start(self._cancelled, self._consent):
                 self.post_message(message)
 
     @on(Stopping)
@@ -133,8 +138,8 @@ class Starting(Screen[None]):
             self.app.exit(detached(self._instance))
 
     @on(Cancelled)
-    def _end_cancelled(self) -> None:
-        self.app.exit(Ending(code=ExitCode.INTERRUPTED, words="Cancelled."))
+    def _end_cancelled(self, message: Cancelled) -> None:
+        self.app.exit(Ending(code=ExitCode.INTERRUPTED, words=message.words))
 
     @on(Failed)
     def _show_error(self, message: Failed) -> None:
@@ -147,6 +152,16 @@ class Starting(Screen[None]):
         trouble.display = True
         self.refresh_bindings()
         self._draw()
+        if isinstance(message.error, NeedsConsent):
+            self._ask(message.error)
+
+    def _ask(self, asked: NeedsConsent) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._consent = {*self._consent, asked.option}
+                self.action_retry()
+
+        self.app.push_screen(Confirm(f"{asked.message}\n{asked.question}"), answered)
 
     def _draw(self) -> None:
         now = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 
 from textual.message import Message
@@ -13,7 +13,7 @@ from devdb.config import Settings
 from devdb.errors import DevdbError
 from devdb.model import Spec, Step
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
-from devdb.workspace import Outcome, Ready
+from devdb.workspace import Ready
 
 
 def start(
@@ -21,44 +21,54 @@ def start(
     project: Path,
     name: str,
     cancelled: threading.Event,
+    consent: Collection[str] = (),
     *,
     restart: Spec | None = None,
 ) -> Iterator[Message]:
     """Bring the instance up, stopping that of `restart` first.
 
-    The last message is Started, Failed or Cancelled. `cancelled` is looked at with each step.
+    The last message is Started, Failed or Cancelled. `cancelled` is looked at with each step,
+    `consent` is as in `workspace.up`.
     """
     try:
         if restart is not None:
             yield Stopping()
             workspace.down(restart)
-        yield from _up(settings, project, name, cancelled)
+        yield from _up(settings, project, name, cancelled, consent)
     except DevdbError as error:
         yield Failed(error)
 
 
 def _up(
-    settings: Settings, project: Path, name: str, cancelled: threading.Event
+    settings: Settings,
+    project: Path,
+    name: str,
+    cancelled: threading.Event,
+    consent: Collection[str],
 ) -> Iterator[Message]:
-    stream = workspace.up(settings, project, name)
+    stream = workspace.up(settings, project, name, consent=consent)
     assert isinstance(stream, Generator)
     for item in stream:
         if isinstance(item, Ready):
             stream.close()  # lets go of the instance's lock, which whoever comes next wants
-            yield from _ready(item, cancelled)
+            yield _ready(item, cancelled)
             return
         yield Stepped(item)
-        # At READY the instance is whole: closing there would leave it without its marker.
+        # From READY on the instance is whole: closing there would leave it running.
         if cancelled.is_set() and item.step != Step.READY:
             stream.close()
-            yield Cancelled()
+            yield _cancelled(name)
             return
 
 
-def _ready(ready: Ready, cancelled: threading.Event) -> Iterator[Message]:
+def _ready(ready: Ready, cancelled: threading.Event) -> Message:
+    name = ready.instance.spec.name
     if not cancelled.is_set():
-        yield Started(ready)
-        return
-    if ready.outcome != Outcome.ATTACHED:
-        workspace.down(ready.instance.spec)
-    yield Cancelled()
+        return Started(ready)
+    if workspace.take_back(ready):
+        return _cancelled(name)
+    return Cancelled(f"'{name}' runs on, as it did. devdb down {name} stops it.")
+
+
+def _cancelled(name: str) -> Cancelled:
+    return Cancelled(f"Cancelled the start of {workspace.standing(name)}.")

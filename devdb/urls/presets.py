@@ -136,14 +136,14 @@ PRESETS: dict[str, Preset] = {
             used_by="Django",
             variables=_PLAIN,
             client="django",
-            note='Migrate direct: DATABASE_URL="$DIRECT_URL" python manage.py migrate',
+            note='Migrate and test direct: DATABASE_URL="$DIRECT_URL" python manage.py test',
         ),
         Preset(
             name="rails",
             used_by="Ruby on Rails",
             variables=_PLAIN,
             client="rails",
-            note='Migrate direct: DATABASE_URL="$DIRECT_URL" bin/rails db:migrate',
+            note='Migrate and test direct: DATABASE_URL="$DIRECT_URL" bin/rails test',
         ),
         Preset(
             name="laravel",

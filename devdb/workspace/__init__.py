@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from devdb.workspace.cancelling import standing as standing
+    from devdb.workspace.cancelling import take_back as take_back
     from devdb.workspace.diagnosis import Diagnosis as Diagnosis
     from devdb.workspace.diagnosis import diagnose as diagnose
     from devdb.workspace.diagnosis import explain as explain
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from devdb.workspace.startup import up as up
 
 _HOMES = {
+    "cancelling": ("standing", "take_back"),
     "diagnosis": ("Diagnosis", "diagnose", "explain"),
     "environment": ("keep_client", "named_client"),
     "instances": (

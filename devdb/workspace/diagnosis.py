@@ -47,7 +47,9 @@ def diagnose(settings: Settings) -> Diagnosis:
     except DevdbError as error:
         name, reason = None, error.message
     checks = tuple((known, tuple(engines.get(known).check())) for known in engines.NAMES)
-    found = tuple(finding for instance in every() for finding in _look_at(instance))
+    instances, silent = every()
+    found = tuple(finding for instance in instances for finding in _look_at(instance))
+    found += tuple(_of_silent(engine, error) for engine, error in silent.items())
     return Diagnosis(
         engine=name, reason=reason, engines=checks, instances=found, ports=_free_pair()
     )
@@ -91,6 +93,15 @@ def _look_at(instance: Instance) -> list[Finding]:
                 fix=instance.trouble.hint,
             )
         )
+    elif instance.server is None and spec.has_data:
+        findings.append(
+            Finding(
+                level=Level.ERROR,
+                subject=subject,
+                message="its data is gone",
+                fix=f"put it back, or make a new, empty one: devdb up -n {spec.name} --anew",
+            )
+        )
     elif instance.state == State.DEGRADED and instance.server is not None:
         down = [p for p in instance.server.parts if p.state != "running"]
         words = ", ".join(f"{p.name} is {p.state} {p.detail}".strip() for p in down)
@@ -123,6 +134,14 @@ def _look_at(instance: Instance) -> list[Finding]:
     notes = instance.server.notes if instance.server else ()
     findings += [_of_note(subject, note) for note in notes]
     return findings
+
+
+def _of_silent(engine: str, error: DevdbError) -> Finding:
+    return Finding(
+        level=Level.INFO,
+        subject=f"engine {engine}",
+        message=f"not asked for instances without a marker: {error.message}",
+    )
 
 
 def _of_note(subject: str, note: str) -> Finding:

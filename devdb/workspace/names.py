@@ -63,7 +63,10 @@ def resolve(name: str | None, project: Path) -> str:
     if (own := _of_project(project)) is not None:
         return own.name
     slug = config.slug(project.name)
-    holder = marker.load(slug)
+    try:
+        holder = marker.load(slug)
+    except marker.Damaged:  # it has no owner that could be read
+        return slug
     if holder is None:
         return slug
     if holder.project is not None and not holder.project.exists():
@@ -76,6 +79,11 @@ def resolve_existing(name: str | None, project: Path) -> Spec:
     found = marker.load(config.check_name(name)) if name is not None else _of_project(project)
     if found is not None:
         return found
+    from devdb.workspace.instances import unmarked  # only where nothing was found
+
+    for lost in unmarked(name or config.slug(project.name)):
+        if lost.trouble is not None:
+            raise lost.trouble
     known = [spec.name for spec in marker.every()]
     there_are = f" There are: {', '.join(known)}." if known else ""
     if name is not None:
@@ -103,10 +111,12 @@ def elsewhere(where: Place, settings: config.Settings) -> str | None:
         part = where.package.relative_to(where.project)
         own = "an empty devdb.toml there would give it one of its own"
         return f"in {part} the instance of {where.project} is meant; {own}"
-    named = marker.load(settings.name) if settings.source("name") == config.FILE else None
-    if named is None or named.project in (None, where.project):
+    if settings.source("name") != config.FILE:
         return None
-    return f"{config.FILE} names '{named.name}', the instance of {named.project}"
+    for spec in marker.every():
+        if spec.name == settings.name and spec.project not in (None, where.project):
+            return f"{config.FILE} names '{spec.name}', the instance of {spec.project}"
+    return None
 
 
 def is_own(name: str, project: Path) -> bool:

@@ -89,8 +89,8 @@ class Pulse:
         kept = self._pgbouncer
         try:
             if self._pgbouncer is None:
-                pgbouncer.log_in(self.spec)
                 self._pgbouncer = pgbouncer.console(self.spec)
+                pgbouncer.log_in(self.spec, self._pgbouncer)
             return pgbouncer.ask(self._pgbouncer)
         except wire.FAILURES:
             self.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from devdb import marker, postgres, temporary
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.workspace.instances import State, engine_of, find
+from devdb.workspace.instances import Instance, State, engine_of, find
 
 LOCK_SECONDS = 120
 
@@ -36,6 +36,8 @@ def down(spec: Spec) -> bool:
 
     Raises EngineUnavailable when its engine does not answer.
     """
+    if not spec.engine:
+        return False
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
         before = find(spec)
         if before.trouble is not None:
@@ -46,7 +48,7 @@ def down(spec: Spec) -> bool:
 
 def removal(spec: Spec) -> Removal:
     """What `remove` would delete; raises EngineUnavailable."""
-    instance = find(spec)
+    instance = find(spec) if spec.engine else Instance(spec=spec, server=None)
     if instance.trouble is not None:
         raise instance.trouble
     running = instance.server is not None and instance.server.serving
@@ -64,7 +66,8 @@ def removal(spec: Spec) -> Removal:
 def remove(spec: Spec) -> None:
     """Delete the instance, its data and its marker; raises EngineUnavailable."""
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
-        engine_of(spec).stop(spec.name, destroy=True)
+        if spec.engine:  # a damaged marker may be all that is left of one
+            engine_of(spec).stop(spec.name, destroy=True)
         marker.delete(spec.name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,10 +14,11 @@ from pathlib import Path
 from devdb import connections, marker, pgbouncer, postgres, temporary
 from devdb.config import Settings, allowed
 from devdb.engines import Engine
-from devdb.errors import DataMismatch, PortInUse, TimedOut
+from devdb.engines.refusal import OtherPassword
+from devdb.errors import DataGone, DataMismatch, DevdbError, MarkerLost, PortInUse, TimedOut
 from devdb.model import PoolMode, Progress, Server, Spec, Step
-from devdb.workspace import choice, ports
-from devdb.workspace.instances import Instance, State, engine_of, find
+from devdb.workspace import choice, ports, recovery
+from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
 
 PORTS_LOCK = ".ports"
 WAIT_SECONDS = 300
@@ -40,28 +41,48 @@ class Ready:
     outcome: Outcome
     reason: str
     """Why this engine."""
+    was: State | None = None
+    """How it was before; None: it was not there."""
     changes: tuple[str, ...] = ()
     """What is other than it was before, in words."""
     notes: tuple[str, ...] = ()
     """What else is to be known of this start, e.g. why not on the ports of the preset."""
 
 
-def up(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
+def up(
+    settings: Settings, project: Path, name: str, *, consent: Collection[str] = ()
+) -> Iterator[Progress | Ready]:
     """Make the instance, start it, or attach to it; the last item is a Ready.
 
-    `name` is a resolved one. Closing the iterator cancels and undoes a half-made new instance.
-    Raises DevdbError.
+    `name` is a resolved one; `consent` has the options of each NeedsConsent that somebody said yes
+    to. Closing the iterator cancels and undoes a half-made new instance. Raises DevdbError.
     """
     ports.of_provider(settings)  # an unknown preset is said before anything is begun
     pgbouncer.refuse_own(settings.pgbouncer)
     allowed.check(settings.postgres, contained=True)  # on this machine: the engine looks again
     with ExitStack() as stack:
         yield from _lock(stack, name)
-        spec = marker.load(name)
-        if spec is None:
-            yield from _create(settings, project, name)
+        damaged: marker.Damaged | None = None
+        try:
+            spec = marker.load(name)
+        except marker.Damaged as error:
+            spec, damaged = None, error
+        if spec is not None:
+            yield from _start(spec, settings, project, consent)
+            return
+        engine, reason = choice.choose(settings)
+        lost = recovery.look(engine, settings, name)
+        if lost is not None:
+            if MarkerLost.option not in consent:
+                raise marker_lost(lost.name, lost.engine, lost.project)
+            yield from _adopt(lost, settings, project)
+        elif damaged is not None:
+            raise DevdbError(
+                f"{damaged.message[:-1]}, and no data of it was found.",
+                f"Was it in Docker, start Docker and try again; else: devdb rm {name}",
+            )
         else:
-            yield from _start(spec, settings, project)
+            yield from _create(settings, project, name, engine, reason)
 
 
 def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
@@ -77,8 +98,9 @@ def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
             return
 
 
-def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress | Ready]:
-    engine, reason = choice.choose(settings)
+def _create(
+    settings: Settings, project: Path, name: str, engine: Engine, reason: str
+) -> Iterator[Progress | Ready]:
     refused: PortInUse | None = None
     for attempt in range(PORT_TRIES):
         with marker.locked(PORTS_LOCK, timeout=30):
@@ -88,7 +110,7 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         complete = False
         try:
             yield Progress(step=Step.CHOOSE, detail=reason)
-            server = yield from _run(engine, spec)
+            server, _ = yield from _run(engine, spec)
             complete = True
         except PortInUse as error:
             # Between looking and listening somebody else may have come; what was asked for stays.
@@ -106,7 +128,9 @@ def _create(settings: Settings, project: Path, name: str) -> Iterator[Progress |
         return
 
 
-def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
+def _start(
+    spec: Spec, settings: Settings, project: Path, consent: Collection[str] = ()
+) -> Iterator[Progress | Ready]:
     wanted, changes = _changed(spec, settings)
     if spec.project is not None and spec.project != project and not spec.project.exists():
         wanted = replace(wanted, project=project)
@@ -116,7 +140,14 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         raise before.trouble
     reason = f"{spec.engine}: the instance was made with it"
     yield Progress(step=Step.CHOOSE, detail=reason)
-    server = yield from _run(engine_of(wanted), wanted)
+    engine = engine_of(wanted)
+    try:
+        server, notes = yield from _run(engine, wanted)
+    except DataGone:
+        if DataGone.option not in consent:
+            raise
+        server, notes = yield from _run(engine, replace(wanted, has_data=False))
+        changes = (*changes, "its data was gone: this is new and empty")
     wanted = _remember(wanted, server)
     yield Progress(step=Step.READY, server=server)
     attached = before.state == State.RUNNING and not changes
@@ -124,9 +155,61 @@ def _start(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         instance=Instance(spec=wanted, server=server),
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
+        was=before.state,
         changes=changes,
-        notes=(*ports.stays(wanted, settings), *_crowd(wanted)),
+        notes=(*notes, *ports.stays(wanted, settings), *_crowd(wanted)),
     )
+
+
+def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
+    """Write the marker anew, by what the engine still knows, and start it."""
+    changes: tuple[str, ...] = ("its marker was lost, and is made anew",)
+    is_lost, renewed = not spec.password, False
+    while True:
+        if is_lost:
+            spec = replace(spec, password=secrets.token_urlsafe(18), rekeyed=True)
+        with marker.locked(PORTS_LOCK, timeout=30):
+            direct, pooled = _ports_of(spec, settings)
+            spec = replace(spec, project=spec.project or project, port=direct, pool_port=pooled)
+            marker.save(spec)
+        if is_lost:
+            yield from recovery.set_password(spec)
+            changes = (*changes, "its password was lost, and is a new one: the URLs have changed")
+            renewed = True
+        try:
+            for item in _start(spec, settings, project):
+                if renewed and isinstance(item, Progress) and item.step == Step.READY:
+                    _renew(spec)
+                if isinstance(item, Ready):
+                    yield replace(item, changes=(*changes, *item.changes))
+                else:
+                    yield item
+        except OtherPassword:
+            if renewed:
+                raise
+            is_lost = True
+        else:
+            return
+
+
+def _ports_of(spec: Spec, settings: Settings) -> tuple[int, int]:
+    """Its ports; others in place of those that are not known, or have become another instance's."""
+    others = [other for other in marker.every() if other.name != spec.name]
+    held = {0, *(port for other in others for port in (other.port, other.pool_port))}
+    known, wanted = (spec.port, spec.pool_port), (settings.port, settings.pool_port)
+    if held.isdisjoint(known):
+        return known
+    asked = tuple(want if port in held else None for port, want in zip(known, wanted, strict=True))
+    free = ports.choose((asked[0], asked[1]), others)
+    return (
+        free[0] if spec.port in held else spec.port,
+        free[1] if spec.pool_port in held else spec.pool_port,
+    )
+
+
+def _renew(spec: Spec) -> None:
+    if spec.engine != "fake":
+        temporary.renew(spec)
 
 
 def _crowd(spec: Spec) -> tuple[str, ...]:
@@ -135,32 +218,33 @@ def _crowd(spec: Spec) -> tuple[str, ...]:
     return (connections.taken(spec),) if vitals is not None and vitals.full else ()
 
 
-def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, Server]:
-    """Pass the engine's progress on up to READY; returns the Server it ended with.
+def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, tuple[Server, tuple[str, ...]]]:
+    """Pass the engine's progress on up to READY; returns the Server and the notes it ended with.
 
     READY is for the caller to tell: whoever stops reading there leaves a whole instance behind.
     """
-    server: Server | None = None
+    last: Progress | None = None
     progress = engine.start(replace(spec, reaper=temporary.REAPER))
     try:
         for item in progress:
             if item.server is None:
                 yield item
             else:
-                server = item.server
+                last = item
     finally:
         close = getattr(progress, "close", None)
         if close is not None:
             close()
-    assert server is not None, "an engine's last step carries the server"
-    return server
+    assert last is not None, "an engine's last step carries the server"
+    assert last.server is not None
+    return last.server, last.notes
 
 
 def _remember(spec: Spec, server: Server) -> Spec:
-    """The spec with the major of the data in it, saved when that or anything else is new."""
+    """The spec with what is known of the data in it, saved when that or anything else is new."""
     version = server.part("postgres").version
     major = int(version.split(".")[0]) if version else spec.major
-    wanted = replace(spec, major=major)
+    wanted = replace(spec, major=major, has_data=True)
     if marker.load(spec.name) != replace(wanted, reaper=None):
         marker.save(wanted)
     return wanted

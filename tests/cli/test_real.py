@@ -64,6 +64,11 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert refused.code == 2
     assert "main (" in refused.error[0]
     assert query(direct, "SELECT answer FROM kept") == "42"
+    with psycopg.connect(direct.replace("/main", "/postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE main")
+    assert "'main' was dropped or renamed" in real("status").error[0]
+    assert "note: the database 'main' was gone" in real("up", "-d").err
+    assert real("status").code == 0
     assert real("rm", "-f", real.name).code == 0
     assert real.markers() == []
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 import world
 from libpq import connect
@@ -17,6 +18,8 @@ from world import NewSpec
 
 from devdb import temporary
 from devdb.engines import Engine
+from devdb.engines.refusal import OtherPassword
+from devdb.errors import DataGone
 from devdb.model import Endpoint, LogLine, PartState, PoolMode, Progress, Server, Spec, Step
 
 HEARTBEAT = 0.3
@@ -124,6 +127,44 @@ def test_an_instance_whose_marker_is_lost_is_listed(engine: Engine, home: Path, 
     assert world.traces(spec.name, home) == []
 
 
+def test_data_that_is_gone_is_not_made_anew_unasked(engine: Engine, spec: Spec, home: Path) -> None:
+    start(engine, spec)
+    engine.stop(spec.name)
+    world.lose_data(engine, spec, home)
+    with pytest.raises(DataGone) as caught:
+        list(engine.start(replace(spec, has_data=True)))
+    assert spec.name in caught.value.message
+    assert f"devdb up -n {spec.name} --anew" in caught.value.hint
+    found = engine.find(spec.name)
+    assert found is None or found.stopped
+    assert start(engine, spec).running
+
+
+def test_an_instance_whose_marker_is_lost_is_known_by_what_it_was_started_with(
+    real_engine: Engine, new_spec: NewSpec
+) -> None:
+    settings = (("max_connections", "40"), ("my.note", "it's \\ a\nnote"))
+    spec = new_spec(real_engine, settings=settings, pool_mode=PoolMode.SESSION)
+    assert real_engine.recover(spec.name) is None
+    start(real_engine, spec)
+    real_engine.stop(spec.name)
+    known = real_engine.recover(spec.name)
+    assert known is not None
+    assert known.has_data
+    for field in ("name", "engine", "port", "pool_port", "password", "pool_mode", "settings"):
+        assert getattr(known, field) == getattr(spec, field), field
+
+    other = replace(known, password="of-somebody-else", rekeyed=True)
+    with pytest.raises(OtherPassword):
+        start(real_engine, other)
+    real_engine.stop(spec.name)
+    real_engine.set_password(other)
+    start(real_engine, other)
+    assert query(other.direct, "SELECT 1") == query(other.pooled, "SELECT 1") == "1"
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        query(spec.direct, "SELECT 1")
+
+
 def test_stop_keeps_the_data(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
@@ -146,7 +187,7 @@ def test_destroy_removes_the_data(real_engine: Engine, real_spec: Spec) -> None:
     assert query(real_spec.direct, "SELECT to_regclass('gone') IS NULL") == "True"
 
 
-FRESH_STEPS = [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER]
+FRESH_STEPS = [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN]
 
 
 @pytest.mark.parametrize("step", FRESH_STEPS)
@@ -178,6 +219,9 @@ def test_cancelling_a_restart_keeps_the_data(
         if progress.step == step:
             break
     _close(starting)
+    found = real_engine.find(real_spec.name)
+    assert found is not None
+    assert found.stopped
     start(real_engine, real_spec)
     assert query(real_spec.direct, "SELECT answer FROM kept") == "42"
 

@@ -19,10 +19,10 @@ import world
 from libpq import connect
 
 from devdb import marker
-from devdb.engines.native import NativeEngine, owner, processes
+from devdb.engines.native import NativeEngine, finding, owner, processes
 from devdb.engines.native.layout import Layout
-from devdb.errors import DataMismatch
-from devdb.model import PartState, Spec
+from devdb.errors import DataGone, DataMismatch
+from devdb.model import PartState, Spec, Step
 
 
 @contextlib.contextmanager
@@ -193,3 +193,18 @@ def test_it_outlives_the_terminal_it_was_started_from(
     assert child not in sessions
     with connect(spec.pooled) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_servers_that_outlived_their_directory_make_room_for_a_new_one(
+    native: NativeEngine, spec: Spec
+) -> None:
+    list(native.start(spec))
+    layout = Layout.of(spec.name)
+    pid = finding.postmaster(layout).pid
+    assert pid is not None
+    shutil.rmtree(layout.root)
+    with pytest.raises(DataGone):
+        list(native.start(replace(spec, has_data=True)))
+    assert processes.is_running(pid)  # what it has open may be all that is left of the data
+    assert list(native.start(spec))[-1].step == Step.READY
+    assert not processes.is_running(pid)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from driving import NAME, Driver
 
-from devdb import engines, marker, paths, workspace
+from devdb import engines, marker, workspace
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.errors import ExitCode, StartFailed
 from devdb.model import Progress, Spec, Step
 from devdb.tui.app import DevdbApp
+from devdb.tui.messages import Cancelled, Stepped
+from devdb.tui.startup import start
 from devdb.workspace import State
 
 Drive = Callable[..., DevdbApp]
@@ -172,26 +175,52 @@ def test_cancelling_the_start_of_an_old_one_keeps_its_data(
     assert engines.get("fake").find(NAME) is not None
 
 
-def test_cancelled_when_it_was_ready_already_it_is_whole_and_stopped(
-    settings: Settings, project: Path
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (None, None, "Cancelled the start of"),
+        (State.STOPPED, State.STOPPED, "it is stopped, its data is kept"),
+        (State.RUNNING, State.RUNNING, "runs on, as it did"),
+    ],
+)
+def test_cancelled_when_it_was_ready_already_it_is_as_it_was(
+    settings: Settings, project: Path, before: State | None, after: State | None, words: str
 ) -> None:
     """Ctrl-C between the last step and the dashboard."""
-    from threading import Event
-
-    from devdb.tui.messages import Cancelled, Stepped
-    from devdb.tui.startup import start
-
+    if before is not None:
+        list(workspace.up(settings, project, NAME))
+    if before == State.STOPPED:
+        spec = marker.load(NAME)
+        assert spec is not None
+        workspace.down(spec)
     cancelled = Event()
     messages = []
     for message in start(settings, project, NAME, cancelled):
         messages.append(message)
         if isinstance(message, Stepped) and message.progress.step == Step.READY:
             cancelled.set()
-    assert isinstance(messages[-1], Cancelled)
+    last = messages[-1]
+    assert isinstance(last, Cancelled)
+    assert words in last.words
     spec = marker.load(NAME)
-    assert spec is not None
-    assert workspace.find(spec).state == State.STOPPED
-    assert paths.instance_dir(NAME).is_dir()
+    assert (workspace.find(spec).state if spec else None) == after
+
+
+def test_what_needs_consent_is_asked_for(drive: Drive, settings: Settings, project: Path) -> None:
+    list(workspace.up(settings, project, NAME))
+    FakeEngine().stop(NAME, destroy=True)
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("Make a new, empty one in its place?")
+        await user.press("n")
+        await user.sees("r Retry")
+        assert FakeEngine().find(NAME) is None
+        await user.press("r")
+        await user.sees("Make a new, empty one in its place?")
+        await user.press("y")
+        await user.ready()
+
+    drive(scenario)
 
 
 def test_d_while_starting_leaves_it_running_when_it_is_ready(

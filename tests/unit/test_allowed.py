@@ -165,7 +165,9 @@ def test_a_name_with_dots_is_one_name(tmp_path: Path) -> None:
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_no_value_writes_a_second_line(value: str) -> None:
-    first, *rest = postgres.conf({"my.value": value}, data="/data").split("\n")
+    conf = postgres.conf({"my.value": value}, data="/data")
+    assert postgres.settings_in(conf) == (("my.value", value),)
+    first, *rest = conf.split("\n")
     assert first == "include_if_exists '/data/postgresql.conf'"
     assert len(rest) == 2
     line = rest[0]

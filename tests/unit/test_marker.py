@@ -76,21 +76,44 @@ def test_deleting_leaves_an_engines_data_alone() -> None:
     assert data.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1}'])
-def test_a_damaged_marker_is_an_error_with_a_way_out(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "\0\0", "{", "[]", "7", '{"format": 1}', '{"format": []'])
+def test_a_damaged_marker_is_an_error_with_a_way_out_and_no_end_of_the_others(text: str) -> None:
+    other = replace(SPEC, name="blog")
     marker.save(SPEC)
+    marker.save(other)
     (paths.instance_dir("shop") / "marker.json").write_text(text)
-    with pytest.raises(DevdbError) as error:
+    with pytest.raises(marker.Damaged, match=r"marker\.json") as error:
         marker.load("shop")
-    assert "marker.json" in error.value.hint
+    assert "devdb up -n shop --adopt" in error.value.hint
+    assert marker.every() == [other]
+    assert list(marker.unreadable()) == ["shop"]
 
 
-def test_a_marker_with_more_in_it_is_from_a_newer_devdb() -> None:
+@pytest.mark.parametrize("more", [{"colour": "blue"}, {"format": 2}])
+def test_a_marker_with_more_in_it_is_from_a_newer_devdb_and_not_to_be_replaced(
+    more: dict[str, object],
+) -> None:
     marker.save(SPEC)
     path = paths.instance_dir("shop") / "marker.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "colour": "blue"}))
-    with pytest.raises(DevdbError, match="colour"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+    with pytest.raises(DevdbError, match=r"newer devdb: .*(colour|format)") as error:
         marker.load("shop")
+    assert not isinstance(error.value, marker.Damaged)
+    assert "--adopt" not in error.value.hint
+
+
+@pytest.mark.parametrize(("major", "has_data"), [(17, True), (None, False)])
+def test_one_of_an_older_devdb_has_data_when_it_knows_the_major(
+    major: int | None, has_data: bool
+) -> None:
+    marker.save(replace(SPEC, major=major))
+    path = paths.instance_dir("shop") / "marker.json"
+    values = json.loads(path.read_text())
+    del values["has_data"]
+    path.write_text(json.dumps(values))
+    loaded = marker.load("shop")
+    assert loaded is not None
+    assert loaded.has_data is has_data
 
 
 def test_the_lock_is_held_by_one_and_given_back() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from devdb.errors import UsageError
-from devdb.model import Spec
+from devdb.model import PoolMode, Spec
 from devdb.pgbouncer import (
     NEWER,
     crash_warning,
     ini,
     max_clients,
+    mode_in,
     notes,
     parse_version,
+    password_in,
     refuse_own,
+    userlist,
 )
 
 
@@ -58,6 +62,24 @@ def test_what_the_project_says_goes_over_what_devdb_would() -> None:
     assert {"default_pool_size = 7", "query_wait_timeout = 3", "verbose = 2"} <= set(lines)
     names = [line.split(" = ")[0] for line in lines if " = " in line]
     assert len(names) == len(set(names))
+
+
+def test_what_an_app_leaves_is_closed_before_postgres_gives_up_waiting_for_it() -> None:
+    assert "\nserver_idle_timeout = 3\n" in text(spec())
+    assert "\nserver_idle_timeout = 600\n" in text(spec(server_idle_timeout="600"))
+
+
+@pytest.mark.parametrize("version", [(1, 18, 0), (1, 24, 1)])
+@pytest.mark.parametrize("mode", PoolMode)
+def test_what_was_written_tells_what_was_asked_for(
+    mode: PoolMode, version: tuple[int, int, int]
+) -> None:
+    asked = replace(spec(), pool_mode=mode, password="p-_4")
+    assert password_in(userlist(asked)) == "p-_4"
+    assert password_in("") == ""
+    # Below 1.21 it is always session: nobody asked for that, as far as one can tell.
+    told = mode if version >= (1, 21) else PoolMode.TRANSACTION
+    assert mode_in(text(asked, version), version) == told
 
 
 def test_what_is_devdbs_own_is_never_written() -> None:

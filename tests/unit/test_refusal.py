@@ -26,14 +26,41 @@ def refusals() -> Refusals:
     return Refusals(SPEC, "Postgres", sure=0)
 
 
-def test_the_same_no_twice_is_quoted_with_a_way_out() -> None:
+@pytest.mark.parametrize(
+    ("words", "sqlstate", "command"),
+    [
+        (
+            'database "main" is not currently accepting connections',
+            "55000",
+            'devdb psql -n shop -d postgres -c "ALTER DATABASE main ALLOW_CONNECTIONS true"',
+        ),
+        (
+            'database "postgres" is not currently accepting connections',
+            "55000",
+            'devdb psql -n shop -d main -c "ALTER DATABASE postgres ALLOW_CONNECTIONS true"',
+        ),
+        (
+            'cannot connect to invalid database "main"',
+            "55000",
+            'devdb psql -n shop -d postgres -c "DROP DATABASE main"',
+        ),
+        (
+            'database "main" does not exist',
+            "3D000",
+            'devdb psql -n shop -d postgres -c "DROP DATABASE main"',
+        ),
+        ('template database "template0" does not exist', "3D000", "devdb rm shop"),
+    ],
+)
+def test_the_same_no_twice_is_quoted_with_a_way_out(
+    words: str, sqlstate: str, command: str
+) -> None:
     heard = refusals()
-    words = 'database "main" is not currently accepting connections'
-    heard.take(Refused(words, "55000"))
+    heard.take(Refused(words, sqlstate))
     with pytest.raises(LetsNobodyIn) as caught:
-        heard.take(Refused(words, "55000"))
+        heard.take(Refused(words, sqlstate))
     assert words in caught.value.message
-    assert "devdb psql -n shop" in caught.value.hint
+    assert command in caught.value.hint
 
 
 def test_another_no_is_news() -> None:

@@ -56,7 +56,7 @@ def test_the_steps_come_in_their_order(project: Path) -> None:
 def test_remove_leaves_nothing(project: Path) -> None:
     spec = start(project).instance.spec
     workspace.remove(spec)
-    assert workspace.every() == []
+    assert workspace.every()[0] == []
     with pytest.raises(NotFound):
         workspace.resolve_existing(None, project)
 
@@ -125,7 +125,7 @@ def test_ten_at_once_make_one_instance(project: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(r.outcome for r in results) == ["attached"] * 9 + ["created"]
-    assert len(workspace.every()) == 1
+    assert len(workspace.every()[0]) == 1
 
 
 def test_what_may_change_changes_and_is_said(project: Path) -> None:

@@ -10,12 +10,22 @@ from contextlib import suppress
 
 from devdb import certificates, marker, psql
 from devdb.engines import programs
-from devdb.engines.docker import blueprint, endpoint, images, labels, logs, making, removing, survey
+from devdb.engines.docker import (
+    blueprint,
+    endpoint,
+    images,
+    labels,
+    logs,
+    making,
+    recovering,
+    removing,
+    survey,
+)
 from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
 from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
-from devdb.errors import NotFound
+from devdb.errors import DevdbError, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 from devdb.wire import Refused
 
@@ -81,6 +91,18 @@ class DockerEngine:
         with speaking(connection.host):
             return [survey.server(found) for found in survey.look_at_all(connection.client)]
 
+    def recover(self, name: str) -> Spec | None:
+        """By its volume, and by its containers where they are there."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return recovering.recover(connection.client, connection.host, name)
+
+    def set_password(self, spec: Spec) -> None:
+        """By a single-user server in a container of its own."""
+        connection = self._connect()
+        with speaking(connection.host):
+            recovering.set_password(connection.client, spec)
+
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
         connection = self._connect()
@@ -96,7 +118,9 @@ class DockerEngine:
     def _keep_if_usable(self, found: survey.Found) -> None:
         """Data whose first start was interrupted, but which was used since, is data."""
         if found.unfinished and found.is_running(labels.POSTGRES):
-            spec = marker.load(found.name)
+            spec = None
+            with suppress(DevdbError):
+                spec = marker.load(found.name)
             if spec is None:
                 return
             login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)

@@ -31,6 +31,7 @@ from devdb.engines.refusal import LetsNobodyIn
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
+from devdb.postgres import SetUp
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -108,7 +109,14 @@ class Attempt:
         starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
         revive = self._restart_pooler
-        log_in = partial(self._login.until_ready, starts, self._given_up, settled, revive)
+        log_in = partial(
+            self._login.until_ready,
+            starts,
+            self._given_up,
+            settled,
+            revive,
+            pooler_ran=labels.PGBOUNCER not in work,
+        )
         logging_in = begin(log_in)
         for plan in todo:
             if plan.part == labels.REAPER:  # nobody waits for it
@@ -116,12 +124,13 @@ class Attempt:
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
         looking = begin(self._look_again)
-        version = yield from self._until_logged_in(logging_in)
-        asking.remember(self._postgres.id, labels.POSTGRES, version)
+        set_up = yield from self._until_logged_in(logging_in)
+        asking.remember(self._postgres.id, labels.POSTGRES, set_up.version if set_up else "")
         found = yield from attend(looking, _LOGIN)
         yield from attend(syncing, _LOGIN)
         self._is_ready = True
-        yield Progress(step=Step.READY, server=survey.server(found))
+        notes = set_up.notes if set_up else ()
+        yield Progress(step=Step.READY, server=survey.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)
@@ -286,7 +295,9 @@ class Attempt:
             if part in work:
                 yield from attend(work[part], progress)
 
-    def _until_logged_in(self, logging_in: Future[str]) -> Generator[Progress, None, str]:
+    def _until_logged_in(
+        self, logging_in: Future[SetUp | None]
+    ) -> Generator[Progress, None, SetUp | None]:
         yield _LOGIN
         look = partial(watch, self._client, self._spec, self._given_up, self._changing)
         watching = begin(look)

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from devdb.engines.waiting import begin as begin
 from devdb.model import Progress
 
 T = TypeVar("T")
 HEARTBEAT = 0.15
 """Seconds; the protocol allows 0.3, and a loaded machine wakes threads late."""
-
-
-def begin(function: Callable[[], T]) -> Future[T]:
-    """Call it in a thread that does not keep the process alive: a hung engine may never answer."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
 
 
 def attend(future: Future[T], beat: Progress | None) -> Generator[Progress, None, T]:

@@ -14,7 +14,9 @@ from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.engines.refusal import Refusals, is_crowded, other_password
+from devdb.essentials import NO_DATABASE
 from devdb.model import DATABASE, Endpoint, Spec
+from devdb.postgres import SetUp
 
 _PAUSE = 0.005
 _LONG_PAUSE = 0.02
@@ -22,7 +24,6 @@ _LONG_PAUSE = 0.02
 _POOLER_PATIENCE = 2
 """Seconds; PgBouncer tries again to reach Postgres every second."""
 _STATEMENT_TIMEOUT = 60
-_NO_DATABASE = "3D000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,56 +42,75 @@ class Login:
         given_up: Event,
         settled: Callable[[], object],
         revive: Callable[[], object],
-    ) -> str:
-        """Try until both URLs work; the server's version, or "" when it is given up.
+        *,
+        pooler_ran: bool,
+    ) -> SetUp | None:
+        """Try until both URLs work; how the server was set up, None when it is given up.
 
         `starts` are those of the Postgres and the PgBouncer container: a connection that is tried
         while a network is being made loses a packet, and a second with it. `settled` is called,
         once, as soon as the data has all it needs; `revive`, once, where PgBouncer does not get to
-        a Postgres that lets us in. Raises LetsNobodyIn when a server keeps saying no.
+        a Postgres that lets us in. `pooler_ran`: since before, so that apps may be in its pool.
+        Raises LetsNobodyIn when a server keeps saying no.
         """
         by_postgres, by_pooler = Refusals.of_postgres(self.spec), Refusals.of_pooler(self.spec)
         wait(starts[:1])
-        while (version := self._settled(by_postgres)) is None:
+        while (done := self._settled(by_postgres)) is None:
             if given_up.wait(_LONG_PAUSE if self.is_unsettled else _PAUSE):
-                return ""
+                return None
         settling = begin(settled)
         wait(starts)
         revived, revive_at = False, time.monotonic() + _POOLER_PATIENCE
         while not given_up.is_set():
             asking = begin(partial(_ask, self.spec.direct))
-            pooled, direct = _ask(self.spec.pooled), asking.result()
+            pooled, direct = self._ask_pooler(visits=pooler_ran), asking.result()
             if isinstance(direct, wire.Refused) and is_crowded(self.spec):
                 settling.result()
-                return version
+                return done
             if not isinstance(direct, str):
-                with suppress(OSError):
-                    _begin_database(self.spec.direct)
-                if direct is not None and direct.sqlstate != _NO_DATABASE:
+                if direct is not None and direct.sqlstate == NO_DATABASE:
+                    # Dropped since it was looked for; what is not made anew by that is damaged.
+                    again = self._settled(by_postgres)
+                    if again is not None and again.notes:
+                        done, direct = replace(done, notes=(*done.notes, *again.notes)), None
+                if direct is not None:
                     by_postgres.take(direct)
-            elif isinstance(pooled, str) or pgbouncer.is_full(pooled):
+            elif pooled is True or pgbouncer.is_full(pooled):
                 settling.result()
-                return version
+                return done
             elif not revived and time.monotonic() > revive_at:
                 if is_crowded(self.spec):
                     settling.result()
-                    return version
+                    return done
                 revive()
                 revived = True
-            elif pooled is not None:
+            elif isinstance(pooled, wire.Refused):
                 by_pooler.take(pooled)
             given_up.wait(_PAUSE)
-        return ""
+        return None
 
-    def _settled(self, refusals: Refusals) -> str | None:
+    def _ask_pooler(self, *, visits: bool) -> bool | wire.Refused:
+        """Whether it lets us in, or its no."""
+        try:
+            if visits:
+                pgbouncer.visit(self.spec)
+            else:
+                sessions.version(self.spec.pooled)
+        except wire.Refused as refused:
+            return refused
+        except OSError:
+            return False
+        return True
+
+    def _settled(self, refusals: Refusals) -> SetUp | None:
         try:
             return self.settle()
         except wire.Refused as refused:
             refusals.take(refused)
             return None
 
-    def settle(self) -> str | None:
-        """Put what is devdb's into the data; the server's version, None: nobody gets in yet.
+    def settle(self) -> SetUp | None:
+        """Put what is devdb's into the data; None: nobody gets in yet.
 
         Raises DataMismatch when the data has a password that is none of the instance's, and
         wire.Refused with any other no of the server.
@@ -105,7 +125,10 @@ class Login:
                 wait([making])  # its function goes into every database, so into this one too
             postgres.set_password(made_with, self.spec.password)
         try:
-            return postgres.set_up(self.spec, lookup_everywhere=self.lookup_everywhere)
+            done = postgres.set_up(
+                self.spec, lookup_everywhere=self.lookup_everywhere, makes_main=making is None
+            )
+            return replace(done, notes=()) if done is not None and self.is_unsettled else done
         except wire.Refused:
             if not self._is_another_s(made_with):
                 raise

@@ -14,6 +14,7 @@ from devdb.engines.docker.images import Image
 from devdb.engines.docker.pull import pull
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import Vanished
+from devdb.engines.refusal import data_gone, other_password
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Progress, Spec, Step
 
@@ -42,6 +43,8 @@ def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     postgres, pooler = yield from _images(client, spec, found)
     major = yield from attend(begin(partial(_major, client, spec, postgres)), None)
     _refuse_other_data(spec, found, major)
+    if spec.has_data and found.data is None:
+        raise data_gone(spec, f"the volume {labels.object_name(spec.name, labels.DATA)}")
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
@@ -97,7 +100,9 @@ def _refuse_other_data(spec: Spec, found: Found, major: int) -> None:
             f"Start it with `--pg {made_by}` and an image of that major, "
             "or make a new instance with `-n`.",
         )
-    if found.data["Labels"][labels.KEY] != labels.key(spec):
+    if not spec.rekeyed and found.data["Labels"][labels.KEY] != labels.key(spec):
+        if spec.has_data:
+            raise other_password(spec)
         raise DataMismatch(
             f"There is data of an earlier instance '{spec.name}', whose password is lost.",
             f"Choose another name with `-n`, or delete that data with `devdb rm {spec.name}`.",

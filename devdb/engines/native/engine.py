@@ -50,6 +50,18 @@ class NativeEngine:
         found = [finding.look(one) for one in layout.every()]
         return [server for server in found if server is not None]
 
+    def recover(self, name: str) -> Spec | None:
+        """By the files that were written for its servers."""
+        from devdb.engines.native import recovering
+
+        return recovering.recover(Layout.of(name))
+
+    def set_password(self, spec: Spec) -> None:
+        """By a single-user server."""
+        from devdb.engines.native import recovering
+
+        recovering.set_password(spec)
+
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """End its processes; with `destroy` delete all but the marker."""
         from devdb.engines.native import stopping

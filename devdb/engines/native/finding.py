@@ -165,6 +165,14 @@ def data_major(layout: Layout) -> int | None:
         return None
 
 
+def has_data(layout: Layout) -> bool:
+    """Whether there is anything in the data directory; raises OSError where nobody may look."""
+    try:
+        return any(layout.data.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def postgres_directory(layout: Layout) -> Path | None:
     """The directory of the binaries it was last started with."""
     found = _header(layout.postgres_conf)

@@ -9,6 +9,7 @@ from devdb import marker
 from devdb.engines.native import failure, spares, template
 from devdb.engines.native.commands import Beats, CommandFailed, copy_tree
 from devdb.engines.native.config import Config
+from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
 from devdb.engines.native.template import Template
 from devdb.replacing import sync_directory, sync_tree
@@ -35,11 +36,17 @@ def make(config: Config, owner: Owner) -> Beats[NewData]:
             yield from copy_tree(prepared.data, layout.data)
         except CommandFailed as error:
             raise failure.of_copy(error, layout) from error
-    layout.run.mkdir(mode=0o700)
-    owner.give(layout.run)
-    layout.etc.mkdir(mode=0o711)
-    layout.log.mkdir(mode=0o700)
+    make_directories(layout, owner)
     return NewData(prepared, taken)
+
+
+def make_directories(layout: Layout, owner: Owner) -> None:
+    """Make those beside the data that are not there. Raises OSError."""
+    if not layout.run.is_dir():
+        layout.run.mkdir(mode=0o700)
+        owner.give(layout.run)
+    layout.etc.mkdir(mode=0o711, exist_ok=True)
+    layout.log.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_out(new: NewData, config: Config) -> None:

@@ -74,13 +74,13 @@ def choose(data: Path | None = None) -> Owner:
     if uid != 0:
         if owner is not None and owner != uid:
             raise DevdbError(
-                f"{data} belongs to {_name(owner)}, not to {_name(uid)}.",
-                f"Run devdb as {_name(owner)}, or set DEVDB_DATA_DIR to a directory of your own.",
+                f"{data} belongs to {name(owner)}, not to {name(uid)}.",
+                f"Run devdb as {name(owner)}, or set DEVDB_DATA_DIR to a directory of your own.",
             )
-        return Owner(uid, os.getegid(), _name(uid), foreign=False)
+        return Owner(uid, os.getegid(), name(uid), foreign=False)
     if owner:
         entry = _entry(owner)
-        return Owner(owner, entry.pw_gid if entry else owner, _name(owner), foreign=True)
+        return Owner(owner, entry.pw_gid if entry else owner, name(owner), foreign=True)
     return _unprivileged()
 
 
@@ -111,6 +111,7 @@ def _entry(uid: int) -> pwd.struct_passwd | None:
         return None
 
 
-def _name(uid: int) -> str:
+def name(uid: int) -> str:
+    """That user's name, or `uid N` where there is none."""
     entry = _entry(uid)
     return entry.pw_name if entry else f"uid {uid}"

@@ -38,8 +38,8 @@ from devdb.engines.native.owner import Owner
 from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
 from devdb.engines.native.supervision import Supervisor
-from devdb.engines.refusal import LetsNobodyIn
-from devdb.errors import DevdbError, StartFailed
+from devdb.engines.refusal import LetsNobodyIn, data_gone
+from devdb.errors import DataGone, DevdbError, StartFailed
 from devdb.model import Progress, Spec, Step
 
 
@@ -64,7 +64,7 @@ def start(spec: Spec) -> Iterator[Progress]:
             raise failure.of_system(error, attempt.layout) from error
         finally:
             attempt.end()
-    yield Progress(step=Step.READY, server=finding.look(attempt.layout))
+    yield Progress(step=Step.READY, server=finding.look(attempt.layout), notes=attempt.notes)
 
 
 class _Vanished(Exception):
@@ -90,6 +90,8 @@ class _Attempt:
         self.takes_over = False
         """Whether it has taken the place of another one, or was about to."""
         self.ready = False
+        self.notes: tuple[str, ...] = ()
+        """What was gone and is made anew, in words."""
 
     def run(self) -> Iterator[Progress]:
         """All the steps but the last."""
@@ -135,6 +137,9 @@ class _Attempt:
                 f"{self.owner.name}, whom root's servers run as, cannot pass {obstacle}.",
                 "Set DEVDB_DATA_DIR to a directory it can reach, e.g. /var/lib/devdb.",
             )
+        if self.spec.has_data:
+            self._require_data()
+            newdata.make_directories(layout, self.owner)
         yield from self._clear_away()
         if finding.supervisor(layout).pid is None:
             self.supervisor = Supervisor(layout)  # a Python: it starts beside what follows
@@ -156,6 +161,19 @@ class _Attempt:
         if not servers.are_as_wanted(self.config, self.owner):
             yield from self._supervise()
             yield from beside(lambda: servers.stop_what_differs(self.config))
+
+    def _require_data(self) -> None:
+        """Raise DataGone where it was ready once, and its data is not there, or not whole."""
+        layout = self.layout
+        if not finding.has_data(layout):
+            raise data_gone(self.spec, str(layout.data))
+        if not layout.initialised.exists():
+            raise DataGone(
+                f"The data of '{layout.name}' in {layout.data} is not whole, or was put back.",
+                f"Where it is whole: touch {layout.initialised}; else: "
+                f"devdb up -n {layout.name} --anew",
+                "Delete what is there, and make a new, empty one in its place?",
+            )
 
     def _supervise(self) -> Beats[None]:
         """Have a supervisor that knows this configuration take the place of any other."""
@@ -189,8 +207,11 @@ class _Attempt:
         """End and remove what a killed start or a killed server left."""
         layout = self.layout
         if not layout.root.is_dir():
+            # Servers may have outlived their directory, when that was removed under them.
+            if any(ports.is_taken(port) for port in (self.spec.port, self.spec.pool_port)):
+                yield from beside(lambda: stopping.end_leftovers(layout, patience=0))
             return
-        if not layout.initialised.exists():
+        if not (layout.initialised.exists() and finding.has_data(layout)):
             yield from beside(lambda: stopping.destroy(layout))
         elif layout.starting.exists():
             yield from beside(lambda: stopping.stop(layout))
@@ -242,7 +263,8 @@ class _Attempt:
 
     def _log_in(self) -> None:
         password = self.new.template.password if self.new else None
-        login.log_in(self.config, password, self.cancelled)
+        ran = all(launch.part != "pgbouncer" for launch in self.started)
+        self.notes = login.log_in(self.config, password, self.cancelled, pooler_ran=ran)
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""

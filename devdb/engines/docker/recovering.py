@@ -1,0 +1,150 @@
+"""An instance whose marker is lost, by the labels and the files of its containers and volume."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from devdb import pgbouncer, postgres
+from devdb.engines.docker import asking, images, labels, survey
+from devdb.engines.docker.blueprint import CONF, DIRECTORY
+from devdb.engines.docker.survey import Found
+from devdb.errors import StartFailed
+from devdb.model import MAINTENANCE_DATABASE, PoolMode, Spec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_PATIENCE = 60
+_SQL = "passwords.sql"
+
+
+def recover(client: APIClient, host: str, name: str) -> Spec | None:
+    """See `Engine.recover`; `host` is where the engine is."""
+    found = survey.look(client, name)
+    if found.data is None or found.unfinished:
+        return None
+    known = found.data["Labels"]
+    major = int(known[labels.MAJOR])
+    pooler = _read(client, found, labels.PGBOUNCER)
+    server = _read(client, found, labels.POSTGRES)
+    ini = pooler.get("pgbouncer.ini", "")
+    project = known.get(labels.PROJECT)
+    spec = Spec(
+        name=name,
+        project=Path(project) if project else None,
+        engine="docker",
+        port=_port(found, labels.POSTGRES),
+        pool_port=_port(found, labels.PGBOUNCER),
+        password=pgbouncer.password_in(pooler.get("userlist.txt", ""))
+        or _password_in(server.get("pgpass", "")),
+        created=survey.moment(found.data.get("CreatedAt", "")) or datetime.now(UTC),
+        pool_mode=_mode(found, ini),
+        major=major,
+        has_data=True,
+        postgres_image=_image(found, labels.POSTGRES, f"postgres:{major}"),
+        pooler_image=_image(found, labels.PGBOUNCER, images.DEFAULT_POOLER),
+        docker_host=host,
+        settings=postgres.settings_in(server.get(PurePosixPath(CONF).name, "")),
+    )
+    return replace(spec, rekeyed=labels.key(spec) != known[labels.KEY])
+
+
+def _read(client: APIClient, found: Found, part: str) -> dict[str, str]:
+    """The files that were put into that part's container, by name."""
+    from docker.errors import NotFound
+
+    if part not in found.containers:
+        return {}
+    with suppress(NotFound):
+        stream, _ = client.get_archive(found.containers[part]["Id"], DIRECTORY)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            return {
+                PurePosixPath(member.name).name: file.read().decode(errors="replace")
+                for member in tar
+                if (file := tar.extractfile(member)) is not None
+            }
+    return {}
+
+
+def _password_in(pgpass: str) -> str:
+    line = pgpass.partition("\n")[0]
+    return line.rpartition(":")[2]
+
+
+def _port(found: Found, part: str) -> int:
+    config = found.containers.get(part, {}).get("Config", {})
+    return int(config.get("Labels", {}).get(labels.PORT, 0))
+
+
+def _image(found: Found, part: str, default: str) -> str | None:
+    used = found.containers.get(part, {}).get("Config", {}).get("Image")
+    return used if used != default else None
+
+
+def _mode(found: Found, ini: str) -> PoolMode:
+    container = found.containers.get(labels.PGBOUNCER)
+    if container is None:
+        return PoolMode.TRANSACTION
+    version = asking.version(container["Image"], labels.PGBOUNCER, container["Config"])
+    return pgbouncer.mode_in(ini, pgbouncer.parse_version(version or "0.0"))
+
+
+def set_password(client: APIClient, spec: Spec) -> None:
+    """See `Engine.set_password`: by a single-user server in a container of its own."""
+    from docker.types import Mount
+
+    found = survey.look(client, spec.name)
+    reference, _ = images.wanted(spec.postgres_image, None, spec.major)
+    image = images.inspect(client, reference)
+    if found.data is None or image is None:
+        raise StartFailed(
+            f"The engine has no image {reference}, or no data of '{spec.name}'.",
+            "Name an image that is there with `--image`.",
+        )
+    data = image.mount / found.data["Labels"][labels.LAYOUT]
+    words = ["postgres", *postgres.SINGLE_USER, "-D", str(data), MAINTENANCE_DATABASE]
+    source = labels.object_name(spec.name, labels.DATA)
+    container = client.create_container(
+        image.id,
+        entrypoint=["sh", "-c", f'exec "$@" < /{_SQL}', "sh"],
+        command=words,
+        environment={"PATH": image.path},
+        user=str(asking.server_user_id(client, image, spec.name) or 0),
+        labels=labels.common(spec.name, labels.QUESTION),
+        host_config=client.create_host_config(
+            network_mode="none",
+            mounts=[Mount(target=str(image.mount), source=source, type="volume")],
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        ),
+        use_config_proxy=False,
+    )["Id"]
+    try:
+        client.put_archive(container, "/", _archive(postgres.passwords(spec)))
+        client.start(container)
+        client.wait(container, timeout=_PATIENCE)
+        said = client.logs(container).decode(errors="replace").strip()
+    finally:
+        client.remove_container(container, force=True)
+    # An error of a single user does not show in the exit code; it ends with this line.
+    if "ERROR:" in said or "backend>" not in said:
+        raise StartFailed(
+            f"The password of '{spec.name}' cannot be set anew: {said[-300:]}",
+            f"Its data is in the volume {source}; devdb rm {spec.name} deletes it.",
+        )
+
+
+def _archive(text: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo(_SQL)
+        # Only a verifier is in it, and the container has but one user.
+        entry.size, entry.mode = len(text.encode()), 0o444
+        tar.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()

@@ -1,0 +1,100 @@
+"""Ctrl-C at each step of a start, READY among them: what is said of the instance is so."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from commandline import Cli
+
+from devdb import marker
+from devdb.engines.fake import FakeEngine
+from devdb.model import Step
+
+SIGNALLED = """
+import os, signal, sys
+from devdb import workspace
+from devdb.cli.boundary import main
+up = workspace.up
+wanted, number = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+
+def watched(*arguments, **rest):
+    for item in up(*arguments, **rest):
+        name = item.step.value if hasattr(item, "step") else "end"
+        if name == wanted:
+            os.kill(os.getpid(), number)
+        yield item
+
+workspace.up = watched
+main()
+"""
+"""A devdb that gets a signal right before it is told of that step."""
+STEPS = [step.value for step in Step if step not in (Step.WAIT, Step.PULL)]
+LATE = (Step.READY.value, "end")
+
+
+def signalled(cli: Cli, step: str, number: int = signal.SIGINT) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, step, str(int(number)), "up", "-d"],
+        cwd=cli.project,
+        env=cli.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def state() -> str:
+    server = FakeEngine().find("shop")
+    if server is None:
+        return "nothing"
+    return "running" if server.running else "stopped" if server.stopped else "degraded"
+
+
+@pytest.mark.parametrize("step", [*STEPS, "end"])
+def test_a_new_one_is_gone_again(cli: Cli, step: str) -> None:
+    code, out, err = signalled(cli, step)
+    assert (code, out) == (130, "")
+    assert err.endswith("cancelled the start of 'shop'\n")
+    assert "created" not in err
+    assert (state(), cli.markers()) == ("nothing", [])
+
+
+@pytest.mark.parametrize("step", [Step.PREPARE.value, *LATE])
+def test_one_that_was_stopped_is_stopped_again(cli: Cli, step: str) -> None:
+    cli("up", "-d")
+    before = marker.load("shop")
+    cli("down")
+    code, out, err = signalled(cli, step, signal.SIGTERM)
+    assert (code, out) == (130, "")
+    assert err.endswith("cancelled the start of 'shop'; it is stopped, its data is kept\n")
+    assert (state(), marker.load("shop")) == ("stopped", before)
+
+
+@pytest.mark.parametrize("step", [Step.PREPARE.value, *LATE])
+def test_one_that_ran_runs_on(cli: Cli, step: str) -> None:
+    urls = cli("up", "-d").out
+    code, out, err = signalled(cli, step)
+    if step in LATE:  # there is nothing to undo: it finishes
+        assert (code, out) == (0, urls)
+        assert "attached to 'shop'" in err
+    else:
+        assert (code, out) == (130, "")
+        assert err.endswith("cancelled the start of 'shop'; it runs, as before\n")
+    assert state() == "running"
+
+
+def test_changes_that_were_made_are_not_called_cancelled(cli: Cli) -> None:
+    cli("up", "-d")
+    cli("down")
+    (cli.project / "devdb.toml").write_text("[postgres]\nwork_mem = '8MB'\n")
+    code, out, err = signalled(cli, "ready")
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "changed: settings" in err
+    assert state() == "running"
