@@ -111,14 +111,12 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="django",
             used_by="Django with dj-database-url or django-environ",
-            note="Migrate and test direct. Pooled: set `DISABLE_SERVER_SIDE_CURSORS`, or "
-            "`.iterator()` loses its cursor.",
+            note="Migrate and test direct. Pooled: `DISABLE_SERVER_SIDE_CURSORS` (`.iterator()`).",
         ),
         Client(
             name="django-settings",
             used_by="Django's settings.py",
-            note="A `DATABASES` snippet; pooled, it disables server-side cursors. Migrate and test "
-            "direct.",
+            note="`DATABASES`; pooled, without server-side cursors. Migrate and test direct.",
             form=Form.DJANGO,
             scheme="",
         ),
