@@ -13,6 +13,7 @@ from devdb.temporary.database import State, TemporaryDatabase
 from devdb.temporary.dropping import drop, reap, resume_orphans
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
+from devdb.temporary.seeding import Loaded, Seed, opened
 from devdb.temporary.ttl import DEFAULT_TTL, LONGEST_TTL, SHORTEST_TTL, check_ttl, parse_ttl
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "LONGEST_TTL",
     "REAPER",
     "SHORTEST_TTL",
+    "Loaded",
+    "Seed",
     "State",
     "TemporaryDatabase",
     "check_ttl",
@@ -28,6 +31,7 @@ __all__ = [
     "drop",
     "every",
     "extend",
+    "opened",
     "parse_ttl",
     "reap",
     "resume_orphans",
