@@ -11,13 +11,14 @@ from functools import partial
 
 from devdb import postgres
 from devdb.model import Endpoint, Spec
-from devdb.temporary.seeding import extensions, loading
+from devdb.temporary.seeding import extensions, loading, opening
 from devdb.temporary.seeding.content import Kind
 from devdb.temporary.seeding.feeding import Feed
 from devdb.temporary.seeding.loading import Tools
 from devdb.temporary.seeding.opening import Seed, opened
 from devdb.temporary.seeding.report import Loaded
 from devdb.temporary.seeding.sieve import Around, Sieve
+from devdb.temporary.seeding.unpacking import Damaged
 from devdb.wire import Session
 
 __all__ = ["Loaded", "Seed", "Tools", "fill", "opened"]
@@ -42,21 +43,24 @@ def fill(
     """
     psql = tools("psql")
     guard = loading.guard(psql)
-    with loading.script(seed, tools) as reader:
-        head = reader.peek(extensions.HEAD)
-        around = Around(
-            major=session.major,
-            settings=dict(session.query("SELECT lower(name), context FROM pg_settings")),
-            extensions=extensions.prepare(
-                spec, endpoint.database, head, major=session.major, empty=empty
-            ),
-        )
-        sieve = Sieve(around, partial(session.query, "SELECT _devdb.allow_replica({})", entry))
-        feed = Feed(sieve, seed.name, guard=guard, archive=seed.kind is not Kind.PLAIN)
-        verifier = postgres.verifier(endpoint.password)
-        session.query("SELECT _devdb.admit({}, {})", entry, verifier)
-        how = loading.Run(psql=psql, endpoint=endpoint, major=session.major, guard=guard)
-        loading.run(how, feed, reader, seed.path, spec)
+    try:
+        with loading.script(seed, tools) as reader:
+            head = reader.peek(extensions.HEAD)
+            around = Around(
+                major=session.major,
+                settings=dict(session.query("SELECT lower(name), context FROM pg_settings")),
+                extensions=extensions.prepare(
+                    spec, endpoint.database, head, major=session.major, empty=empty
+                ),
+            )
+            sieve = Sieve(around, partial(session.query, "SELECT _devdb.allow_replica({})", entry))
+            feed = Feed(sieve, seed.name, guard=guard, archive=seed.kind is not Kind.PLAIN)
+            verifier = postgres.verifier(endpoint.password)
+            session.query("SELECT _devdb.admit({}, {})", entry, verifier)
+            how = loading.Run(psql=psql, endpoint=endpoint, major=session.major, guard=guard)
+            loading.run(how, feed, reader, seed.path, spec)
+    except Damaged as damaged:
+        raise opening.unreadable(seed.name, damaged) from None
     return Loaded(
         name=seed.name,
         skipped=tuple(sieve.skipped.most_common()),

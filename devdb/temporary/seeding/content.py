@@ -45,7 +45,7 @@ _ARCHIVE = b"PGDMP"
 # Both the tar and the directory format call themselves tar in there. In a tar, pg_dump's first
 # member is this file, of an owner that nobody has (src/bin/pg_dump/pg_backup_tar.c).
 _TOC = b"toc.dat\0"
-_OWNER = (108, b"0004000\0" + b"0002000\0")
+_USER, _GROUP = (slice(108, 115), b"0004000"), (slice(116, 123), b"0002000")
 
 
 def packing(head: bytes) -> Packing | None:
@@ -60,9 +60,8 @@ def kind(head: bytes) -> Kind:
     if head.startswith(_ARCHIVE):
         return Kind.CUSTOM
     if head[257:262] == b"ustar":
-        at, owner = _OWNER
-        by_pg_dump = head.startswith(_TOC) and head[at : at + len(owner)] == owner
-        return Kind.TAR if by_pg_dump else Kind.BUNDLE
+        theirs = all(head[where] == owner for where, owner in (_USER, _GROUP))
+        return Kind.TAR if head.startswith(_TOC) and theirs else Kind.BUNDLE
     return Kind.PLAIN
 
 

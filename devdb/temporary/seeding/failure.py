@@ -99,6 +99,13 @@ def _superuser(_name: str, spec: Spec) -> str:
     return f"A seed never runs as the superuser. Take that out, or {_by_hand(spec)}"
 
 
+def _untrusted(name: str, spec: Spec) -> str:
+    return (
+        f"Functions in {name} can do all that the server can, so only a superuser makes them: take "
+        f"them out, or {_by_hand(spec)}"
+    )
+
+
 def _extension_of(name: str, spec: Spec) -> str:
     return (
         f"devdb makes no extension for a seed that reaches out of the database. Allow it for every "
@@ -164,8 +171,8 @@ _PROVIDERS = {
 """What people use of common extensions."""
 
 _NEWER = (
-    "Is it of a newer Postgres? `devdb up -n NAME --pg MAJOR` makes an instance of that one. "
-    "If it is of another database system: Postgres reads only its own SQL"
+    "Mend it there; if it is of a newer Postgres, `devdb up -n NAME --pg MAJOR` makes an instance "
+    "of that; if of another database system, it has to be converted first"
 )
 _Answer = Callable[[str, Spec], str]
 
@@ -186,14 +193,7 @@ _WAYS_OUT: tuple[tuple[tuple[str, ...], str, _Answer], ...] = (
         r"system trigger|session_replication_role",
         _text("Before Postgres 15 only a superuser may: devdb up -n NAME --pg 17"),
     ),
-    (
-        ("42501",),
-        r"language (?P<name>\w+)",
-        lambda name, spec: (
-            f"Functions in {name} can do all that the server can, so only a superuser makes them: "
-            f"take them out, or {_by_hand(spec)}"
-        ),
-    ),
+    (("42501", "42704"), r'language "?(?P<name>c\b|\w+u\b)', _untrusted),
     (("42501",), "", _superuser),
     ((), r'extension "(?P<name>[^"]+)" is not available|/(?P<_>[\w-]+)\.control"', _install),
     (("42704",), r'role "(?P<name>[^"]+)"', _role),
@@ -212,12 +212,12 @@ _WAYS_OUT: tuple[tuple[tuple[str, ...], str, _Answer], ...] = (
         ),
     ),
     (
-        ("42704", "42883", "42P01"),
-        r'(?:type|function|class|relation) "?(?P<name>[\w.]+)',
+        ("42704", "42883", "42P01", "3F000"),
+        r'(?:type|function|class|relation|schema) "?(?P<name>[\w.]+)',
         _needs,
     ),
     (
-        ("42P01", "3F000", "42704", "42883", "42703"),
+        ("42P01", "3F000", "42704", "42883"),
         "",
         _text("It is not in the seed before that; take a dump of all of it, in pg_dump's order"),
     ),

@@ -16,8 +16,7 @@ from devdb.temporary.seeding.sieve import OtherDatabase, Sieve
 _DEEPEST = 16
 """Files in files: where there are more, one includes itself."""
 _LABEL = re.compile(rb"^-- (?:Data for )?Name: ([^\n]*?); Type: ([A-Z ]+);", re.MULTILINE)
-_BEGUN = re.compile(rb"^-- PostgreSQL database dump\r?$", re.MULTILINE)
-_COMPLETE = b"-- PostgreSQL database dump complete"
+_ENDS = re.compile(rb"^-- PostgreSQL database( cluster)? dump( complete)?\r?$", re.MULTILINE)
 _END_OF_DATA = re.compile(rb"^\\\.\r?$", re.MULTILINE)
 
 
@@ -60,7 +59,8 @@ class Feed:
         self._stretches: list[_Stretch] = []
         self._labels: list[tuple[int, str]] = []
         self._sealed = False
-        self._begun = self._complete = False
+        self._begun: set[bytes] = set()
+        self._complete: set[bytes] = set()
 
     def blocks(self, reader: unpacking.Reader, path: Path | None) -> Iterator[bytes]:
         """All that psql is to read. `path`: where the script is, if it is a file.
@@ -68,8 +68,10 @@ class Feed:
         Raises DevdbError, unpacking.Damaged, OSError.
         """
         yield from self._read(self.name, path, reader, 0)
-        if self._begun and not self._complete:
+        if self._begun - self._complete:
             self.remarks.append("pg_dump's last line is not there: it may have been cut off")
+        if self._sieve.skipped and not self._sieve.made:
+            self.remarks.append("nothing else was in it: the database is empty")
         if self._sieve.in_transaction:
             self.remarks.append("its last transaction had no COMMIT, and was committed")
         # The last statement may have no semicolon. A transaction may be left open; where none is,
@@ -101,6 +103,8 @@ class Feed:
                 else:
                     if kind is Kind.BLANK:
                         self._note(text)
+                    else:
+                        self._sieve.made = True
                     yield self._count(text)
         except CutOff as cut:
             raise DevdbError(
@@ -115,8 +119,8 @@ class Feed:
 
     def _note(self, comments: bytes) -> None:
         """What pg_dump says between two statements."""
-        self._begun |= _BEGUN.search(comments) is not None
-        self._complete |= _COMPLETE in comments
+        for found in _ENDS.finditer(comments):
+            (self._complete if found[2] else self._begun).add(found[1] or b"")
         if self._archive:
             for found in _LABEL.finditer(comments):
                 name, kind = (part.decode(errors="replace") for part in found.groups())

@@ -17,7 +17,7 @@ from typing import IO
 from devdb.errors import DevdbError, EngineUnavailable
 from devdb.model import Endpoint, Spec
 from devdb.psql import own_environment
-from devdb.temporary.seeding import failure, opening
+from devdb.temporary.seeding import failure, opening, tarball
 from devdb.temporary.seeding.content import Kind
 from devdb.temporary.seeding.feeding import Feed
 from devdb.temporary.seeding.opening import Seed
@@ -64,7 +64,7 @@ def guard(psql: Sequence[str]) -> str | None:
 
 @contextmanager
 def script(seed: Seed, tools: Tools) -> Iterator[Reader]:
-    """The seed as SQL for psql. Reading it raises Damaged and DevdbError."""
+    """The seed as SQL for psql. Raises Damaged and DevdbError, and so does reading it."""
     if seed.kind is Kind.PLAIN:
         yield seed.reader
         return
@@ -120,12 +120,15 @@ def _restoring(
         # It is in a container, where the directory is not.
         return [*tool[:at], "sh", "-c", _IN_CONTAINER], subprocess.PIPE, _packer(seed.path)
     argv = [*tool[: at + 1], "-f", "-", "-F", "t" if seed.kind is Kind.TAR else "c"]
-    if seed.reader.file is not None:
-        seed.reader.file.seek(0)
-        return argv, seed.reader.file, None
+    if (file := seed.reader.file) is not None:
+        if seed.kind is Kind.TAR:
+            tarball.check(file)
+        file.seek(0)
+        return argv, file, None
 
     def write(pipe: IO[bytes]) -> None:
-        for block in seed.reader.blocks():
+        blocks = seed.reader.blocks()
+        for block in tarball.checked(blocks) if seed.kind is Kind.TAR else blocks:
             pipe.write(block)
 
     return argv, subprocess.PIPE, write
@@ -162,6 +165,7 @@ class _Feeding:
                     write(pipe)
             except (Damaged, DevdbError, OSError, ValueError) as error:
                 self.error = error
+                process.kill()  # it may not notice what is missing
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
@@ -209,10 +213,8 @@ def run(how: Run, feed: Feed, reader: Reader, path: Path | None, spec: Spec) -> 
                 with suppress(BrokenPipeError), pipe:
                     for block in feed.blocks(reader, path):
                         pipe.write(block)
-            except Damaged as damaged:
-                raise opening.unreadable(feed.name, str(damaged)) from None
-            except OSError as error:
-                raise opening.unreadable(feed.name, error.strerror or str(error)) from None
+            except (Damaged, OSError) as error:
+                raise opening.unreadable(feed.name, error) from None
             status = process.wait()
         except BaseException:
             process.kill()

@@ -47,31 +47,35 @@ def opened(given: str | Path) -> Iterator[Seed]:
     Raises UsageError when it cannot be one, with what it is instead.
     """
     with ExitStack() as stack:
-        path = Path(given)
-        name = path.name or str(path)
         try:
-            if str(given) == STDIN:
-                yield _look(_stdin(), None, "standard input", stack)
-            elif path.is_dir():
-                yield _directory(path, name)
-            else:
-                yield _look(stack.enter_context(path.open("rb")), path, name, stack)
+            seed = _open(given, stack)
         except FileNotFoundError:
             raise UsageError(
                 f"There is no file '{given}'.", "Give the path of one that is there."
             ) from None
-        except (OSError, tarfile.TarError) as error:
-            raise unreadable(str(given), getattr(error, "strerror", None) or str(error)) from None
-        except Damaged as damaged:
-            raise unreadable(str(given), str(damaged)) from None
+        except (OSError, tarfile.TarError, Damaged) as error:
+            raise unreadable(str(given), error) from None
+        yield seed
 
 
-def unreadable(name: str, why: str) -> DevdbError:
-    """The error for a seed that cannot be read to its end."""
+def unreadable(name: str, error: Exception) -> DevdbError:
+    """The error for a seed that cannot be read to its end, and why."""
+    why = getattr(error, "strerror", None) or str(error)
     return DevdbError(
         f"'{name}' cannot be read: {why}.",
         "Take the dump anew, or download it anew; nothing is left of this.",
     )
+
+
+def _open(given: str | Path, stack: ExitStack) -> Seed:
+    path = Path(given)
+    # What a shell makes of `<(...)` has a number for its name.
+    name = str(path) if path.is_relative_to("/dev") else path.name or str(path)
+    if str(given) == STDIN:
+        return _look(_stdin(), None, "standard input", stack)
+    if path.is_dir():
+        return _directory(path, name)
+    return _look(stack.enter_context(path.open("rb")), path, name, stack)
 
 
 def _stdin() -> File:

@@ -25,8 +25,8 @@ class Loaded:
         return ", ".join(what.count(number) for what, number in self.skipped)
 
     def counts(self) -> dict[str, int]:
-        """What was left out, by a word of it in the plural: `{"owners": 43}`."""
-        return {what.plural: number for what, number in self.skipped}
+        """What was left out, e.g. `{"owners": 43, "event_triggers": 1}`."""
+        return {what.plural.replace(" ", "_"): number for what, number in self.skipped}
 
     def by_hand(self, instance: str, database: str) -> list[str]:
         """The commands that do as the superuser what a seed's role may not."""

@@ -76,6 +76,8 @@ class Sieve:
     """The statements that would make them, each on a line of its own."""
     in_transaction: bool = False
     """Whether the last transaction was begun and has not ended."""
+    made: bool = False
+    """Whether anything in it was for this database."""
     _may_replicate: bool = False
     _without_triggers: set[bytes] = field(default_factory=set)
     _database: str | None = None
@@ -88,12 +90,13 @@ class Sieve:
         if word is None:
             return statement
         first = word[0].upper().decode()
-        if first in _CREATES:
-            self._filled = True
         for verbs, pattern, verdict in _RULES:
             if first in verbs and (found := pattern.match(body)):
                 made = verdict(self, found)
-                return statement if made is None else _in_lines(made, statement)
+                if made is not None:
+                    return _in_lines(made, statement)
+        if first not in _ABOUT_THE_SESSION:
+            self._filled = self.made = True
         if first in ("SET", "SELECT", "DO", "CREATE", "RESET") and _REPLICA.search(body):
             self._replicate()
         return statement
@@ -197,7 +200,7 @@ def _nothing(_sieve: Sieve, _found: re.Match[bytes]) -> bytes | None:
 
 
 _MAINTENANCE = ("postgres", "template0", "template1")
-_CREATES = ("CREATE", "COPY", "INSERT")
+_ABOUT_THE_SESSION = frozenset("SET RESET SELECT BEGIN START COMMIT END ROLLBACK ABORT".split())
 _HIDDEN = frozenset({"default_with_oids", "seed", "session_authorization", "role"})
 """Settings that pg_settings does not show."""
 
