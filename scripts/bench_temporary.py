@@ -96,7 +96,7 @@ _WORDS = "It's about nothing in particular, but there is a lot of it"
 def copied() -> Iterator[str]:
     """As pg_dump writes rows."""
     yield f"{_TABLE}COPY people (id, name, born, about) FROM stdin;\n"
-    for n in range(800_000):
+    for n in range(1_600_000):
         yield f"{n}\tname {n}\t2026-01-01 00:00:{n % 60:02}+00\t{_WORDS}\n"
     yield f"\\.\n{_KEY}"
 

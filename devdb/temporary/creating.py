@@ -40,20 +40,21 @@ def create(
     check_ttl(ttl)
     if name is not None:
         names.check(name)
-    with registry.session(spec) as session:
+    with registry.session(spec) as session, contextlib.ExitStack() as stack:
+        psql = stack.enter_context(seeding.Psql(tools)) if seed is not None and tools else None
         origin = copying.find(session, spec, source) if source is not None else None
         entry, called = _enter(session, spec, name, ttl)
         try:
             _make(session, spec, called, origin)
             password = registry.password(spec, entry)
             loaded = None
-            if seed is not None:
-                assert tools is not None, "a seed needs them"
+            if seed is not None and tools is not None and psql is not None:
                 loaded = seeding.fill(
                     session,
                     spec,
                     seed,
                     tools,
+                    psql,
                     endpoint=registry.endpoint(spec.direct, called, password),
                     entry=entry,
                     empty=origin is None,

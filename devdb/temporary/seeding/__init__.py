@@ -14,14 +14,14 @@ from devdb.model import Endpoint, Spec
 from devdb.temporary.seeding import extensions, loading, opening
 from devdb.temporary.seeding.content import Kind
 from devdb.temporary.seeding.feeding import Feed
-from devdb.temporary.seeding.loading import Tools
+from devdb.temporary.seeding.loading import Psql, Tools
 from devdb.temporary.seeding.opening import Seed, opened
 from devdb.temporary.seeding.report import Loaded
 from devdb.temporary.seeding.sieve import Around, Sieve
 from devdb.temporary.seeding.unpacking import Damaged
 from devdb.wire import Session
 
-__all__ = ["Loaded", "Seed", "Tools", "fill", "opened"]
+__all__ = ["Loaded", "Psql", "Seed", "Tools", "fill", "opened"]
 
 
 def fill(
@@ -29,6 +29,7 @@ def fill(
     spec: Spec,
     seed: Seed,
     tools: Tools,
+    psql: Psql,
     *,
     endpoint: Endpoint,
     entry: int,
@@ -41,8 +42,6 @@ def fill(
 
     Raises DevdbError with what the tools said, EngineUnavailable when they are not there.
     """
-    psql = tools("psql")
-    guard = loading.guard(psql)
     try:
         with loading.script(seed, tools) as reader:
             head = reader.peek(extensions.HEAD)
@@ -54,10 +53,11 @@ def fill(
                 ),
             )
             sieve = Sieve(around, partial(session.query, "SELECT _devdb.allow_replica({})", entry))
+            guard = psql.guard()
             feed = Feed(sieve, seed.name, guard=guard, archive=seed.kind is not Kind.PLAIN)
             verifier = postgres.verifier(endpoint.password)
             session.query("SELECT _devdb.admit({}, {})", entry, verifier)
-            how = loading.Run(psql=psql, endpoint=endpoint, major=session.major, guard=guard)
+            how = loading.Run(psql=psql.argv, endpoint=endpoint, major=session.major, guard=guard)
             loading.run(how, feed, reader, seed.path, spec)
     except Damaged as damaged:
         raise opening.unreadable(seed.name, damaged) from None

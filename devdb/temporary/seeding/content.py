@@ -76,11 +76,12 @@ def encoding(head: bytes) -> str | None:
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    start = head[:64]
-    if len(start) >= 4 and not start[1::2].strip(b"\0") and start[::2].isascii():
-        return "utf-16-le" if b"\0" not in start[::2] else None
-    if len(start) >= 4 and not start[::2].strip(b"\0") and start[1::2].isascii():
-        return "utf-16-be" if b"\0" not in start[1::2] else None
+    # Without a mark: nearly every other byte of SQL is none.
+    start = head[:256]
+    for first, codec in ((1, "utf-16-le"), (0, "utf-16-be")):
+        empty, others = start[first::2], start[1 - first :: 2]
+        if len(empty) >= 4 and empty.count(0) > 0.8 * len(empty) and 0 not in others:
+            return codec
     return None
 
 

@@ -141,7 +141,7 @@ class Feed:
         for command in found:
             try:
                 if self._is_passed(command):
-                    passed.append(f"\\{command.name} {command.arguments}")
+                    passed.append(f"\\{command.name} {command.arguments}".rstrip())
                 elif commands.is_connect(command):
                     yield self._sieve.connect(commands.database(command))
                 elif file := commands.included(command, frame.path):
@@ -156,15 +156,21 @@ class Feed:
             except OtherDatabase as other:
                 raise _several(self.name, other) from None
         if passed:
-            words = [f"\\unrestrict {self._guard}", *passed, f"\\restrict {self._guard}"]
-            allowed = " ".join(words if self._guard else passed)
-            yield allowed.encode(errors="surrogateescape") + (rb" \\ " if follows else b"")
+            yield from self._let_through(passed, frame, at)
         if follows:
             frame.script.unread(follows.encode(errors="surrogateescape"))
-        else:
+        elif not passed:
             yield self._count(b"\n")
-        if elsewhere:
+        if elsewhere or passed:
             self._stretches.append(_Stretch(self._given, frame.name, frame.script.line))
+
+    def _let_through(self, passed: list[str], frame: _Frame, line: int) -> Iterator[bytes]:
+        """The commands for psql, each on a line of its own: some of them take all of one."""
+        if self._guard:
+            passed = [f"\\unrestrict {self._guard}", *passed, f"\\restrict {self._guard}"]
+        for command in passed:
+            yield self._count(command.encode(errors="surrogateescape") + b"\n")
+            self._stretches.append(_Stretch(self._given, frame.name, line))
 
     def _is_passed(self, command: Command) -> bool:
         if (seals := commands.seals(command)) is not None:

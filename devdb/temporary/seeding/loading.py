@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -22,6 +23,9 @@ from devdb.temporary.seeding.content import Kind
 from devdb.temporary.seeding.feeding import Feed
 from devdb.temporary.seeding.opening import Seed
 from devdb.temporary.seeding.unpacking import Damaged, Reader
+
+if sys.platform == "linux":
+    import fcntl
 
 Tools = Callable[[str], Sequence[str]]
 """The command that runs a client program of Postgres on the instance (`Engine.tool_argv`)."""
@@ -52,14 +56,28 @@ def restricted_mode(version: str) -> bool:
     return major >= 18 or minor >= _RESTRICTED_SINCE.get(major, minor + 1)
 
 
-def guard(psql: Sequence[str]) -> str | None:
-    """A key for psql's restricted mode; None where it has none. Raises EngineUnavailable."""
-    argv = [*psql[: _tool_at(psql) + 1], "--version"]
-    try:
-        said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
-        raise _missing(psql[0]) from None
-    return secrets.token_hex(16) if restricted_mode(said) else None
+class Psql:
+    """The psql that is to be used, asked for its version while other work is done."""
+
+    def __init__(self, tools: Tools) -> None:
+        """Raises NotFound, EngineUnavailable when there is none."""
+        self.argv = tools("psql")
+        asking = [*self.argv[: _tool_at(self.argv) + 1], "--version"]
+        self._asked = _start(asking, subprocess.DEVNULL, subprocess.PIPE, subprocess.DEVNULL)
+
+    def guard(self) -> str | None:
+        """A key for its restricted mode; None where it has none."""
+        said, _ = self._asked.communicate()
+        return secrets.token_hex(16) if restricted_mode(said.decode(errors="replace")) else None
+
+    def __enter__(self) -> Psql:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked.kill()
+        self._asked.wait()
+        if self._asked.stdout is not None:
+            self._asked.stdout.close()
 
 
 @contextmanager
@@ -208,6 +226,7 @@ def run(how: Run, feed: Feed, reader: Reader, path: Path | None, spec: Spec) -> 
         )
         pipe = process.stdin
         assert pipe is not None
+        _widen(pipe)
         try:
             try:
                 with suppress(BrokenPipeError), pipe:
@@ -240,7 +259,7 @@ def _start(
     argv: Sequence[str],
     stdin: int | IO[bytes],
     stdout: int,
-    stderr: IO[bytes],
+    stderr: int | IO[bytes],
     *,
     password: str = "",
 ) -> subprocess.Popen[bytes]:
@@ -250,6 +269,13 @@ def _start(
         )
     except FileNotFoundError:
         raise _missing(argv[0]) from None
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Have a block of the script fit into it, where the system can: two processes switch less."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _missing(program: str) -> EngineUnavailable:
