@@ -166,6 +166,8 @@ class Feed:
 
     def _let_through(self, passed: list[str], frame: _Frame, line: int) -> Iterator[bytes]:
         """The commands for psql, each on a line of its own: some of them take all of one."""
+        if self._sieve.in_transaction and {"\\q", "\\quit"} & set(passed):
+            yield self._count(b"COMMIT;\n")  # as at the end, which is here
         if self._guard:
             passed = [f"\\unrestrict {self._guard}", *passed, f"\\restrict {self._guard}"]
         for command in passed:
