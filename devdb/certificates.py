@@ -64,7 +64,7 @@ def ensure(name: str) -> Certificates:
     except OSError as error:
         raise DevdbError(
             f"Cannot keep certificates in {directory}: {error.strerror or error}.",
-            "Make room or fix the directory's owner, or set DEVDB_DATA_DIR to one that is yours.",
+            paths.way_out(error, directory),
         ) from error
     return made
 

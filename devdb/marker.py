@@ -65,8 +65,7 @@ def save(spec: Spec) -> None:
             file.write(json.dumps(_to_json(spec), indent=1).encode())
     except OSError as error:
         raise DevdbError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Make room or fix the directory's owner, or set DEVDB_DATA_DIR to one that is yours.",
+            f"Cannot write {path}: {error.strerror or error}.", paths.way_out(error, path)
         ) from error
 
 
@@ -109,8 +108,7 @@ def locked(name: str, *, timeout: float) -> Iterator[None]:
     try:
         make_private_directory(path.parent)
         lock = filelock.FileLock(path, mode=0o600)
-        with lock.acquire(timeout=timeout, poll_interval=0.05):
-            yield
+        lock.acquire(timeout=timeout, poll_interval=0.05)
     except filelock.Timeout:
         raise TimedOut(
             f"Another devdb has been busy with '{name}' for {timeout:g} s.",
@@ -118,9 +116,12 @@ def locked(name: str, *, timeout: float) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise DevdbError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Make room or fix the directory's owner, or set DEVDB_DATA_DIR to one that is yours.",
+            f"Cannot write {path}: {error.strerror or error}.", paths.way_out(error, path)
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _path(name: str) -> Path:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
 from devdb.errors import DevdbError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk without room, or without inodes."""
+_FEW_INODES = 50
+"""So few that they are what was missing; a data directory takes a thousand."""
+
 
 def data_home() -> Path:
     """The directory of all instances of this user; not made by asking.
 
     `DEVDB_DATA_DIR` overrides. Root gets a system directory: the unprivileged user its native
-    servers run as cannot reach into root's home.
+    servers run as cannot reach into root's home. Raises DevdbError for who has no home.
     """
     if override := os.environ.get("DEVDB_DATA_DIR"):
         return Path(override).absolute()
     if _is_root():
         return _system("/var/lib/devdb", platformdirs.site_data_dir("devdb", appauthor=False))
-    return Path(platformdirs.user_data_dir("devdb", appauthor=False))
+    if home := _of_user(platformdirs.user_data_dir):
+        return home
+    raise DevdbError(
+        f"There is no home directory to keep data in: HOME is not set, and {_user(os.geteuid())} "
+        "has no passwd entry.",
+        "Set DEVDB_DATA_DIR to a directory of yours that lasts, or set HOME.",
+    )
 
 
 def cache_home() -> Path:
     """The directory of what can be made again: templates, binaries; `DEVDB_CACHE_DIR` overrides.
 
-    Not made by asking. Programs are run from there: for root, raises DevdbError when somebody else
-    could have put them there.
+    Not made by asking. Who has no home has it beside the data. Programs are run from there: for
+    root, raises DevdbError when somebody else could have put them there.
     """
     override = os.environ.get("DEVDB_CACHE_DIR")
     if not _is_root():
-        default = platformdirs.user_cache_dir("devdb", appauthor=False)
-        return Path(override).absolute() if override else Path(default)
+        if override:
+            return Path(override).absolute()
+        return _of_user(platformdirs.user_cache_dir) or data_home() / "cache"
     default = platformdirs.site_cache_dir("devdb", appauthor=False)
     home = Path(override).absolute() if override else _system("/var/cache/devdb", default)
     if reason := _reason_to_distrust(home):
@@ -60,6 +74,25 @@ def lock_path(name: str) -> Path:
     return data_home() / "locks" / f"{name}.lock"
 
 
+def way_out(error: OSError, path: Path, *, variable: str = "DEVDB_DATA_DIR") -> str:
+    """What to do about what the system refused at `path`, below the directory of `variable`."""
+    if error.errno in FULL:
+        return f"Make room: {room(path)}; or set {variable} to a directory on another disk."
+    return f"Fix its owner or mode, or set {variable} to a directory that is yours."
+
+
+def room(path: Path) -> str:
+    """What is left on the disk of `path`, in words: MB, or the inodes where those are used up."""
+    there = next(each for each in (path, *path.parents) if each.exists())
+    status = os.statvfs(there)
+    if status.f_files and status.f_favail < _FEW_INODES:
+        return (
+            f"{there} has no inodes left, its {status.f_files} are files by now (df -i), so "
+            "delete some"
+        )
+    return f"{there} has {status.f_bavail * status.f_frsize // 1_000_000} MB free"
+
+
 def as_text(path: Path) -> str:
     """The path as UTF-8 text, the same in every locale; bytes that are none are surrogates."""
     return os.fsencode(path).decode("utf-8", "surrogateescape")
@@ -68,6 +101,15 @@ def as_text(path: Path) -> str:
 def from_text(text: str) -> Path:
     """The path that `as_text` was given."""
     return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+
+
+def _of_user(directory: Callable[..., str]) -> Path | None:
+    """That directory of platformdirs; None for a user without HOME and without passwd entry."""
+    try:
+        found = Path(directory("devdb", appauthor=False))
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None  # older ones leave the `~` there
 
 
 def _reason_to_distrust(directory: Path) -> str | None:

@@ -50,7 +50,10 @@ _PATCHED = re.compile(r"1\.24\.1-1\+deb13u(?:[2-9]|[1-9]\d+)(?!\d).*")
 """Debian 13's package has those fixes as patches from its revision 2 on, and what is made of it
 (`~bpo12+1`, `+b1`). A greater version of another line, say 1.24.1-2, need not have them."""
 
-NEWER = "Get a newer one: scripts/up builds it, or name one: DEVDB_PGBOUNCER, --pooler-image."
+NEWER = (
+    "Get a newer one: scripts/up in devdb's repository builds it, or name one: DEVDB_PGBOUNCER, "
+    "--pooler-image."
+)
 """What to do where `crash_warning` warns."""
 
 
@@ -224,6 +227,8 @@ def ini(
         # devdb's own questions would fill the log: a dashboard logs in every second.
         "log_connections": "0",
         "log_disconnections": "0",
+        # And a line a minute of an idle one, in which nobody has to look.
+        "log_stats": "0",
         # Somebody who asks for the console as `pgbouncer` over a socket, and is its user to the
         # system, is let in without a password.
         "unix_socket_dir": "",
@@ -264,6 +269,10 @@ class Vitals:
     """Server connections it holds to Postgres."""
     full: bool = False
     """Whether as many clients are in as may be: the next one is refused."""
+    mode: str = PoolMode.TRANSACTION
+    """How it pools."""
+    prepared: int = 0
+    """How many prepared statements it tracks for a client; 0: none."""
 
 
 def console(spec: Spec, *, timeout: float = 2) -> Session:
@@ -312,6 +321,8 @@ def ask(session: Session) -> Vitals:
         clients=clients,
         servers=lists["used_servers"],
         full=clients >= int(settings["max_client_conn"] or 0),
+        mode=settings["pool_mode"] or "",
+        prepared=int(settings.get("max_prepared_statements") or 0),
     )
 
 

@@ -26,6 +26,7 @@ import bench_memory
 import bench_native
 import bench_pooler
 import bench_temporary
+import bench_tls
 from measure import Row
 
 from devdb import engines
@@ -52,14 +53,14 @@ GROUPS = {
     "seed-native": Group("native", partial(bench_temporary.seeds, "native"), bench_native.title),
     "seed-docker": Group("docker", partial(bench_temporary.seeds, "docker"), bench_docker.title),
 }
-MEMORY, CLIENTS, POOLER = "memory", "clients", "pooler"
+MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
 RUNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, metavar="N")
-    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY, CLIENTS, POOLER])
+    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY, CLIENTS, POOLER, TLS])
     parser.add_argument(
         *("--seconds", "-T"),
         type=float,
@@ -73,6 +74,7 @@ def main() -> None:
         MEMORY: memory,
         CLIENTS: partial(clients, options.clients, options.seconds),
         POOLER: partial(pooler, options.runs or bench_pooler.ROUNDS),
+        TLS: partial(tls, options.runs or bench_tls.ROUNDS),
     }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
@@ -160,6 +162,15 @@ def pooler(rounds: int) -> Iterator[str]:
         return
     yield f"{bench_native.title()}; pgbench, {bench_pooler.CLIENTS} clients, in turn"
     yield from bench_pooler.lines(rounds)
+    yield ""
+
+
+def tls(rounds: int) -> Iterator[str]:
+    if reason := why_not("native"):
+        yield f"not measured: native engine: {reason}"
+        return
+    yield f"{bench_native.title()}; what TLS costs who takes it unasked, in turn"
+    yield from bench_tls.lines(rounds)
     yield ""
 
 

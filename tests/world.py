@@ -37,6 +37,19 @@ def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) 
     return value
 
 
+@contextmanager
+def inheriting(number: int, handler: signal.Handlers) -> Iterator[None]:
+    """Processes that are started meanwhile begin with that disposition of the signal.
+
+    nohup, and a shell that runs the suite in the background, leave others.
+    """
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def traces(name: str, home: Path, *, docker: bool = True) -> list[str]:
     """Everything that exists of the instance: processes, Docker objects, files.
 
@@ -94,6 +107,18 @@ def disk(options: str) -> Iterator[Path]:
         subprocess.run(["umount", place], check=True)
     finally:
         place.rmdir()
+
+
+def fill(directory: Path) -> Path:
+    """Leave no byte free on that file system; returns the file to delete."""
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096) == 4096:
+                pass
+        except OSError:
+            return filler
+    return filler
 
 
 def mentioning(path: Path) -> list[psutil.Process]:

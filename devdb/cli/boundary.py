@@ -6,10 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
+from devdb import paths
 from devdb.errors import DevdbError, ExitCode, UsageError
 from devdb.masking import masked
 from devdb.output import envelope, streams
@@ -77,9 +79,12 @@ def _usage(error: Exception) -> UsageError:
 def _from_system(error: OSError) -> DevdbError:
     what = f"{error.filename}: " if error.filename else ""
     _trace(error)
+    way_out = "Look at its owner and mode"
+    if error.errno in paths.FULL:
+        place = Path(os.fsdecode(error.filename or os.curdir)).absolute()
+        way_out = f"Make room: {paths.room(place)}"
     return DevdbError(
-        f"{what}{error.strerror or error}.",
-        "Look at its owner, its mode and the room on its disk; DEVDB_DEBUG=1 shows where it was.",
+        f"{what}{error.strerror or error}.", f"{way_out}; DEVDB_DEBUG=1 shows where it was."
     )
 
 

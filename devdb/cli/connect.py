@@ -59,7 +59,12 @@ def url(
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Print the direct URL, and nothing else."""
+    """Print the direct URL, and nothing else.
+
+    Through PgBouncer, of a URL's own `options=-c ...` only what it keeps apart for each client has
+    an effect (timezone, datestyle, ...): it ignores the rest without a word. Make that the role's:
+    devdb psql -c 'ALTER ROLE devdb SET name = value'
+    """
     from devdb.workspace.ports import reachable
 
     here = look_around(name)

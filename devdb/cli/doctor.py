@@ -11,8 +11,8 @@ import typer
 from devdb import __version__, paths, workspace
 from devdb.cli import options
 from devdb.cli.here import look_around
-from devdb.errors import ExitCode, NotFound
-from devdb.model import Finding, Level
+from devdb.errors import DevdbError, ExitCode, NotFound
+from devdb.model import Finding, Level, Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts
 
@@ -31,8 +31,8 @@ Examples:
 
 @app.command(epilog=_EXAMPLES)
 def doctor(
-    text: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="[TEXT]", help="Explain this error instead; - reads it.", show_default=False
         ),
@@ -41,8 +41,9 @@ def doctor(
     json: options.Json = False,
 ) -> int:
     """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
-    if text is not None:
-        return _explain(sys.stdin.read() if text == "-" else text, json=json)
+    if words:
+        text = sys.stdin.read() if words == ["-"] else " ".join(words)
+        return _explain(text, name, json=json)
     settings = look_around(name).settings
     diagnosis = workspace.diagnose(settings)
     if json:
@@ -53,10 +54,8 @@ def doctor(
     return ExitCode.OK if diagnosis.healthy else ExitCode.FAILURE
 
 
-def _explain(text: str, *, json: bool) -> int:
-    from devdb.advice import lookup
-
-    found = lookup(text)
+def _explain(text: str, name: str | None, *, json: bool) -> int:
+    found = workspace.explain(text, _meant(name))
     if found is None:
         raise NotFound(
             "devdb knows no cure for that error.", "devdb logs, or devdb doctor without a text"
@@ -68,6 +67,16 @@ def _explain(text: str, *, json: bool) -> int:
         for line in facts([("error", found.text), ("why", found.cause), ("try", found.cure)]):
             streams.data(line)
     return ExitCode.OK
+
+
+def _meant(name: str | None) -> Spec | None:
+    """The instance whose error it would be; None where there is none, and nobody named one."""
+    try:
+        return look_around(name).instance()
+    except DevdbError:
+        if name is not None:
+            raise
+        return None
 
 
 def _surroundings() -> dict[str, str]:

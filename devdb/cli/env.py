@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import envfile
 from devdb.cli import options
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
-from devdb.model import Endpoint
+from devdb.model import Endpoint, Spec
 from devdb.output import envelope, streams
 from devdb.workspace import environment
 from devdb.workspace.environment import Variables, tls_of, variables
+from devdb.workspace.unwritten import left_over
 
 app = options.new_app()
 
@@ -24,10 +24,12 @@ _EXAMPLES = """\b
 Examples:
   devdb env                      DATABASE_URL (pooled) and DIRECT_URL (direct) into .env
   devdb env --preset auto        the variables that this project's framework reads
+  devdb env --set MY_URL=pooled  names of your own; [env] in devdb.toml keeps them
   devdb env --file .env.local    another file; give --file again for more
-  devdb env --print              show the lines, write nothing
+  devdb env --print              show the lines, write nothing; so does --file -
   devdb env --dry-run            show what would change
 """
+_STDOUT = Path("-")
 
 
 @app.command(epilog=_EXAMPLES)
@@ -35,9 +37,21 @@ def env(
     name: options.Name = None,
     files: Annotated[
         list[Path] | None,
-        typer.Option("--file", metavar="FILE", help="Instead of .env.", show_default=False),
+        typer.Option(
+            "--file", metavar="FILE", help="Instead of .env; - is stdout.", show_default=False
+        ),
     ] = None,
     preset: options.Preset = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=WHAT",
+            help="A variable that is to be pooled, direct, shadow, test, host, port, pool-port, "
+            "user, password or database.",
+            show_default=False,
+        ),
+    ] = None,
     tls: options.Tls = None,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the lines; write nothing.")
@@ -49,17 +63,19 @@ def env(
     here = look_around(name, preset=preset)
     spec = here.instance()
     how = tls_of(spec, tls, spec.direct, spec.pooled)
-    chosen = variables(spec.direct, spec.pooled, here.settings, here.project, tls=how)
+    wanted = [file for file in files or [Path(".env")] if file != _STDOUT]
+    more = environment.wanted(sets or ())
+    chosen = _choose(here, spec.direct, spec.pooled, wanted[:1], more=more, tls=how)
     _say(chosen)
-    if not (only_print or dry_run) and (news := environment.ensure_shadow(spec, chosen)):
-        streams.narrate(news)
-    written = []
-    if not only_print:
-        wanted = files or [Path(".env")]
-        written = [_write(chosen, file, here, dry_run=dry_run) for file in wanted]
+    wanted = [] if only_print else wanted
+    if wanted and not dry_run:
+        _make_databases(spec, chosen)
+    written = [
+        _write(chosen, file, here, spec.direct, spec.pooled, dry_run=dry_run) for file in wanted
+    ]
     if json:
         streams.data(envelope.ok("env", _record(chosen, written)))
-    elif only_print:
+    elif only_print or _STDOUT in (files or ()):
         for key, value in chosen.values.items():
             streams.data(f"{key}={value}")
     elif dry_run:
@@ -67,18 +83,42 @@ def env(
     return ExitCode.OK
 
 
-def write(
-    direct: Endpoint,
-    pooled: Endpoint,
-    file: Path,
-    here: Here,
-    *,
-    comment: str | None = None,
-    quiet: bool = False,
+def write(spec: Spec, file: Path, here: Here) -> None:
+    """Write the URLs of an instance to a file, as `devdb env` does; raises DevdbError."""
+    chosen = _choose(here, spec.direct, spec.pooled, [file])
+    _say(chosen)
+    _make_databases(spec, chosen)
+    _write(chosen, file, here, spec.direct, spec.pooled)
+
+
+def write_temporary(
+    direct: Endpoint, pooled: Endpoint, file: Path, here: Here, *, comment: str, quiet: bool
 ) -> None:
-    """Write the URLs to a file, with a comment above them; raises DevdbError."""
-    chosen = variables(direct, pooled, here.settings, here.project)
-    _write(chosen, file, here, comment=comment, quiet=quiet)
+    """The same of a temporary database, with a comment above each; raises DevdbError."""
+    chosen = _choose(here, direct, pooled, [file])
+    if not quiet:
+        _say(chosen)
+    _write(chosen, file, here, direct, pooled, comment=comment, quiet=quiet)
+
+
+def _choose(
+    here: Here, direct: Endpoint, pooled: Endpoint, files: list[Path], **rest: Any
+) -> Variables:
+    file = here.directory / files[0] if files else None
+    return variables(
+        direct,
+        pooled,
+        here.settings,
+        here.project,
+        directory=here.directory,
+        file=file,
+        **rest,
+    )
+
+
+def _make_databases(spec: Spec, chosen: Variables) -> None:
+    for news in environment.ensure_databases(spec, chosen):
+        streams.narrate(news)
 
 
 def _say(chosen: Variables) -> None:
@@ -92,12 +132,14 @@ def _write(
     chosen: Variables,
     file: Path,
     here: Here,
+    direct: Endpoint,
+    pooled: Endpoint,
     *,
     dry_run: bool = False,
     comment: str | None = None,
     quiet: bool = False,
 ) -> Written:
-    """Write the file, and say what was written."""
+    """Write the file, and say what was written, and what was not."""
     written = environment.write(
         chosen,
         here.directory / file,
@@ -107,6 +149,9 @@ def _write(
     )
     if not quiet:
         _say_written(written, dry_run=dry_run)
+        name = here.settings.name if here.settings.source("name") == "--name" else None
+        for left in left_over(chosen, written.path, direct, pooled, name=name):
+            streams.narrate(f"note: {left}")
     return written
 
 
@@ -118,11 +163,8 @@ def _say_written(written: Written, *, dry_run: bool) -> None:
         places = f" in {change.places} places" if change.places > 1 else ""
         would = "would be " if dry_run and written.changed else ""
         streams.narrate(f"{written.path}: {change.key} {would}{change.action}{places}{old}")
-    if written.readable_by_others:
-        streams.narrate(f"warning: others can read {written.path}; chmod 600 {written.path}")
-    if envfile.ignored_by_git(written.path) is False:
-        name = written.path.name
-        streams.narrate(f"warning: git does not ignore {written.path}; echo {name} >> .gitignore")
+    for warning in environment.advice(written):
+        streams.narrate(f"warning: {warning}")
 
 
 def _record(chosen: Variables, written: Sequence[Written]) -> dict[str, Any]:

@@ -17,8 +17,6 @@ class Here:
     """The project a command was given in, and the settings that hold there."""
 
     directory: Path
-    package: Path
-    """The project's part that it was given in, or the project."""
     project: Path
     settings: config.Settings
 
@@ -44,9 +42,7 @@ def look_around(name: str | None = None, *, quiet: bool = False, **options: obje
     settings = config.load(where.project, {"name": name, **options}, os.environ)
     if not quiet and (news := elsewhere(where, settings)):
         streams.narrate(news)
-    return Here(
-        directory=directory, package=where.package, project=where.project, settings=settings
-    )
+    return Here(directory=directory, project=where.project, settings=settings)
 
 
 def existing(name: str | None) -> Spec:

@@ -8,7 +8,7 @@ import typer
 
 from devdb import urls, workspace
 from devdb.cli import options
-from devdb.cli.here import existing
+from devdb.cli.here import existing, look_around
 from devdb.errors import ExitCode
 from devdb.model import Part, PartState
 from devdb.output import envelope, records, streams
@@ -45,17 +45,22 @@ def ls(json: options.Json = False) -> int:
 @app.command()
 def status(name: options.Name = None, json: options.Json = False) -> int:
     """Say how an instance is; exit 1 when it is not ready, 3 when its engine does not answer."""
-    spec = existing(name)
+    here = look_around(name)
+    spec = here.instance()
     instance = workspace.find(spec)
     asked = instance.state in (State.RUNNING, State.DEGRADED)
     health = workspace.health(spec) if asked else Health(postgres=None, pgbouncer=None)
     ready = health.ready and instance.state == State.RUNNING
+    stale = workspace.stale(spec, here.directory, running=ready)
     if json:
         data = {**records.instance(instance), **records.health(health), "ready": ready}
+        data["stale"] = [records.finding(each) for each in stale]
         streams.data(envelope.ok("status", data, success=ready))
     else:
         for line in facts(_facts(instance, health)):
             streams.data(line)
+        for each in stale:
+            streams.warn(each)
         if not ready:
             _hint(instance, health)
     if instance.state == State.DEGRADED:

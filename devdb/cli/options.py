@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from devdb.errors import DevdbError
+from devdb.errors import DevdbError, UsageError
 from devdb.masking import visible
 
 
@@ -52,6 +53,13 @@ def temporaries(incomplete: str = "") -> list[str]:
     except (DevdbError, OSError):
         return []
     return [each.name for each in found if each.name.startswith(incomplete)]
+
+
+def a_file(path: Path | None) -> Path | None:
+    """The file of `--env`, which `-` is none of; raises UsageError."""
+    if path == Path("-"):
+        raise UsageError("--env: - is no file.", "Lines for a pipe: devdb env --file -")
+    return path
 
 
 def new_app() -> typer.Typer:

@@ -89,7 +89,11 @@ def up(
     env: Annotated[
         Path | None,
         typer.Option(
-            "--env", metavar="FILE", help="Write the URLs there when ready.", show_default=False
+            "--env",
+            metavar="FILE",
+            help="Write the URLs there when ready.",
+            show_default=False,
+            callback=options.a_file,
         ),
     ] = None,
     preset: options.Preset = None,
@@ -120,10 +124,11 @@ def up(
     if env is not None:
         from devdb.cli.env import write
 
-        spec = ready.instance.spec
-        write(spec.direct, spec.pooled, env, here)
+        write(ready.instance.spec, env, here)
     if dashboard:
         return _dashboard(here, chosen)
+    for finding in workspace.stale(ready.instance.spec, here.directory, running=True):
+        streams.warn(finding)
     if json:
         streams.data(envelope.ok("up", _record(ready)))
     else:

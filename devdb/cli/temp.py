@@ -67,7 +67,11 @@ def temp(
     env: Annotated[
         Path | None,
         typer.Option(
-            "--env", metavar="FILE", help="Write its URLs there, like `env`.", show_default=False
+            "--env",
+            metavar="FILE",
+            help="Write its URLs there, like `env`.",
+            show_default=False,
+            callback=options.a_file,
         ),
     ] = None,
     preset: options.Preset = None,
@@ -152,9 +156,9 @@ def _tell(loaded: Loaded, name: str, spec: Spec) -> None:
 
 
 def _write_env(made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:
-    from devdb.cli.env import write
+    from devdb.cli.env import write_temporary
 
     assert made.expires is not None
     until = made.expires.strftime("%Y-%m-%d %H:%M:%S UTC")
     comment = f"temporary, until {until}; keep it: devdb temp claim {made.name}"
-    write(made.direct, made.pooled, file, here, comment=comment, quiet=quiet)
+    write_temporary(made.direct, made.pooled, file, here, comment=comment, quiet=quiet)

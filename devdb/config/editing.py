@@ -12,6 +12,7 @@ from devdb import replacing
 from devdb.config.settings import FILE
 from devdb.errors import DevdbError
 
+_MARK = "\ufeff"  # the byte order mark, which TOML has no room for
 _LINE_FEED = re.compile(r"(?<!\r)\n")
 
 
@@ -34,7 +35,8 @@ def keep(project: Path, key: str, value: str) -> Path:
 def _set(target: Path, key: str, value: str) -> None:
     status = target.stat() if target.exists() else None
     before = target.read_bytes().decode() if status else ""
-    after = edited(before, key, value)
+    text = before.removeprefix(_MARK)
+    after = before[: len(before) - len(text)] + edited(text, key, value)
     if after == before:
         return
     # Renaming over it would work, and for root writing would too: but its owner said read-only.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from devdb.decoding import decoded
 from devdb.errors import UsageError
 from devdb.model import PoolMode
 
@@ -40,6 +41,8 @@ class Settings:
     """Postgres settings from the table `[postgres]`."""
     pgbouncer: tuple[tuple[str, str], ...] = ()
     """PgBouncer settings from the table `[pgbouncer]`."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables of `.env` from the table `[env]`, and what each is to be (`devdb.urls.presets`)."""
     sources: tuple[tuple[str, str], ...] = ()
     """Where each setting that was given comes from, e.g. `("port", "--port")`."""
 
@@ -59,6 +62,7 @@ def load(
     table = _file(project / FILE)
     postgres = table.pop("postgres", {})
     pgbouncer = table.pop("pgbouncer", {})
+    env = table.pop("env", {})
     for key, value in table.items():
         given[key.replace("-", "_")] = (FILE, value)
     for key, variable in _VARIABLES.items():
@@ -71,10 +75,15 @@ def load(
     if unknown := set(given) - set(_PARSERS):
         raise UsageError(
             f"{FILE} has a setting '{min(unknown)}' that devdb does not know.",
-            f"Known: {', '.join(sorted(_PARSERS))}, and the tables [postgres], [pgbouncer].",
+            f"Known: {', '.join(sorted(_PARSERS))}, and the tables [postgres], [pgbouncer], [env].",
         )
     values = {name: parse(*given[name]) for name, parse in known.items()}
-    settings = Settings(**values, postgres=_postgres(postgres), pgbouncer=_pgbouncer(pgbouncer))
+    settings = Settings(
+        **values,
+        postgres=_postgres(postgres),
+        pgbouncer=_pgbouncer(pgbouncer),
+        env=_env(env),
+    )
     _check_ports(settings)
     return replace(settings, sources=tuple((name, given[name][0]) for name in known))
 
@@ -132,7 +141,7 @@ def check_name(name: str, source: str = "--name") -> str:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(decoded(path.read_bytes()))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -179,7 +188,9 @@ def _postgres(table: object) -> tuple[tuple[str, str], ...]:
     flat = _flat(table)
     for key, value in flat.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", key) or isinstance(value, dict | list):
-            raise UsageError(f"{FILE}: [postgres] {key} is no setting.", "As in postgresql.conf.")
+            raise UsageError(
+                f"{FILE}: [postgres] {key} is no setting.", 'As in postgresql.conf: name = "value".'
+            )
     return tuple(sorted((key.lower(), _setting(value)) for key, value in flat.items()))
 
 
@@ -201,8 +212,19 @@ def _pgbouncer(table: object) -> tuple[tuple[str, str], ...]:
         # A line of an ini each: whatever is more than that would be another setting.
         is_line = isinstance(value, str | int | float) and str(value).isprintable()
         if re.fullmatch(r"[a-z_]+", key) is None or not is_line:
-            raise UsageError(f"{FILE}: [pgbouncer] {key} is no setting.", "As in pgbouncer.ini.")
+            raise UsageError(
+                f"{FILE}: [pgbouncer] {key} is no setting.", 'As in pgbouncer.ini: name = "value".'
+            )
     return tuple(sorted((key, _number(value)) for key, value in table.items()))
+
+
+def _env(table: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{FILE}: 'env' is no table.", 'Write [env] and NAME = "pooled" below.')
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{FILE}: [env] {key} is no text.", f'E.g. {key} = "pooled".')
+    return tuple(table.items())
 
 
 def _number(value: object) -> str:

@@ -22,15 +22,13 @@ _SETTING = re.compile(
     "configuration|parameter|invalid value|unrecognized|must be (less|at least)"
     "|requires wal_level|could not (access file|load library)"
 )
-_MEND_SETTING = f"Correct the setting ({FILE}, [postgres] or [pgbouncer]) and start it again."
+_OF_SETTINGS = ("22023", "25006", "42704")
+"""The SQLSTATEs that are a setting's fault here."""
 _AGAIN_SUPERUSER = "As another superuser: ALTER ROLE devdb LOGIN SUPERUSER"
 _WAYS_OUT = {
-    "22023": _MEND_SETTING,
-    "25006": _MEND_SETTING,
     "28000": _AGAIN_SUPERUSER,
     "3D000": "Make it, from the other one: devdb psql -n {name} -d postgres (or main)",
     "42501": _AGAIN_SUPERUSER,
-    "42704": _MEND_SETTING,
     sessions.TOO_MANY: connections.WAY_OUT,
     "55000": "Let it in again, from the other one: devdb psql -n {name} -d postgres (or main)",
 }
@@ -40,9 +38,30 @@ class LetsNobodyIn(StartFailed):
     """The server runs and answers, and its answer is no; it is left running, to be mended."""
 
 
-def of_setting(words: str) -> str | None:
-    """The way out, where a server's words complain about a setting."""
-    return _MEND_SETTING if _SETTING.search(words) else None
+def of_setting(words: str, spec: Spec, server: str, *, surely: bool = False) -> str | None:
+    """The way out, where the words of Postgres or PgBouncer complain about a setting.
+
+    It names those of the user's that are in the words. `surely`: they do complain about one.
+    """
+    is_pooler = server.lower() == "pgbouncer"
+    table, given = "postgres", spec.settings
+    if is_pooler:
+        table, given = "pgbouncer", spec.pooler_settings
+    quoted = set(re.findall(r'"([^"]+)"', words))
+    named = [
+        name
+        for name, value in given
+        if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", words, re.IGNORECASE)
+        or (value in quoted and _SETTING.search(words))
+    ]
+    if named:
+        again = f"then: devdb up -d -n {spec.name}"
+        option = " or --max-connections" if "max_connections" in named else ""
+        return f"Correct {' and '.join(named)} ({FILE}, [{table}]{option}), {again}"
+    if not surely and not _SETTING.search(words):
+        return None
+    more = "" if is_pooler else "; or, set by ALTER SYSTEM, postgresql.auto.conf in the data"
+    return f"Correct the setting: {FILE}, [{table}]{more}."
 
 
 def other_password(spec: Spec) -> DataMismatch:
@@ -104,5 +123,7 @@ class Refusals:
     def _hint(self) -> str:
         sqlstate, words = self._said
         logs = f"The log has more: devdb logs -n {self._spec.name}"
-        known = _WAYS_OUT.get(sqlstate) or of_setting(words) or logs
+        surely = sqlstate in _OF_SETTINGS
+        of_one = of_setting(words, self._spec, self._server, surely=surely)
+        known = _WAYS_OUT.get(sqlstate) or of_one or logs
         return known.format(name=self._spec.name)

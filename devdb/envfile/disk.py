@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from devdb import replacing
-from devdb.envfile.text import Change, edit
+from devdb.decoding import decoded
+from devdb.envfile.text import Change, assignments, edit
 from devdb.errors import DevdbError
+
+FILES = (".env", ".env.development", ".env.local", ".env.development.local")
+"""What the frameworks read on a developer's machine, the later above the earlier."""
 
 # A repository's own configuration may name a program for git to run; not for a look at a file.
 _GIT = ("git", "-c", "core.fsmonitor=false")
@@ -74,20 +78,53 @@ def write(
     )
 
 
-def ignored_by_git(path: Path) -> bool | None:
-    """Whether git leaves the file out of commits; None outside a repository or without git."""
+def read(path: Path) -> dict[str, str]:
+    """What the file assigns; nothing where there is none, or none that can be read."""
     try:
-        done = subprocess.run(
-            [*_GIT, "-C", str(path.parent), "check-ignore", "-q", "--", path.name],
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would wait for a writer
+            return {}
+        return assignments(decoded(path.read_bytes(), errors="replace"))
+    except (OSError, ValueError):
+        return {}
+
+
+def present(directory: Path, names: Iterable[str] = FILES) -> dict[str, dict[str, str]]:
+    """Those of these files in the directory that assign something, by name, and what."""
+    found = {name: read(directory / name) for name in names}
+    return {name: values for name, values in found.items() if values}
+
+
+class Git(StrEnum):
+    """What git does with a file."""
+
+    TRACKED = "tracked"
+    """It is in the repository, whatever .gitignore says."""
+    IGNORED = "ignored"
+    OFFERED = "offered"
+    """`git add .` would take it."""
+
+
+def git_has(path: Path) -> Git | None:
+    """What git does with the file; None outside a repository or without git."""
+    if _git("--literal-pathspecs", "ls-files", "--error-unmatch", path=path) == 0:
+        return Git.TRACKED
+    return {0: Git.IGNORED, 1: Git.OFFERED}.get(_git("check-ignore", "-q", path=path))
+
+
+def _git(*command: str, path: Path) -> int:
+    import subprocess  # 5 ms that a look at a file does not need
+
+    try:
+        return subprocess.run(
+            [*_GIT, "-C", str(path.parent), *command, "--", path.name],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=5,
             check=False,
-        )
+        ).returncode
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return {0: True, 1: False}.get(done.returncode)
+        return -1
 
 
 def _target(path: Path, project: Path | None) -> Path:

@@ -7,7 +7,6 @@ or in quotes and then perhaps many lines long, a comment behind it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -81,6 +80,11 @@ class _Piece:
         return self.head + self.quote + self.value + self.quote + self.tail
 
 
+def assignments(text: str) -> dict[str, str]:
+    """What the file assigns, without the quotes; of a key that it assigns twice, the last value."""
+    return {piece.key: piece.value for piece in _pieces(text) if piece.key}
+
+
 def edit(text: str, values: Mapping[str, str], *, comments: Mapping[str, str] = {}) -> Edited:
     """Set each key: in place wherever it is assigned, at the end where it is not.
 
@@ -112,12 +116,17 @@ def edit(text: str, values: Mapping[str, str], *, comments: Mapping[str, str] = 
     return Edited(after, changes, _diff(pieces, values, after))
 
 
-def _check(key: str, value: str, comment: str) -> None:
+def check_key(key: str) -> None:
+    """Raise UsageError for what no reader takes for a key."""
     if not _KEY.fullmatch(key):
         raise UsageError(
             f"'{key}' cannot be a key of a .env file.",
             "Use letters, digits and underscores, e.g. DATABASE_URL.",
         )
+
+
+def _check(key: str, value: str, comment: str) -> None:
+    check_key(key)
     if _NEVER.search(value) or ('"' in value and "'" in value):
         raise UsageError(
             f"The value of {key} has characters that .env readers disagree about.",
@@ -215,6 +224,8 @@ def _diff(pieces: list[_Piece], values: Mapping[str, str], after: str) -> str:
         else piece.text
         for piece in pieces
     )
+    import difflib  # for those who write
+
     lines = difflib.unified_diff(_lines(before), _lines(after), n=0, lineterm="")
     return "".join(f"{line}\n" for line in list(lines)[2:] if not line.startswith("@@"))
 

@@ -157,7 +157,7 @@ def _unreachable(spec: Spec, error: Exception) -> DevdbError:
         )
     return EngineUnavailable(
         f"'{spec.name}' does not answer on port {spec.port}: {_first_line(error)}",
-        "Start it with `devdb up`, or look at `devdb logs`.",
+        f"Start it: devdb up -d -n {spec.name}; or see why: devdb logs -n {spec.name}",
     )
 
 
@@ -167,7 +167,8 @@ def failure(spec: Spec, error: Exception) -> DevdbError:
     if sqlstate == DISK_FULL:
         return DevdbError(
             f"The disk of '{spec.name}' is full: {_first_line(error)}",
-            "Make room, or drop what is not needed (`devdb temp ls`); what was half-made is gone.",
+            "Make room (df -h; inodes: df -i), or drop what is not needed (`devdb temp ls`); what "
+            "was half-made is gone.",
         )
     if sqlstate == IN_USE:
         return DevdbError(
@@ -176,7 +177,7 @@ def failure(spec: Spec, error: Exception) -> DevdbError:
         )
     return DevdbError(
         f"Postgres of '{spec.name}' said: {_first_line(error)}",
-        "Look at `devdb logs`; what was left half-done is mended by the next devdb command.",
+        f"devdb logs -n {spec.name} has more; the next devdb command mends what is left half-done.",
     )
 
 

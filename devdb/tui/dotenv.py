@@ -8,30 +8,33 @@ from devdb import envfile
 from devdb.config import Settings
 from devdb.model import Spec
 from devdb.tui import words
+from devdb.urls.presets import Goes
 from devdb.workspace import environment
+from devdb.workspace.unwritten import left_over
 
 
 def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> list[str]:
     """Write it; returns what happened, the gist first. Raises DevdbError."""
-    chosen = environment.variables(spec.direct, spec.pooled, settings, project)
-    news = environment.ensure_shadow(spec, chosen)
-    written = environment.write(chosen, directory / ".env", project)
+    file = directory / ".env"
+    chosen = environment.variables(
+        spec.direct, spec.pooled, settings, project, directory=directory, file=file
+    )
+    news = environment.ensure_databases(spec, chosen)
+    written = environment.write(chosen, file, project)
     path = words.path(written.path)
     gist = "Made" if written.created else "Wrote" if written.changed else "Nothing to change in"
     goes = dict(chosen.preset.variables)
-    width = max(len(change.key) for change in written.changes)
+    width = max((len(change.key) for change in written.changes), default=0)
     lines = [f"{gist} {path}"]
-    lines += [f"{each.key:<{width}} {goes[each.key]:<6} {_words(each)}" for each in written.changes]
-    lines += [text for text in (chosen.origin, news, *chosen.notes) if text]
+    lines += [f"{each.key:<{width}} {_words(each, goes.get(each.key))}" for each in written.changes]
+    lines += [text for text in (chosen.origin, *news, *chosen.notes) if text]
     if written.link is not None:
         lines.append(f"{words.path(written.link)} is a symbolic link to it")
-    if written.readable_by_others:
-        lines.append(f"Others can read it: chmod 600 {path}")
-    if envfile.ignored_by_git(written.path) is False:
-        lines.append(f"git does not ignore it: echo {written.path.name} >> .gitignore")
-    return lines
+    lines += left_over(chosen, written.path, spec.direct, spec.pooled)
+    return lines + environment.advice(written)
 
 
-def _words(change: envfile.Change) -> str:
+def _words(change: envfile.Change, goes: Goes | None) -> str:
     was = f" (was {change.old})" if change.old else ""
-    return f"URL, {change.action}{was}"
+    what = f"{goes:<6} URL, " if goes is not None and goes.is_url else f"{goes}, " if goes else ""
+    return f"{what}{change.action}{was}"

@@ -18,7 +18,7 @@ from devdb.tui.ending import Unfinished
 from devdb.tui.messages import ClientChosen, Done, Refused
 from devdb.tui.urlcard import UrlCard
 from devdb.urls.clients import CLIENTS, DEFAULT, Client
-from devdb.workspace import keep_client, named_client
+from devdb.workspace import keep_client, named_client, stale
 
 
 class UrlPanel(Vertical):
@@ -48,6 +48,14 @@ class UrlPanel(Vertical):
         else:
             if named is not None:
                 self._spell_for(named)
+        self._look_at_env()
+
+    @work(thread=True, group="look")
+    def _look_at_env(self) -> None:
+        """Say it when a `.env` of the project leads elsewhere."""
+        for found in stale(self._spec, Path.cwd(), running=True)[:1]:
+            how = "The key e writes it." if found.fix == "devdb env" else found.fix or ""
+            self.post_message(Refused(DevdbError(f"{found.subject}: {found.message}", how)))
 
     def show(self, key: str) -> None:
         """Show one URL whole and copy it; the other one hides its password again."""

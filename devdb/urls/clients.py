@@ -76,7 +76,10 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="psycopg",
             used_by="psycopg 3 and 2",
-            note="Prepares what is run more than five times.",
+            note=(
+                "Pooled, with libpq below 17: `prepare_threshold=None`, or it fails at 101 "
+                "statements."
+            ),
             untracked_more="psycopg.connect(url, prepare_threshold=None)",
         ),
         Client(
@@ -88,7 +91,10 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="sqlalchemy",
             used_by="SQLAlchemy 2, Alembic, SQLModel (psycopg)",
-            note="Migrate with the direct URL.",
+            note=(
+                "Migrate direct. Pooled, with libpq below 17: "
+                '`connect_args={"prepare_threshold": None}`.'
+            ),
             scheme="postgresql+psycopg",
             untracked_more='create_engine(url, connect_args={"prepare_threshold": None})',
             database_parameter="dbname",
@@ -111,12 +117,15 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="django",
             used_by="Django with dj-database-url or django-environ",
-            note="Pooled: set `DISABLE_SERVER_SIDE_CURSORS`, or `.iterator()` loses its cursor.",
+            note=(
+                "Pooled: `DISABLE_SERVER_SIDE_CURSORS`, no `prepare_threshold`. "
+                "Migrate and test direct."
+            ),
         ),
         Client(
             name="django-settings",
             used_by="Django's settings.py",
-            note="A `DATABASES` snippet; pooled, it disables server-side cursors.",
+            note="A `DATABASES` snippet; pooled, no `prepare_threshold`. Migrate and test direct.",
             form=Form.DJANGO,
             scheme="",
         ),
@@ -178,7 +187,7 @@ CLIENTS: dict[str, Client] = {
         Client(
             name="rails",
             used_by="Ruby on Rails, Active Record",
-            note="Migrations hold an advisory lock on their session: direct.",
+            note="Migrations hold an advisory lock, tests drop databases: both go direct.",
             untracked=(("prepared_statements", "false"),),
         ),
         Client(

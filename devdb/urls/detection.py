@@ -1,21 +1,28 @@
-"""Which preset and which client a project's own files ask for."""
+"""Which preset, which variables and which client a project's own files ask for."""
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-_SCHEMAS = ("prisma/schema.prisma", "schema.prisma", "api/db/schema.prisma", "prisma/schema")
-_CONFIGS = tuple(
-    f"{stem}.{ending}"
-    for stem in ("prisma.config", ".config/prisma")
-    for ending in ("ts", "mts", "cts", "js", "mjs", "cjs")
+from devdb.urls import prisma
+from devdb.urls.manifests import (
+    is_file,
+    node_packages,
+    python_packages,
+    read_json,
+    read_text,
+    read_toml,
+    table,
+    workspaces,
 )
+from devdb.urls.presets import DEFAULT, HYPERDRIVE, PRESETS, PRISMA, Goes, Preset
+from devdb.urls.prisma import Prisma
+
+_WRANGLER = ("wrangler.toml", "wrangler.jsonc", "wrangler.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,60 +33,166 @@ class Detected:
     client: str | None
     saw: tuple[str, ...]
     """E.g. `package.json: prisma ^6.5.0`; empty when nothing was recognised."""
+    file: str | None = None
+    """The `.env` file whose keys it was concluded from, where nothing else spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The variables that a project's files read, where these are not the preset's own."""
+
+    variables: tuple[tuple[str, Goes], ...]
+    notes: tuple[str, ...] = ()
 
 
 def detect(project: Path) -> Detected:
     """Look at the project's files; one that cannot be read counts as not there."""
-    node, python = _node_packages(project), _python_packages(project)
-    prisma = _prisma(project, node)
-    if (project / "supabase" / "config.toml").is_file():
-        client, saw = _client(node, python, prisma)
+    node, python = node_packages(project), python_packages(project)
+    found = prisma.look(project, _wanted(node))
+    if is_file(project / "supabase" / "config.toml"):
+        client, saw = _client(node, python, found)
         return Detected("supabase", client, ("supabase/config.toml", *saw))
     if seen := _redwood(project, node):
         return Detected("redwood", None, (seen,))
-    if prisma:
-        return Detected(prisma[0], None, prisma[1])
-    if (project / "manage.py").is_file():
+    if found:
+        return Detected(_PRESET_OF[found.seven], None, found.saw)
+    if is_file(project / "manage.py"):
         return Detected("django", None, ("manage.py",))
     if "django" in python:
         return Detected("django", None, (python["django"],))
-    if re.search(r"^\s*gem\s*\(?\s*[\"']rails[\"']", _text(project / "Gemfile"), re.MULTILINE):
+    if re.search(r"^\s*gem\s*\(?\s*[\"']rails[\"']", read_text(project / "Gemfile"), re.MULTILINE):
         return Detected("rails", None, ("Gemfile: rails",))
-    client, saw = _client(node, python, prisma)
+    if is_file(project / "artisan"):
+        return Detected("laravel", None, ("artisan",))
+    if "laravel/framework" in table(read_json(project / "composer.json"), "require"):
+        return Detected("laravel", None, ("composer.json: laravel/framework",))
+    client, saw = _client(node, python, found)
+    if "@vercel/postgres" in node:
+        return Detected("vercel", client, ("package.json: @vercel/postgres", *saw))
+    if wrangler := next((name for name in _WRANGLER if _bindings(project / name)), None):
+        return Detected("hyperdrive", client, (f"{wrangler}: hyperdrive", *saw))
     if "@neondatabase/serverless" in node:
         return Detected("neon", client, ("package.json: @neondatabase/serverless", *saw))
-    return Detected("plain", client, saw)
+    if is_file(project / "vercel.json"):
+        return Detected("vercel", client, ("vercel.json", *saw))
+    return Detected(DEFAULT, client, saw)
+
+
+def detect_around(
+    directory: Path, project: Path, files: Mapping[str, Mapping[str, str]]
+) -> Detected:
+    """The same of the directory, those around it up to the project, and the project's workspaces.
+
+    `files` are the `.env` files that are there, by their names: the keys in them speak where
+    nothing else does.
+    """
+    looked = []
+    for place in _places(directory, project):
+        found = detect(place)
+        if place.is_relative_to(directory) and place != directory:
+            prefix = place.relative_to(directory).as_posix()
+            found = replace(found, saw=tuple(f"{prefix}/{each}" for each in found.saw))
+        if found.preset != DEFAULT:
+            return found
+        looked.append(found)
+    plain = next((found for found in looked if found.client), looked[0])
+    for name, keys in files.items():
+        if match := by_names(keys):
+            chosen, seen = match
+            saw = (f"{name}: {', '.join(seen)}", *plain.saw)
+            return Detected(chosen.name, plain.client, saw, name)
+    return plain
+
+
+def candidates(keys: Collection[str]) -> list[Preset]:
+    """The presets that a file with these keys may be meant for, judged by the keys alone.
+
+    Not Prisma's, whose names others have too (TEST_DATABASE_URL), nor Laravel's where its
+    DB_CONNECTION is missing.
+    """
+    return [
+        preset
+        for preset in PRESETS.values()
+        if preset.name not in PRISMA and all(name in keys for name, _ in preset.fixed)
+    ]
+
+
+def by_names(keys: Iterable[str]) -> tuple[Preset, tuple[str, ...]] | None:
+    """The preset that has most of the keys as its own, and which; None: none has any."""
+    best: tuple[Preset, tuple[str, ...]] | None = None
+    common = {name for name, _ in PRESETS[DEFAULT].variables}
+    there = dict.fromkeys(keys)
+    for preset in candidates(there):
+        own = {*dict(preset.fixed), *dict(preset.variables)} - common
+        seen = tuple(key for key in there if key in own)
+        if seen and (best is None or len(seen) > len(best[1])):
+            best = preset, seen
+    return best
+
+
+def names(preset: str, directory: Path, project: Path) -> Names | None:
+    """The names that the project reads itself instead of the preset's; None: it says nothing."""
+    for place in _places(directory, project):
+        if preset == "hyperdrive":
+            bindings = [found for name in _WRANGLER for found in _bindings(place / name)]
+            if bindings:
+                urls = ((f"{HYPERDRIVE}{each}", Goes.POOLED) for each in dict.fromkeys(bindings))
+                return Names((*urls, ("DIRECT_URL", Goes.DIRECT)))
+        elif (found := _prisma(place, project)) and found.variables:
+            return Names(found.variables, found.notes)
+    return None
+
+
+def prisma_around(directory: Path, project: Path) -> Prisma | None:
+    """Prisma in the directory, around it up to the project, or in the project's workspaces."""
+    found = (_prisma(place, project) for place in _places(directory, project))
+    return next((each for each in found if each is not None), None)
+
+
+def _places(directory: Path, project: Path) -> list[Path]:
+    around = [each for each in (directory, *directory.parents) if each.is_relative_to(project)]
+    return list(dict.fromkeys([*(around or [directory]), *workspaces(project)]))
+
+
+def _prisma(place: Path, project: Path) -> Prisma | None:
+    return prisma.look(place, _wanted(node_packages(place)), base=project)
+
+
+_PRESET_OF = {True: "prisma-7", False: "prisma"}
+
+
+def _wanted(node: dict[str, str]) -> str | None:
+    return next((node[name] for name in ("prisma", "@prisma/client") if name in node), None)
 
 
 def _redwood(project: Path, node: dict[str, str]) -> str | None:
-    if (project / "redwood.toml").is_file():
-        return "redwood.toml"
-    found = next((name for name in node if name.startswith("@redwoodjs/")), None)
+    for file in ("redwood.toml", "cedar.toml"):
+        if is_file(project / file):
+            return file
+    found = next((name for name in node if name.startswith(("@redwoodjs/", "@cedarjs/"))), None)
     return f"package.json: {found}" if found else None
 
 
-def _prisma(project: Path, node: dict[str, str]) -> tuple[str, tuple[str, ...]] | None:
-    """The preset by Prisma's major: as installed, as wanted, as the files look."""
-    config = next((name for name in _CONFIGS if (project / name).is_file()), None)
-    schema = next((name for name in _SCHEMAS if (project / name).exists()), None)
-    wanted = next((node[name] for name in ("prisma", "@prisma/client") if name in node), None)
-    if not config and not schema and wanted is None:
-        return None
-    installed = _json(project / "node_modules" / "prisma" / "package.json").get("version")
-    version = str(installed or wanted or "")
-    major = re.match(r"[\^~>=v\s]*(\d+)", version)
-    saw = [name for name in (config, schema) if name]
-    saw += [f"package.json: prisma {version}"] if version else []
-    seven = int(major[1]) >= 7 if major else config is not None
-    return ("prisma-7" if seven else "prisma"), tuple(saw)
+def _bindings(wrangler: Path) -> list[str]:
+    """The names of the Hyperdrive bindings in a wrangler file."""
+    if wrangler.suffix == ".toml":
+        manifest = read_toml(wrangler)
+        tables = [manifest, *(each for each in table(manifest, "env").values())]
+        lists = [each.get("hyperdrive") for each in tables if isinstance(each, dict)]
+        entries: list[Any] = [each for some in lists if isinstance(some, list) for each in some]
+        found = [each.get("binding") for each in entries if isinstance(each, dict)]
+        return [each for each in found if isinstance(each, str) and each.isidentifier()]
+    # JSON with comments: of it only this list is wanted.
+    lists = re.findall(r"\"hyperdrive\"\s*:\s*\[(.*?)\]", read_text(wrangler), re.DOTALL)
+    return [each for text in lists for each in re.findall(r"\"binding\"\s*:\s*\"(\w+)\"", text)]
 
 
 def _client(
-    node: dict[str, str], python: dict[str, str], prisma: tuple[str, tuple[str, ...]] | None
+    node: dict[str, str], python: dict[str, str], found: Prisma | None
 ) -> tuple[str | None, tuple[str, ...]]:
     """The client, where the packages leave no doubt; `postgresql://` suits the rest."""
-    if prisma:
-        return {"prisma-7": "prisma", "prisma": "prisma-6"}[prisma[0]], prisma[1]
+    if found:
+        return ("prisma" if found.seven else "prisma-6"), found.saw
     if "sqlalchemy" in python or "sqlmodel" in python:
         drivers = [name for name in ("psycopg", "psycopg2", "asyncpg") if name in python]
         known = {"psycopg": "sqlalchemy", "asyncpg": "sqlalchemy-asyncpg"}
@@ -93,74 +206,3 @@ def _client(
         if package in node:
             return client, (f"package.json: {package}",)
     return None, ()
-
-
-def _node_packages(project: Path) -> dict[str, str]:
-    """The packages that package.json wants, and in which version."""
-    manifest = _json(project / "package.json")
-    found: dict[str, str] = {}
-    for section in ("devDependencies", "dependencies"):
-        found |= {name: str(version) for name, version in _table(manifest, section).items()}
-    return found
-
-
-def _python_packages(project: Path) -> dict[str, str]:
-    """The packages that the project requires, and where it says so."""
-    found: dict[str, str] = {}
-    for file, requirements in (
-        ("requirements.txt", _text(project / "requirements.txt").splitlines()),
-        ("pyproject.toml", _requirements(_toml(project / "pyproject.toml"))),
-    ):
-        for requirement in requirements:
-            if match := re.match(r"\s*([A-Za-z0-9][\w.-]*)", requirement):
-                name = re.sub(r"[-_.]+", "-", match[1]).lower()
-                found[name.removesuffix("-binary")] = f"{file}: {match[1]}"
-    return found
-
-
-def _requirements(manifest: dict[str, Any]) -> Iterator[str]:
-    """Everything that a pyproject.toml requires, in its standard tables and Poetry's."""
-    project = _table(manifest, "project")
-    yield from _strings(project.get("dependencies"))
-    for groups in (_table(project, "optional-dependencies"), _table(manifest, "dependency-groups")):
-        for entries in groups.values():
-            yield from _strings(entries)
-    poetry = _table(manifest, "tool", "poetry")
-    yield from _table(poetry, "dependencies")
-    for group in _table(poetry, "group").values():
-        yield from _table({"group": group}, "group", "dependencies")
-
-
-def _table(manifest: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """The table at the end of the keys; an empty one where something else stands."""
-    found: Any = manifest
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, list):
-        yield from (entry for entry in value if isinstance(entry, str))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_text(path) or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError:
-        return {}

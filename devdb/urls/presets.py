@@ -5,29 +5,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from devdb.errors import UsageError
 from devdb.model import Endpoint
 from devdb.urls import clients
 from devdb.urls.clients import Form, Tls, client
+from devdb.urls.goes import MADE as MADE
+from devdb.urls.goes import Goes as Goes
 from devdb.urls.spelling import Spelling, spelling
 from devdb.wording import did_you_mean
 
 AUTO = "auto"
 """Not a preset: `devdb.urls.detection` finds the one that fits the project."""
 DEFAULT = "plain"
-SHADOW_DATABASE = "shadow"
-"""Scratch space of migration tools, made on demand: they empty it each time they use it."""
-
-
-class Goes(StrEnum):
-    """Where a variable's URL leads."""
-
-    POOLED = "pooled"
-    DIRECT = "direct"
-    SHADOW = "shadow"
+OWN = "own"
+"""What a project's own names are called, where it asks for no preset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +37,20 @@ class Preset:
     ports: tuple[int, int] | None = None
     """Where the provider listens, direct and pooled."""
     note: str = ""
-
-    @property
-    def needs_shadow(self) -> bool:
-        """Whether one of the variables leads to the shadow database."""
-        return any(goes == Goes.SHADOW for _, goes in self.variables)
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Variables that are the same for every instance; they come first."""
 
 
 _APP = ("DATABASE_URL", Goes.POOLED)
 _PLAIN = (_APP, ("DIRECT_URL", Goes.DIRECT))
 _PRISMA = (*_PLAIN, ("SHADOW_DATABASE_URL", Goes.SHADOW))
+_NEON = (_APP, ("DATABASE_URL_UNPOOLED", Goes.DIRECT))
+
+HYPERDRIVE = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
+"""What `wrangler dev` reads instead of a Hyperdrive; the name of the binding comes behind it.
+https://developers.cloudflare.com/hyperdrive/configuration/local-development/"""
+PRISMA = ("prisma", "prisma-7", "redwood")
+"""Whose names are those that the project's schema and config read, where these say them."""
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -73,16 +72,38 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="redwood",
-            used_by="RedwoodJS",
-            variables=_PRISMA,
+            used_by="RedwoodJS, CedarJS",
+            variables=(
+                *_PRISMA,
+                ("TEST_DATABASE_URL", Goes.TEST),
+                ("TEST_DIRECT_URL", Goes.TEST),
+            ),
             client="prisma-6",
-            note="api/db/schema.prisma: add directUrl = env('DIRECT_URL').",
+            note='api/db/schema.prisma: add directUrl = env("DIRECT_URL").',
         ),
         Preset(name="supabase", used_by="Supabase", variables=_PLAIN, ports=(5432, 6543)),
         Preset(
             name="neon",
-            used_by="Neon, Vercel Postgres",
-            variables=(_APP, ("DATABASE_URL_UNPOOLED", Goes.DIRECT)),
+            used_by="Neon",
+            variables=_NEON,
+        ),
+        Preset(
+            name="vercel",
+            used_by="Vercel Postgres (Neon, Supabase)",
+            # As `vercel env pull` brings them; Vercel's have no port, which is always 5432 there.
+            variables=(
+                ("POSTGRES_URL", Goes.POOLED),
+                ("POSTGRES_PRISMA_URL", Goes.POOLED),
+                ("POSTGRES_URL_NO_SSL", Goes.POOLED),
+                ("POSTGRES_URL_NON_POOLING", Goes.DIRECT),
+                ("POSTGRES_USER", Goes.USER),
+                ("POSTGRES_HOST", Goes.HOST),
+                ("POSTGRES_PORT", Goes.POOL_PORT),
+                ("POSTGRES_PASSWORD", Goes.PASSWORD),
+                ("POSTGRES_DATABASE", Goes.DATABASE),
+                *_NEON,
+            ),
+            note="@vercel/postgres speaks WebSocket, to Neon alone: here use pg or postgres.js.",
         ),
         Preset(
             name="heroku",
@@ -124,6 +145,52 @@ PRESETS: dict[str, Preset] = {
             client="rails",
             note='Migrate direct: DATABASE_URL="$DIRECT_URL" bin/rails db:migrate',
         ),
+        Preset(
+            name="laravel",
+            used_by="Laravel",
+            fixed=(("DB_CONNECTION", "pgsql"),),
+            # Direct: artisan migrates with the same port, and PDO before PHP 8.4 says DEALLOCATE
+            # in SQL, which no pooler follows (php-src #12940).
+            variables=(
+                ("DB_HOST", Goes.HOST),
+                ("DB_PORT", Goes.PORT),
+                ("DB_DATABASE", Goes.DATABASE),
+                ("DB_USERNAME", Goes.USER),
+                ("DB_PASSWORD", Goes.PASSWORD),
+            ),
+            note="DB_PORT is the direct one. Pooled: --set DB_PORT=pool-port, and in"
+            " config/database.php PDO::ATTR_EMULATE_PREPARES, or 'pooled' => true of Laravel 13.",
+        ),
+        Preset(
+            name="libpq",
+            used_by="psql, and what else reads PGHOST",
+            variables=(
+                ("PGHOST", Goes.HOST),
+                ("PGPORT", Goes.PORT),
+                ("PGUSER", Goes.USER),
+                ("PGPASSWORD", Goes.PASSWORD),
+                ("PGDATABASE", Goes.DATABASE),
+            ),
+            note="PGPORT is the direct one; pooled: --set PGPORT=pool-port.",
+        ),
+        Preset(
+            name="postgres-parts",
+            used_by="what puts its URL together itself",
+            variables=(
+                ("POSTGRES_HOST", Goes.HOST),
+                ("POSTGRES_PORT", Goes.PORT),
+                ("POSTGRES_DB", Goes.DATABASE),
+                ("POSTGRES_USER", Goes.USER),
+                ("POSTGRES_PASSWORD", Goes.PASSWORD),
+            ),
+            note="POSTGRES_PORT is the direct one; pooled: --set POSTGRES_PORT=pool-port.",
+        ),
+        Preset(
+            name="hyperdrive",
+            used_by="Cloudflare Workers with Hyperdrive",
+            variables=((f"{HYPERDRIVE}HYPERDRIVE", Goes.POOLED), ("DIRECT_URL", Goes.DIRECT)),
+            note="wrangler dev reads them from .env; migrate with DIRECT_URL.",
+        ),
     )
 }
 
@@ -138,32 +205,73 @@ def preset(name: str) -> Preset:
     return found
 
 
+def goes(name: str, text: str, source: str) -> Goes:
+    """What that text of `[env]` or `--set` says the variable is to be.
+
+    Raises UsageError, saying who said it.
+    """
+    if text == "http":
+        raise UsageError(
+            f"{source}: {name} = http: devdb has no HTTP gateway yet.",
+            "Use pooled, direct or shadow.",
+        )
+    if text not in list(Goes):
+        raise UsageError(
+            f"{source}: {name} = {text!r} is unknown.",
+            f"{did_you_mean(text, Goes)}Known: {', '.join(Goes)}.",
+        )
+    return Goes(text)
+
+
 def variables(
     chosen: Preset,
     *,
     direct: Endpoint,
     pooled: Endpoint,
     client: str | None = None,
+    before: Mapping[str, str] = {},
     tls: Tls | None = None,
     tracked: bool = True,
 ) -> dict[str, Spelling]:
     """What each of the preset's variables is to be, in its order.
 
-    `client` is the project's own, for presets that leave it open; `tls` and `tracked` as for
-    `spelling`. Raises UsageError for an unknown client.
+    `client` is the project's own, for presets that leave it open; where nobody names one, a
+    variable keeps the form that it has in `before`: SQLAlchemy's, JDBC's or .NET's. `tls` and
+    `tracked` as for `spelling`. Raises UsageError for an unknown client.
     """
-    reader = _reader(chosen, client)
+    parts = {
+        Goes.HOST: direct.host,
+        Goes.PORT: str(direct.port),
+        Goes.POOL_PORT: str(pooled.port),
+        Goes.USER: direct.user,
+        Goes.PASSWORD: direct.password,
+        Goes.DATABASE: direct.database,
+    }
     endpoints = {
         Goes.DIRECT: direct,
         Goes.POOLED: pooled,
-        Goes.SHADOW: replace(direct, database=SHADOW_DATABASE),
+        **{kind: replace(direct, database=database) for kind, database in MADE.items()},
     }
-    return {
-        name: spelling(
-            reader, endpoints[goes], pooled=goes == Goes.POOLED, tls=tls, tracked=tracked
-        )
-        for name, goes in chosen.variables
-    }
+    found = {name: Spelling(text) for name, text in chosen.fixed}
+    for name, kind in chosen.variables:
+        if kind in parts:
+            found[name] = Spelling(parts[kind])
+        else:
+            is_pooled = kind == Goes.POOLED
+            reader = _reader(chosen, client or _client_of(before.get(name, "")))
+            found[name] = spelling(
+                reader, endpoints[kind], pooled=is_pooled, tls=tls, tracked=tracked
+            )
+    return found
+
+
+def _client_of(text: str) -> str | None:
+    """The client that alone has URLs of that form; None: they are everybody's."""
+    if re.match(r"(?:Host|Server)=[^;]+;", text, re.IGNORECASE):
+        return next(row.name for row in clients.CLIENTS.values() if row.form == Form.KEYWORDS)
+    scheme = text.partition("://")[0]
+    own = {row.scheme: row.name for row in clients.CLIENTS.values()}
+    return own.get(scheme) if "+" in scheme or scheme.startswith("jdbc:") else None
 
 
 def _reader(chosen: Preset, own: str | None) -> str:

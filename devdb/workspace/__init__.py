@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from devdb.workspace.diagnosis import Diagnosis as Diagnosis
     from devdb.workspace.diagnosis import diagnose as diagnose
+    from devdb.workspace.diagnosis import explain as explain
     from devdb.workspace.environment import keep_client as keep_client
     from devdb.workspace.environment import named_client as named_client
     from devdb.workspace.instances import Health as Health
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from devdb.workspace.shutdown import down as down
     from devdb.workspace.shutdown import removal as removal
     from devdb.workspace.shutdown import remove as remove
+    from devdb.workspace.staleness import stale as stale
     from devdb.workspace.startup import Outcome as Outcome
     from devdb.workspace.startup import Ready as Ready
     from devdb.workspace.startup import up as up
 
 _HOMES = {
-    "diagnosis": ("Diagnosis", "diagnose"),
+    "diagnosis": ("Diagnosis", "diagnose", "explain"),
     "environment": ("keep_client", "named_client"),
     "instances": (
         "Health",
@@ -59,6 +61,7 @@ _HOMES = {
     "ports": ("reachable",),
     "pulse": ("Pulse",),
     "shutdown": ("Removal", "down", "removal", "remove"),
+    "staleness": ("stale",),
     "startup": ("Outcome", "Ready", "up"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from devdb import engines, marker, pgbouncer
+from devdb import engines, marker, pgbouncer, wire
+from devdb.advice import Advice, Pooler, lookup
 from devdb.config import Settings
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
-from devdb.model import Finding, Level
+from devdb.model import Finding, Level, Spec
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every
+from devdb.workspace.staleness import stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,24 @@ def diagnose(settings: Settings) -> Diagnosis:
     return Diagnosis(
         engine=name, reason=reason, engines=checks, instances=found, ports=_free_pair()
     )
+
+
+def explain(text: str, spec: Spec | None) -> Advice | None:
+    """What an error text means and what cures it; None where it is not known.
+
+    With an instance whose PgBouncer answers, what is true with that one.
+    """
+    pooler = None
+    if spec is not None:
+        with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
+            asked = pgbouncer.ask(session)
+            pooler = Pooler(
+                instance=spec.name,
+                version=asked.version,
+                mode=asked.mode,
+                prepared=asked.prepared,
+            )
+    return lookup(text, pooler)
 
 
 def _free_pair() -> tuple[int, int] | None:
@@ -98,6 +119,7 @@ def _look_at(instance: Instance) -> list[Finding]:
                 fix=f"take it over: devdb up -n {spec.name}   or delete it: devdb rm {spec.name}",
             )
         )
+    findings += stale(spec, running=instance.state == State.RUNNING)
     notes = instance.server.notes if instance.server else ()
     findings += [_of_note(subject, note) for note in notes]
     return findings

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devdb import certificates, config, envfile, pgbouncer, postgres, wire
-from devdb.config import Settings, editing
-from devdb.envfile import Written
+from devdb.config import FILE, Settings, editing
+from devdb.envfile import Git, Written
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
-from devdb.urls import clients, presets
+from devdb.urls import clients, detection, presets, reading
 from devdb.urls.clients import Client, Tls
-from devdb.urls.detection import detect
+from devdb.urls.detection import Detected
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
 from devdb.workspace.instances import find
 
 TLS_MODES = ("require", "verify-full")
+_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +27,12 @@ class Variables:
     """The variables of an instance, spelled for whoever reads them in the project."""
 
     preset: Preset
+    """With the variables that were really chosen: the project's own names among them."""
     spellings: dict[str, Spelling]
     saw: tuple[str, ...] | None = None
     """With the preset `auto`: the files it was concluded from; empty: from none."""
+    remarks: tuple[str, ...] = ()
+    """What the project's own files should be told otherwise."""
 
     @property
     def values(self) -> dict[str, str]:
@@ -41,14 +45,16 @@ class Variables:
         if self.saw is not None:
             seen = ", ".join(self.saw) or "no file of a framework that devdb knows"
             return f"preset {self.preset.name}: saw {seen}"
-        plain = self.preset.name == presets.DEFAULT
-        return None if plain else f"preset {self.preset.name}: {self.preset.used_by}"
+        if self.preset.name in (presets.DEFAULT, presets.OWN):
+            return None
+        return f"preset {self.preset.name}: {self.preset.used_by}"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What has to be done beside the variables, each thing once."""
         found = [note for spelling in self.spellings.values() for note in spelling.notes]
-        return tuple(dict.fromkeys([*found, *([self.preset.note] if self.preset.note else [])]))
+        last = [self.preset.note] if self.preset.note else []
+        return tuple(dict.fromkeys([*found, *self.remarks, *last]))
 
 
 def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
@@ -107,18 +113,23 @@ def keep_client(project: Path, client: Client) -> Path | None:
     return editing.keep(project, "client", client.name)
 
 
-def ensure_shadow(spec: Spec, chosen: Variables) -> str | None:
-    """Make the scratch database of migration tools, where one is wanted; says what is to be said.
+def ensure_databases(spec: Spec, chosen: Variables) -> list[str]:
+    """Make the databases beside the project's own that variables lead to; says what is to be said.
 
-    Where the instance does not answer, that is when it will be made.
+    Where the instance does not answer, that is when they will be made.
     """
-    if not chosen.preset.needs_shadow:
-        return None
-    made = postgres.ensure_database(spec.direct, presets.SHADOW_DATABASE)
-    if made is None:
-        again = f"devdb up -d -n {spec.name}, then this again"
-        return f"note: '{presets.SHADOW_DATABASE}' is made when the instance runs: {again}"
-    return f"made the database '{presets.SHADOW_DATABASE}' for migration tools" if made else None
+    news = []
+    for kind, purpose in ((Goes.SHADOW, "migration tools"), (Goes.TEST, "tests")):
+        if all(goes != kind for _, goes in chosen.preset.variables):
+            continue
+        database = presets.MADE[kind]
+        made = postgres.ensure_database(spec.direct, database)
+        if made is None:
+            again = f"devdb up -d -n {spec.name}, then this again"
+            news.append(f"note: '{database}' is made when the instance runs: {again}")
+        elif made:
+            news.append(f"made the database '{database}' for {purpose}")
+    return news
 
 
 def write(
@@ -129,8 +140,46 @@ def write(
     comments: Mapping[str, str] = {},
     dry_run: bool = False,
 ) -> Written:
-    """Write the variables to a `.env` file; raises DevdbError, and then it is as it was."""
-    return envfile.write(file, chosen.values, project=project, comments=comments, dry_run=dry_run)
+    """Write the variables to a `.env` file; raises DevdbError, and then it is as it was.
+
+    A value that is put together from others (`postgresql://${PGUSER}:...`) stays where it reads as
+    what would be written.
+    """
+    values = chosen.values
+    before = envfile.read(file)
+    for key in [key for key in values if "$" in before.get(key, "")]:
+        if reading.expanded({**before, **values, key: before[key]})[key] == values[key]:
+            del values[key]
+    return envfile.write(file, values, project=project, comments=comments, dry_run=dry_run)
+
+
+def advice(written: Written) -> list[str]:
+    """What is to be done for the passwords in the file to stay with its owner."""
+    path, found = written.path, []
+    if written.readable_by_others:
+        found.append(f"others can read {path}; chmod 600 {path}")
+    git = envfile.git_has(path)
+    if git == Git.TRACKED:
+        other = ", or write another: devdb env --file .env.local"
+        instead = other if path.name != ".env.local" else ""
+        found.append(
+            f"git tracks {path}, so a commit has its passwords; "
+            f"git rm --cached {path.name}{instead}"
+        )
+    elif git == Git.OFFERED:
+        found.append(f"git does not ignore {path}; echo {path.name} >> .gitignore")
+    return found
+
+
+def wanted(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What `--set NAME=pooled` says, as the table `[env]` has it; raises UsageError."""
+    pairs = []
+    for text in texts:
+        name, equals, kind = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set: {text!r} is no NAME=WHAT.", "E.g. --set MY_URL=pooled")
+        pairs.append((name.strip(), kind.strip()))
+    return tuple(pairs)
 
 
 def variables(
@@ -139,21 +188,87 @@ def variables(
     settings: Settings,
     project: Path,
     *,
+    directory: Path | None = None,
+    file: Path | None = None,
+    more: tuple[tuple[str, str], ...] = (),
     tls: Tls | None = None,
 ) -> Variables:
-    """By the preset of the settings (`auto`: what the project's files ask for), else `plain`.
+    """Those of the preset of the settings, and the names of `[env]`, and `more` (`--set`).
 
-    Raises UsageError for an unknown preset or client.
+    The names go above the preset's; where nobody asks for a preset, they are all there is. With
+    none of both it is `plain`; `auto` is what the files of the project ask for, those of
+    `directory` first. Where nobody names a client, a URL keeps the form that it has in `file`.
+    Raises UsageError for an unknown preset, client or kind of variable, and for a Prisma schema of
+    another database.
     """
+    given = _given(settings.env, FILE + ", [env]") | _given(more, "--set")
     named = named_client(settings)
-    name, client = settings.preset or presets.DEFAULT, named.name if named else None
+    directory = directory or project
+    name, client = settings.preset, named.name if named else None
     saw: tuple[str, ...] | None = None
+    found: Detected | None = None
+    files: dict[str, dict[str, str]] = {}
     if name == presets.AUTO:
-        found = detect(project)
+        files = envfile.present(directory, (*envfile.FILES, *_EXAMPLES))
+        found = detection.detect_around(directory, project, files)
         name, client, saw = found.preset, client or found.client, found.saw
-    preset = presets.preset(name)
-    spellings = presets.variables(preset, direct=direct, pooled=pooled, client=client, tls=tls)
-    if direct.user != USER:  # the role of a temporary database reaches no other, so no shadow
-        shadow = {key for key, goes in preset.variables if goes == Goes.SHADOW}
-        spellings = {key: value for key, value in spellings.items() if key not in shadow}
-    return Variables(preset=preset, spellings=spellings, saw=saw)
+    if name is None and given:
+        preset = Preset(name=presets.OWN, used_by="", variables=())
+    else:
+        preset = presets.preset(name or presets.DEFAULT)
+    remarks = _foreign(preset, directory, project)
+    if preset.name in (*presets.PRISMA, "hyperdrive") or (found and preset.name == "supabase"):
+        own = detection.names(preset.name, directory, project)
+        if own is not None:
+            kept = [pair for pair in preset.variables if pair[1] == Goes.TEST]
+            preset = replace(preset, variables=(*own.variables, *kept), note="")
+            remarks = (*remarks, *own.notes)
+    if found is not None and found.file is not None:
+        preset = _with(preset, _usual(preset, files[found.file], direct, pooled))
+    preset = _with(preset, given)
+    if direct.user != USER:  # the role of a temporary database reaches no other
+        reached = [pair for pair in preset.variables if pair[1] not in presets.MADE]
+        preset = replace(preset, variables=tuple(reached))
+    before = envfile.read(file) if file is not None else {}
+    spellings = presets.variables(
+        preset, direct=direct, pooled=pooled, client=client, before=before, tls=tls
+    )
+    return Variables(preset=preset, spellings=spellings, saw=saw, remarks=remarks)
+
+
+def _given(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Goes]:
+    for name, _ in pairs:
+        envfile.check_key(name)
+    return {name: presets.goes(name, text, source) for name, text in pairs}
+
+
+def _with(preset: Preset, given: Mapping[str, Goes]) -> Preset:
+    """The preset with these variables above its own."""
+    fixed = tuple(pair for pair in preset.fixed if pair[0] not in given)
+    both = {**dict(preset.variables), **given}
+    return replace(preset, fixed=fixed, variables=tuple(both.items()))
+
+
+def _usual(
+    preset: Preset, there: Mapping[str, str], direct: Endpoint, pooled: Endpoint
+) -> dict[str, Goes]:
+    """The usual names that a file has too, but for a URL that its parts make a right one."""
+    texts = presets.variables(preset, direct=direct, pooled=pooled)
+    full = reading.expanded({**there, **{name: each.text for name, each in texts.items()}})
+    usual = {}
+    for name, kind in presets.PRESETS[presets.DEFAULT].variables:
+        made = reading.endpoint(full[name]) if "$" in there.get(name, "") else None
+        if name in there and not (made and reading.is_here(made, direct, pooled)):
+            usual[name] = kind
+    return usual
+
+
+def _foreign(preset: Preset, directory: Path, project: Path) -> tuple[str, ...]:
+    """What is to be said of a Prisma schema for another database; raised where Prisma is meant."""
+    found = detection.prisma_around(directory, project)
+    error = found.foreign if found else None
+    if error is None:
+        return ()
+    if preset.name in (*presets.PRISMA, "supabase"):
+        raise error
+    return (error.message,)

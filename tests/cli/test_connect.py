@@ -184,6 +184,42 @@ def test_env_warns_when_git_would_commit_the_file(cli: Cli) -> None:
     assert "git does not ignore" in cli("env").err
     (cli.project / ".gitignore").write_text(".env\n")
     assert "warning" not in cli("env").err
+    subprocess.run(["git", "-C", str(cli.project), "add", "-f", ".env"], check=True)
+    err = cli("env").err
+    assert "git rm --cached .env" in err
+    assert "gitignore" not in err
+
+
+def test_env_writes_names_of_ones_own_wherever_it_writes(cli: Cli) -> None:
+    toml = cli.project / "devdb.toml"
+    toml.write_text('[env]\nMY_URL = "pooled"\nMY_PORT = "port"\n')
+    direct, pooled = cli("up", "-d", "--env", ".env").out.splitlines()
+    port = direct.rpartition(":")[2].partition("/")[0]
+    assert (cli.project / ".env").read_text() == f"MY_URL={pooled}\nMY_PORT={port}\n"
+    done = cli("env", "--set", "MY_URL=direct", "--set", "MORE=user", "--file", "-")
+    assert done.out == f"MY_URL={direct}\nMY_PORT={port}\nMORE=devdb\n"
+    assert not (cli.project / "-").exists()
+    toml.write_text('[env]\nMY_URL = "poled"\n')
+    assert cli("env").code == 2
+    assert cli("env").error[0].startswith("error: devdb.toml, [env]: MY_URL = 'poled'")
+
+
+def test_env_names_the_keys_that_nobody_wrote(cli: Cli) -> None:
+    made(cli)
+    (cli.project / ".env").write_text("POSTGRES_URL=\n")
+    assert "POSTGRES_URL is not devdb's; to write it too: devdb env --preset vercel" in (
+        cli("env").err
+    )
+    assert "is not devdb's" not in cli("env", "--preset", "vercel").err
+    assert "POSTGRES_URL=postgresql://devdb:" in (cli.project / ".env").read_text()
+
+
+def test_stdout_is_no_file_that_up_or_temp_would_write(cli: Cli) -> None:
+    for command in (("up", "-d"), ("temp",)):
+        done = cli(*command, "--env", "-")
+        assert done.code == 2
+        assert "devdb env --file -" in done.error[1]
+    assert cli.markers() == []
 
 
 def test_env_preset_auto_says_what_it_saw(cli: Cli) -> None:

@@ -31,7 +31,7 @@ INSTANCE = {
     "trouble",
 }
 PART = {"name", "state", "version", "started", "detail"}
-STATUS = INSTANCE | {"ready", "postgres", "pgbouncer"}
+STATUS = INSTANCE | {"ready", "postgres", "pgbouncer", "stale"}
 
 
 def test_ls_of_nothing_has_an_empty_stdout(cli: Cli) -> None:
@@ -217,6 +217,15 @@ def test_doctor_says_which_engine_and_why(cli: Cli) -> None:
     assert "asked for by DEVDB_ENGINE" in done.out
 
 
+def test_doctor_explains_what_somebody_was_told(cli: Cli) -> None:
+    done = cli("doctor", "Error:", "connect", "ECONNREFUSED", "127.0.0.1:15432")
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()] == ["error", "why", "try"]
+    assert set(cli("doctor", "P1001", "--json").json["data"]) == {"error", "cause", "cure"}
+    assert cli("doctor", "what nobody ever said").code == 1
+    assert "no instance 'nope'" in cli("doctor", "-n", "nope", "P1001").error[0]
+
+
 def test_doctor_json_is_pinned(cli: Cli) -> None:
     data = cli("doctor", "--json").json["data"]
     assert set(data) == {
@@ -293,3 +302,27 @@ def test_a_clock_that_was_set_back_is_no_error(cli: Cli) -> None:
     assert "up 0 s" in cli("status").out
     assert cli("ls").code == 0
     assert cli("up", "-d").code == 0
+
+
+def test_an_env_file_of_an_instance_that_is_gone_is_told_everywhere(cli: Cli) -> None:
+    cli("up", "-d", "--env", ".env")
+    assert "warning" not in cli("up", "-d").err
+    cli("rm", "--force", "shop")
+    told = "DATABASE_URL, DIRECT_URL lead to 'shop' with a password that is not its any more"
+    assert f"warning: {cli.project}/.env: {told}; devdb env\n" in cli("up", "-d").err
+    assert told in cli("status").err
+    (found,) = cli("status", "--json").json["data"]["stale"]
+    assert (found["message"], found["fix"]) == (told, "devdb env")
+    doctor = cli("doctor").out
+    assert told in doctor
+    assert f"try: cd {cli.project} && devdb env\n" in doctor
+    cli("env")
+    assert "warning" not in cli("up", "-d").err
+    assert "DIRECT_URL leads to port" in cli("up", "-d", "--port", "17017").err
+
+
+def test_a_directory_that_one_may_not_enter_is_passed_over(unprivileged: Cli) -> None:
+    for name in ("pgdata", "prisma", "api"):
+        (unprivileged.project / name).mkdir(mode=0)
+    assert unprivileged("up", "-d").code == 0
+    assert unprivileged("env", "--preset", "auto", "--print").code == 0

@@ -310,14 +310,14 @@ def test_an_image_or_major_that_is_not_here_is_exit_3(real: Cli) -> None:
 
 
 @native
-def test_env_makes_the_shadow_database(real: Cli) -> None:
-    urls(real)
-    done = real("env", "--preset", "prisma-7")
-    assert "made the database 'shadow'" in done.err
+def test_env_makes_the_shadow_and_the_test_database(real: Cli) -> None:
+    done = real("up", "-d", "--env", ".env", "--preset", "redwood")
     text = (real.project / ".env").read_text()
-    shadow = text.partition("SHADOW_DATABASE_URL=")[2].splitlines()[0]
-    assert query(shadow, "SELECT current_database()") == "shadow"
-    assert "made the database" not in real("env", "--preset", "prisma-7").err
+    for variable, database in (("SHADOW_DATABASE_URL", "shadow"), ("TEST_DIRECT_URL", "test")):
+        assert f"made the database '{database}'" in done.err
+        url = text.partition(f"{variable}=")[2].splitlines()[0]
+        assert query(url, "SELECT current_database()") == database
+    assert "made the database" not in real("env", "--preset", "redwood").err
 
 
 @native

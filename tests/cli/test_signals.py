@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+import world
 from commandline import Cli
 from terminal import Terminal
 
@@ -25,7 +26,8 @@ def until(process: subprocess.Popen[str], text: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_undoes_a_new_instance(cli: Cli, number: signal.Signals) -> None:
-    process = cli.begin("up", "-d", DEVDB_FAKE_PACE=PACE)
+    with world.inheriting(number, signal.SIG_DFL):
+        process = cli.begin("up", "-d", DEVDB_FAKE_PACE=PACE)
     until(process, "prepare")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -58,11 +60,8 @@ def test_a_signal_keeps_an_instance_that_was_there(cli: Cli) -> None:
 
 
 def test_a_hang_up_that_was_ignored_stays_ignored(cli: Cli) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with world.inheriting(signal.SIGHUP, signal.SIG_IGN):
         process = cli.begin("up", "-d", DEVDB_FAKE_PACE="0.3")
-    finally:
-        signal.signal(signal.SIGHUP, before)
     until(process, "prepare")
     process.send_signal(signal.SIGHUP)
     out, _ = process.communicate(timeout=60)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,19 @@ def test_no_home_of_an_ordinary_user_is_two_lines(unprivileged: Cli) -> None:
     assert len(done.error) == 2
     assert "/nonexistent" in done.error[0]
     assert "DEVDB_DATA_DIR" in done.error[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who is not there")
+@pytest.mark.parametrize("command", ["up", "ls", "doctor"])
+def test_a_user_without_home_and_passwd_entry_is_told_what_to_set(
+    unprivileged: Cli, home: Path, command: str
+) -> None:
+    nobody = replace(unprivileged, prefix=("setpriv", "--reuid=54321", "--clear-groups"))
+    nowhere = {"HOME": None, "DEVDB_DATA_DIR": None, "DEVDB_CACHE_DIR": None}
+    done = nobody(command, **nowhere)
+    assert done.code == 1
+    assert done.out == ""
+    assert "uid 54321 has no passwd entry" in done.error[0]
+    assert "DEVDB_DATA_DIR" in done.error[1]
+    shutil.chown(home, 54321)
+    assert nobody(command, **{**nowhere, "DEVDB_DATA_DIR": str(home)}).code == 0

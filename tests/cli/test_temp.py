@@ -81,8 +81,13 @@ def test_json_env_and_copy_work_together(shop: Cli) -> None:
     assert f"DIRECT_URL={data['url']}\n" in text
     assert text.startswith("# devdb: temporary, until 2")
     assert "copied" in done.err or "clipboard" in done.err
-    shop("env")
+    assert "warning" not in shop("status").err
+    shop("temp", "drop", "mine")
+    lost = f"lead to the role 'mine', which is expired or not in '{shop.name}'; devdb env"
+    assert lost in shop("status").err
+    shop("env", "--file", ".env")
     assert "temporary" not in (shop.project / ".env").read_text()
+    assert "warning" not in shop("status").err
 
 
 def test_from_copies_and_seed_fills(shop: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from stacks import Stack
 from workload import POOL, console
 
-from devdb.advice import lookup
+from devdb.advice import ADVICE, lookup
 from devdb.model import POOLER_ROLE
 from devdb.urls import url
 from devdb.urls.spelling import spell
+from devdb.workspace import explain
 
 
 def advised(error: BaseException | str) -> str:
@@ -38,7 +40,100 @@ def test_prepared_statements_without_tracking(
     text = spell(client, untracked.spec.pooled, pooled=True)
     with pytest.raises(AssertionError) as caught:
         run(client)(client, text, together=True)
-    assert advised(caught.value) == 'prepared statement "s0" already exists'
+    assert advised(caught.value) in (
+        'prepared statement "s0" already exists',
+        'prepared statement "s0" does not exist',
+    )
+
+
+def test_the_instances_own_pooler_is_looked_at(new_stack: Stack, untracked: Stack) -> None:
+    error = 'prepared statement "s0" already exists'
+
+    def cause(stack: Stack) -> str:
+        advice = explain(error, stack.spec)
+        assert advice is not None
+        assert stack.spec.name in advice.cause
+        return advice.cause
+
+    assert "tracks what clients prepare" in cause(new_stack)
+    assert "tracks no prepared statements" in cause(untracked)
+    with console(untracked.spec) as tell:
+        tell("SET pool_mode = 'session'")
+    assert "pools sessions" in cause(untracked)
+    gone = replace(new_stack.spec, pool_port=world.free_port(set()))
+    assert explain(error, gone) == lookup(error)
+
+
+MANY = """
+import sys, psycopg
+print(psycopg.pq.version())
+options = {"prepare_threshold": None} if "none" in sys.argv else {}
+with psycopg.connect(sys.argv[1], autocommit=True, **options) as connection:
+    for number in range(102):
+        connection.execute(f"SELECT {number} + %s", (1,), prepare=None if options else True)
+"""
+
+
+def test_statements_that_psycopg_drops_by_sql(new_stack: Stack) -> None:
+    def run(*more: str, impl: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-c", MANY, url(new_stack.spec.pooled), *more]
+        env = {**os.environ, "PSYCOPG_IMPL": impl}
+        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+
+    # With the libpq of the wheel, and with the system's, which may be any.
+    for impl in ("binary", "python"):
+        done = run(impl=impl)
+        if int(done.stdout or 0) >= 170000:
+            assert done.returncode == 0, done.stderr
+        elif done.stdout:
+            assert advised(done.stderr) == 'prepared statement "_pg3_0" does not exist'
+            assert "prepare_threshold=None" in (lookup(done.stderr) or ADVICE[0]).cure
+            assert run("none", impl=impl).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "known"),
+    [
+        ("SET no_such_setting = 1", 'unrecognized configuration parameter "work_men"'),
+        ("CREATE EXTENSION no_such_extension", 'extension "vector" is not available'),
+        ("SELECT '[1]'::vector", 'type "vector" does not exist'),
+        ("SELECT uuid_generate_v4()", 'type "vector" does not exist'),
+        ('SET ROLE "no such role"', 'role "postgres" does not exist'),
+        ("DROP DATABASE main", 'database "main" is being accessed by other users'),
+        ("DROP DATABASE other", 'database "shop" does not exist'),
+        ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(60)", "canceling statement due to"),
+    ],
+)
+def test_what_postgres_says(new_stack: Stack, statement: str, known: str) -> None:
+    with psycopg.connect(url(new_stack.spec.direct)) as client:
+        if "DATABASE" in statement:
+            client.autocommit = True
+        with pytest.raises(psycopg.Error) as caught:
+            client.execute(statement.encode())
+    assert advised(caught.value).startswith(known)
+
+
+def test_what_is_never_said_by_a_direct_connection(new_stack: Stack) -> None:
+    pooled = url(new_stack.spec.pooled)
+    with pytest.raises(psycopg.OperationalError) as bound:
+        psycopg.connect(pooled, channel_binding="require")
+    assert advised(bound.value).startswith("channel binding is required")
+    with pytest.raises(psycopg.OperationalError) as unknown:
+        psycopg.connect(pooled, user="nobody-knows")
+    assert advised(unknown.value) == "bouncer config error"
+    with psycopg.connect(pooled) as first, psycopg.connect(pooled) as second:
+        first.pgconn.prepare(b"", b"SELECT $1::int")
+        second.pgconn.prepare(b"", b"SELECT $1::int, $2::int")
+        done = first.pgconn.exec_prepared(b"", [b"1"])
+        assert advised(done.error_message.decode()).startswith("bind message supplies")
+
+
+def test_settings_in_options_are_ignored_without_a_word(new_stack: Stack) -> None:
+    options = "-c statement_timeout=77 -c timezone=Asia/Tokyo"
+    with psycopg.connect(url(new_stack.spec.pooled), options=options) as client:
+        assert client.execute("SHOW timezone").fetchone() == ("Asia/Tokyo",)
+        assert client.execute("SHOW statement_timeout").fetchone() == ("0",)
+    assert advised(f"options={options}") == "options=-c search_path=app has no effect"
 
 
 def test_table_changed_under_a_prepared_statement(new_stack: Stack) -> None:

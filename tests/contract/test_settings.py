@@ -118,7 +118,7 @@ def test_a_wrong_setting_is_named_with_the_table_it_is_in(
     with pytest.raises(StartFailed) as caught:
         start(real_engine, replace(real_spec, settings=(setting,)))
     assert setting[0] in caught.value.message
-    assert "devdb.toml, [postgres]" in caught.value.hint
+    assert caught.value.hint.startswith(f"Correct {setting[0]} (devdb.toml, [postgres])")
 
 
 CLOSED = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"

@@ -55,6 +55,39 @@ def test_an_engine_that_is_not_on_a_socket_of_this_machine_is_refused(
         DockerEngine(host).find("any")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("/run/d.sock", "unix:///run/d.sock"),
+        ("~/d.sock", "unix:///home/me/d.sock"),
+        ("unix:/run/d.sock", "unix:///run/d.sock"),
+        ("unix://run/d.sock", "unix:///run/d.sock"),
+        (" unix:///run/d.sock \n", "unix:///run/d.sock"),
+    ],
+)
+def test_docker_host_may_be_a_path(
+    written: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DOCKER_HOST", written)
+    assert candidates() == [Candidate("DOCKER_HOST", meant)]
+
+
+@pytest.mark.parametrize("written", ["localhost:2375", "docker.sock", "10.0.0.1", "var/d.sock"])
+def test_docker_host_without_a_scheme_is_refused_with_one(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", written)
+    with pytest.raises(EngineUnavailable, match=f"DOCKER_HOST is '{written}'") as caught:
+        DockerEngine().find("any")
+    assert "DOCKER_HOST=unix:///" in caught.value.hint
+
+
+def test_an_empty_docker_host_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", " ")
+    assert len(candidates()) > 1
+
+
 def test_an_engine_that_accepts_and_says_nothing_is_given_up_after_three_seconds(
     silent: str,
 ) -> None:
@@ -95,8 +128,9 @@ def test_docker_host_means_that_engine_alone(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert [c.source for c in candidates()] == ["DOCKER_HOST"]
-    with pytest.raises(EngineUnavailable):
+    with pytest.raises(EngineUnavailable, match="that DOCKER_HOST names") as caught:
         DockerEngine().list()
+    assert "unset DOCKER_HOST" in caught.value.hint
 
 
 def test_the_current_context_comes_before_the_well_known_sockets(

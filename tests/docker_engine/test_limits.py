@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import world
@@ -15,6 +17,7 @@ from knocking import knock
 
 from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, limits, making
 from devdb.engines.docker.limits import Limits
+from devdb.errors import StartFailed
 from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]
@@ -132,3 +135,28 @@ def test_a_container_that_may_do_more_or_less_is_made_anew(spec: Spec, client: A
     plan = blueprint.for_pgbouncer(spec, image, (1, 24, 0))
     others = (replace(plan, capabilities=("KILL",)), replace(plan, open_files=5000))
     assert len({each.digest(spec) for each in (plan, *others)}) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_disk_that_is_full_at_the_next_start_is_said_and_costs_no_data(
+    engine: DockerEngine, spec: Spec, start: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.disk("size=150m") as place:
+        create = APIClient.create_volume
+
+        def on_it(client: APIClient, name: str, **rest: Any) -> Any:
+            if name == labels.object_name(spec.name, labels.DATA):
+                rest["driver_opts"] = {"type": "none", "o": "bind", "device": str(place)}
+            return create(client, name, **rest)
+
+        monkeypatch.setattr(APIClient, "create_volume", on_it)
+        start(spec)
+        engine.stop(spec.name)
+        filler = world.fill(place)
+        with pytest.raises(StartFailed, match="No space left") as caught:
+            start(spec)
+        assert "Make room" in caught.value.hint
+        assert f"devdb up -d -n {spec.name}" in caught.value.hint
+        filler.unlink()
+        start(spec)
+        engine.stop(spec.name, destroy=True)  # before its disk goes

@@ -101,6 +101,13 @@ def large_disk(root: None) -> Iterator[Path]:
 
 
 @pytest.fixture
+def few_inodes(root: None) -> Iterator[Path]:
+    """Bytes enough for an instance, and inodes for 2000 files: it takes two thirds of them."""
+    with world.disk("size=200m,nr_inodes=2000") as directory:
+        yield directory
+
+
+@pytest.fixture
 def read_only(root: None) -> Iterator[Path]:
     """A file system that not even root may write to."""
     with world.disk("ro") as directory:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import world
 from libpq import connect
 from world import Elsewhere
 
+from devdb import marker
 from devdb.engines.native import NativeEngine, binaries
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
@@ -28,18 +32,6 @@ def refusal(native: NativeEngine, spec: Spec) -> DevdbError:
 
 def files(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file() and path.suffix != ".lock"]
-
-
-def fill(directory: Path) -> Path:
-    """Leave no byte free on that file system; returns the file to delete."""
-    filler = directory / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"\0" * 4096) == 4096:
-                pass
-        except OSError:
-            return filler
-    return filler
 
 
 def test_a_full_disk_ends_a_fresh_start_and_leaves_nothing(
@@ -74,14 +66,48 @@ def test_a_disk_that_fills_up_later_costs_no_data(
         with connect(spec.direct) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         native.stop(spec.name)
-        filler = fill(large_disk)
-        assert "No space left" in refusal(native, spec).message
+        filler = world.fill(large_disk)
+        error = refusal(native, spec)
+        assert "No space left" in error.message
+        assert error.hint.endswith(f"devdb up -d -n {spec.name}")  # not: in another directory
         assert world.processes(spec.name, large_disk) == []
 
         filler.unlink()
         list(native.start(spec))
         with connect(spec.pooled) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_inodes_that_are_used_up_are_not_taken_for_bytes(
+    native: NativeEngine, spec: Spec, few_inodes: Path, elsewhere: Elsewhere
+) -> None:
+    with elsewhere(few_inodes):
+        list(native.start(spec))
+        native.stop(spec.name)
+        files = few_inodes / "files"
+        files.mkdir()
+        with suppress(OSError):
+            for number in itertools.count():
+                (files / str(number)).touch()
+        for fail in (refusal, lambda *_: refused_marker(spec)):
+            hint = fail(native, spec).hint
+            assert "no inodes left" in hint
+            assert "MB free" not in hint
+        shutil.rmtree(files)
+        # And for a new one, which gets as far as it can.
+        native.stop(spec.name, destroy=True)
+        files.mkdir()
+        for number in range(1500):
+            (files / str(number)).touch()
+        assert "no inodes left" in refusal(native, spec).hint
+        shutil.rmtree(files)
+
+
+def refused_marker(spec: Spec) -> DevdbError:
+    """The error of who cannot write the marker."""
+    with pytest.raises(DevdbError) as caught:
+        marker.save(spec)
+    return caught.value
 
 
 def test_a_data_directory_that_cannot_be_written_is_named(

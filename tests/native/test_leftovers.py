@@ -174,9 +174,10 @@ sys.stdin.read()
 def test_it_outlives_the_terminal_it_was_started_from(
     native: NativeEngine, spec: Spec, home: Path
 ) -> None:
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execv(sys.executable, [sys.executable, "-c", STARTER, spec.name])
+    with world.inheriting(signal.SIGHUP, signal.SIG_DFL):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execv(sys.executable, [sys.executable, "-c", STARTER, spec.name])
     output = b""
     while b"READY" not in output:
         output += os.read(terminal, 1024)

@@ -1,4 +1,4 @@
-"""The same as an ordinary user: everything belongs to him, and he needs no root."""
+"""The same as an ordinary user: everything belongs to him, and he needs no root, nor a name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import world
 
-from devdb.engines.native import binaries, supervision
+from devdb.engines.native import binaries, nameless, supervision
+from devdb.engines.native.owner import Owner
+from devdb.errors import EngineUnavailable
 from devdb.model import Spec
 
 LIFE = """
@@ -53,11 +55,24 @@ if uid != os.getuid():
 live()
 """
 
+NAMELESS = 54321
+"""A uid that has no passwd entry."""
 
-@pytest.fixture
-def user() -> pwd.struct_passwd:
-    """An ordinary user: this one, or for root a throwaway choice."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+@pytest.fixture(params=["with a passwd entry", "with none"])
+def user(request: pytest.FixtureRequest) -> pwd.struct_passwd:
+    """An ordinary user: this one, or for root a throwaway choice, also of one who is nobody."""
+    nameless = request.param == "with none"
+    if os.geteuid() != 0:
+        if nameless:
+            pytest.skip("needs root, to become a user who is not there")
+        return pwd.getpwuid(os.geteuid())
+    found = pwd.getpwnam("nobody")
+    if not nameless:
+        return found
+    if subprocess.run(["unshare", "--user", "true"], user=NAMELESS).returncode != 0:
+        pytest.skip("needs user namespaces")
+    return pwd.struct_passwd((*found[:2], NAMELESS, *found[3:]))
 
 
 @pytest.fixture
@@ -72,6 +87,29 @@ def python(user: pwd.struct_passwd) -> str:
             if done.returncode == 0:
                 return found
     pytest.skip("an ordinary user has no Python from 3.11 on here")
+
+
+def test_a_name_is_lent_by_a_library_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "libnss_wrapper.so"
+    library.touch()
+    monkeypatch.setattr(nameless, "WRAPPERS", (str(library)[1:],))
+    prefix, variables = nameless.named(Owner(NAMELESS, 0, "uid", foreign=False), tmp_path)
+    assert prefix == []
+    assert variables["LD_PRELOAD"] == str(library)
+    assert Path(variables["NSS_WRAPPER_PASSWD"]).read_text().split(":")[2:4] == [str(NAMELESS), "0"]
+
+
+def test_who_cannot_be_lent_a_name_is_told_two_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nameless, "WRAPPERS", ())
+    monkeypatch.setenv("PATH", str(tmp_path))  # no unshare there
+    with pytest.raises(EngineUnavailable, match=f"uid {NAMELESS}") as caught:
+        nameless.named(Owner(NAMELESS, 0, "uid", foreign=False), tmp_path)
+    assert "libnss-wrapper" in caught.value.hint
+    assert "/etc/passwd" in caught.value.hint
 
 
 def test_a_whole_life(spec: Spec, home: Path, user: pwd.struct_passwd, python: str) -> None:

@@ -69,3 +69,11 @@ def test_the_pooler_is_held_against_another() -> None:
     lines = bench("pooler")
     assert len([line for line in lines if "a second" in line and "us each" in line]) == 4
     assert len([line for line in lines if "at least 0.95" in line]) == 2
+
+
+def test_tls_is_held_against_none() -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    lines = bench("tls")
+    assert len([line for line in lines if "% less" in line]) == 2
+    assert len([line for line in lines if "ms more" in line]) == 2

@@ -132,6 +132,21 @@ def test_e_writes_env_and_says_what(drive: Drive, project: Path) -> None:
     )
 
 
+def test_an_env_file_that_leads_elsewhere_is_told_until_e_writes_it(
+    drive: Drive, project: Path
+) -> None:
+    (project / ".env").write_text("DATABASE_URL=postgresql://devdb:old@127.0.0.1:7/main\n")
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("DATABASE_URL leads to port 7")
+        await user.sees("The key e writes it.")
+        await user.press("e")
+        await user.sees("DATABASE_URL pooled URL, replaced")
+
+    drive(scenario)
+
+
 def test_e_makes_env_readable_for_nobody_else(drive: Drive, project: Path) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()

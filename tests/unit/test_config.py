@@ -54,6 +54,18 @@ def test_pgbouncer_settings_are_spelled_as_pgbouncer_reads_them(tmp_path: Path) 
     )
 
 
+def test_names_for_the_env_file_are_kept_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "devdb.toml").write_bytes('\ufeff[env]\nB = "pooled"\nA = "port"\n'.encode())
+    assert config.load(tmp_path, {}, {}).env == (("B", "pooled"), ("A", "port"))
+
+
+@pytest.mark.parametrize("text", ["env = 3", "[env]\nA = 3", "[env]\nA = ['pooled']"])
+def test_names_for_the_env_file_that_make_no_sense(tmp_path: Path, text: str) -> None:
+    (tmp_path / "devdb.toml").write_text(text)
+    with pytest.raises(UsageError, match="env"):
+        config.load(tmp_path, {}, {})
+
+
 @pytest.mark.parametrize(
     ("options", "who"),
     [

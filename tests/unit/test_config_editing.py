@@ -93,6 +93,13 @@ def test_the_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
+def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    (tmp_path / "devdb.toml").write_bytes(b"\xef\xbb\xbfpg = 17\r\n")
+    keep(tmp_path, "client", "pgx")
+    after = (tmp_path / "devdb.toml").read_bytes()
+    assert after == b'\xef\xbb\xbfpg = 17\r\nclient = "pgx"\r\n'
+
+
 def test_a_new_file_is_for_everybody_to_read(tmp_path: Path) -> None:
     path = keep(tmp_path, "client", "pgx")
     assert path.read_text() == 'client = "pgx"\n'

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from devdb.urls.detection import Detected, detect
+from devdb.urls.detection import Detected, by_names, detect, detect_around, names
+from devdb.urls.presets import PRESETS, Goes
 
 SCHEMA = 'datasource db {\n  provider = "postgresql"\n}\n'
 
@@ -64,6 +65,40 @@ def needs(**packages: str) -> dict[str, dict[str, str]]:
             "redwood",
             None,
             ("package.json: @redwoodjs/core",),
+        ),
+        ({"cedar.toml": ""}, "redwood", None, ("cedar.toml",)),
+        (
+            {"package.json": needs(**{"@cedarjs/core": "1"})},
+            "redwood",
+            None,
+            ("package.json: @cedarjs/core",),
+        ),
+        ({"prisma7.config.ts": ""}, "prisma-7", None, ("prisma7.config.ts",)),
+        ({"artisan": "", "composer.json": "{"}, "laravel", None, ("artisan",)),
+        (
+            {"composer.json": {"require": {"laravel/framework": "^12"}}},
+            "laravel",
+            None,
+            ("composer.json: laravel/framework",),
+        ),
+        (
+            {"vercel.json": "{}", "package.json": needs(**{"@vercel/postgres": "1"})},
+            "vercel",
+            None,
+            ("package.json: @vercel/postgres",),
+        ),
+        (
+            {"vercel.json": "{}", "package.json": needs(pg="8")},
+            "vercel",
+            "node-postgres",
+            ("vercel.json", "package.json: pg"),
+        ),
+        ({"wrangler.toml": 'name = "x"'}, "plain", None, ()),
+        (
+            {"wrangler.jsonc": '{ // mine\n "hyperdrive": [{ "binding": "DB", "id": "1" }], }'},
+            "hyperdrive",
+            None,
+            ("wrangler.jsonc: hyperdrive",),
         ),
         ({"manage.py": ""}, "django", None, ("manage.py",)),
         (
@@ -156,3 +191,89 @@ def test_detects(
 def test_files_that_make_no_sense_are_passed_over(tmp_path: Path, files: dict[str, object]) -> None:
     lay(tmp_path, files)
     assert detect(tmp_path) == Detected("plain", None, ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_files_as_windows_writes_them_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "package.json").write_bytes(json.dumps(needs(pg="8")).encode(encoding))
+    (tmp_path / "pyproject.toml").write_bytes('[project]\ndependencies = ["x"]'.encode(encoding))
+    assert detect(tmp_path).client == "node-postgres"
+
+
+def around(project: Path, below: str = "", **files: dict[str, str]) -> Detected:
+    return detect_around(
+        project / below, project, {f".{name}": keys for name, keys in files.items()}
+    )
+
+
+def test_a_directory_of_the_project_goes_before_what_is_around_it(tmp_path: Path) -> None:
+    lay(tmp_path, {"web/package.json": needs(pg="8"), "artisan": "", "api/manage.py": ""})
+    assert around(tmp_path, "api").preset == "django"
+    assert around(tmp_path, "web").preset == "laravel"
+    assert around(tmp_path).saw == ("artisan",)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"package.json": {"workspaces": ["apps/*", "packages/*"]}},
+        {"package.json": {"workspaces": {"packages": ["!apps/x", "../..", "packages/db"]}}},
+        {"pnpm-workspace.yaml": "packages:\n  # all\n  - 'apps/*'\n\n  - packages/* # more\n"},
+        {"pnpm-workspace.yaml": "a: 1\r\npackages: ['apps/*',\r\n  packages/*]\r\n"},
+        {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n'},
+    ],
+)
+def test_from_the_root_of_a_monorepo_its_packages_are_looked_at(
+    tmp_path: Path, manifest: dict[str, object]
+) -> None:
+    lay(tmp_path, {"packages/db/prisma/schema.prisma": SCHEMA, "apps/web/package.json": "{"})
+    assert around(tmp_path).preset == "plain"
+    lay(tmp_path, manifest)
+    assert around(tmp_path) == Detected("prisma", None, ("packages/db/prisma/schema.prisma",))
+
+
+def test_what_is_right_below_the_root_is_looked_at(tmp_path: Path) -> None:
+    lay(tmp_path, {"backend/manage.py": "", ".cache/package.json": needs(prisma="6")})
+    assert around(tmp_path) == Detected("django", None, ("backend/manage.py",))
+
+
+def test_the_keys_of_an_env_file_speak_where_nothing_else_does(tmp_path: Path) -> None:
+    keys = {"AUTH_SECRET": "", "POSTGRES_URL": ""}
+    found = around(tmp_path, env={"A": "1"}, envlocal=keys)
+    assert found == Detected("vercel", None, (".envlocal: POSTGRES_URL",), ".envlocal")
+    lay(tmp_path, {"manage.py": ""})
+    assert around(tmp_path, env=keys).preset == "django"
+
+
+LARAVEL = ("DB_CONNECTION", *dict(PRESETS["laravel"].variables))
+
+
+@pytest.mark.parametrize(
+    ("keys", "preset"),
+    [
+        (("A", "DATABASE_URL", "DIRECT_URL"), None),
+        (("PGHOST", "PGUSER"), "libpq"),
+        (("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"), "postgres-parts"),
+        (("POSTGRES_PRISMA_URL", "POSTGRES_URL_NON_POOLING"), "vercel"),
+        (("DATABASE_URL_UNPOOLED",), "neon"),
+        (LARAVEL, "laravel"),
+        (LARAVEL[1:], None),
+        (("TEST_DATABASE_URL", "SHADOW_DATABASE_URL"), None),
+    ],
+)
+def test_a_preset_by_the_keys_that_are_its_own(keys: tuple[str, ...], preset: str | None) -> None:
+    found = by_names(keys)
+    assert (found and found[0].name) == preset
+
+
+def test_hyperdrives_bindings_are_the_projects_own(tmp_path: Path) -> None:
+    assert names("hyperdrive", tmp_path, tmp_path) is None
+    wrangler = '[[hyperdrive]]\nbinding = "DB"\n[[env.next.hyperdrive]]\nbinding = "MORE"\n'
+    lay(tmp_path, {"wrangler.toml": wrangler})
+    found = names("hyperdrive", tmp_path, tmp_path)
+    assert found is not None
+    assert found.variables == (
+        ("CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_DB", Goes.POOLED),
+        ("CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_MORE", Goes.POOLED),
+        ("DIRECT_URL", Goes.DIRECT),
+    )

@@ -1,4 +1,4 @@
-"""What the README has from the program is what the program says."""
+"""What the README and docs/ have from the program is what the program says."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_readme_is_up_to_date() -> None:
+def test_the_tables_are_up_to_date() -> None:
     check = [sys.executable, ROOT / "scripts" / "docs", "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devdb.envfile import Action, ignored_by_git, write
+from devdb.envfile import Action, Git, git_has, present, read, write
 from devdb.errors import DevdbError
 
 NEW = {"A": "x"}
@@ -185,12 +185,33 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 
 
-def test_git_tells_what_it_ignores(tmp_path: Path) -> None:
-    assert ignored_by_git(tmp_path / ".env") is None
+def test_git_tells_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert git_has(path) is None
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    assert ignored_by_git(tmp_path / ".env") is False
+    assert git_has(path) == Git.OFFERED
     (tmp_path / ".gitignore").write_text(".env\n")
-    assert ignored_by_git(tmp_path / ".env") is True
+    assert git_has(path) == Git.IGNORED
+    path.touch()
+    subprocess.run(["git", "-C", str(tmp_path), "add", "--force", ".env"], check=True)
+    assert git_has(path) == Git.TRACKED
+
+
+def test_read_is_what_the_file_assigns(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert read(path) == {}
+    path.write_bytes("\ufeffexport A='x' # c\r\n#B=1\r\nC=\r\nA=last\r\n".encode())
+    assert read(path) == {"A": "last", "C": ""}
+    path.write_bytes("A=x\n".encode("utf-16"))
+    assert read(path) == {"A": "x"}
+
+
+def test_present_has_the_regular_files_that_assign_something(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# nothing\n")
+    os.mkfifo(tmp_path / ".env.development")
+    (tmp_path / ".env.local").write_text("A=1\n")
+    (tmp_path / ".env.other").write_text("A=1\n")
+    assert present(tmp_path) == {".env.local": {"A": "1"}}
 
 
 def test_asking_git_runs_nothing_that_a_repository_names(tmp_path: Path) -> None:
@@ -200,5 +221,5 @@ def test_asking_git_runs_nothing_that_a_repository_names(tmp_path: Path) -> None
     (tmp_path / "tracked").touch()
     subprocess.run([*git, "add", "tracked"], check=True)
     subprocess.run([*git, "config", "core.fsmonitor", f"touch '{ran}' #"], check=True)
-    assert ignored_by_git(tmp_path / ".env") is False
+    assert git_has(tmp_path / ".env") == Git.OFFERED
     assert not ran.exists()

@@ -115,3 +115,12 @@ def test_the_lock_is_held_by_one_and_given_back() -> None:
 def test_a_password_is_not_shown() -> None:
     assert "s3cret" not in repr(SPEC)
     assert "s3cret" not in repr(SPEC.direct)
+
+
+def test_an_error_of_what_is_done_under_the_lock_is_not_the_lock_s() -> None:
+    error = OSError("of the work")
+    with pytest.raises(OSError, match="of the work") as caught, marker.locked("shop", timeout=1):
+        raise error
+    assert caught.value is error
+    with marker.locked("shop", timeout=1):
+        pass

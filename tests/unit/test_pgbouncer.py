@@ -138,3 +138,8 @@ def test_where_the_package_is_unknown_the_version_decides(
 ) -> None:
     assert (crash_warning(version, None) is not None) == crashes
     assert any(note.endswith(NEWER) for note in notes(None, version, None)) == crashes
+
+
+def test_an_idle_pooler_writes_nothing_to_the_log_unless_asked_to() -> None:
+    assert "log_stats = 0\n" in text(spec(None))
+    assert "log_stats = 1\n" in text(spec(None, log_stats="1"))

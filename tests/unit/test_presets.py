@@ -5,7 +5,7 @@ import pytest
 from devdb.errors import UsageError
 from devdb.model import Endpoint
 from devdb.urls.clients import CLIENTS
-from devdb.urls.presets import PRESETS, preset, variables
+from devdb.urls.presets import PRESETS, goes, preset, variables
 
 DIRECT = Endpoint(host="127.0.0.1", port=15432, user="u", password="p", database="main")
 POOLED = Endpoint(host="127.0.0.1", port=16543, user="u", password="p", database="main")
@@ -23,24 +23,35 @@ def test_every_preset_of_the_contract_is_there() -> None:
     assert set(PRESETS) == {
         *("plain", "prisma", "prisma-7", "redwood", "supabase", "neon", "heroku"),
         *("digitalocean", "rds-proxy", "railway", "django", "rails"),
+        *("vercel", "laravel", "libpq", "postgres-parts", "hyperdrive"),
     }
+
+
+PARTS = {"laravel", "libpq", "postgres-parts"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_has_a_direct_and_a_pooled_url(name: str) -> None:
-    assert {URL_DIRECT, URL_POOLED} <= set(texts(name).values())
+def test_every_preset_has_both_urls_or_all_parts_of_the_direct_one(name: str) -> None:
+    parts = {"127.0.0.1", "15432", "u", "p", "main"}
+    assert (parts if name in PARTS else {URL_DIRECT, URL_POOLED}) <= set(texts(name).values())
     assert preset(name).client in {None, *CLIENTS}
 
 
-@pytest.mark.parametrize("name", ["prisma", "prisma-7", "redwood"])
+PRISMA = {
+    "DATABASE_URL": URL_POOLED,
+    "DIRECT_URL": URL_DIRECT,
+    "SHADOW_DATABASE_URL": URL_SHADOW,
+}
+
+
+@pytest.mark.parametrize("name", ["prisma", "prisma-7"])
 def test_prisma_gets_a_shadow_database(name: str) -> None:
-    assert texts(name) == {
-        "DATABASE_URL": URL_POOLED,
-        "DIRECT_URL": URL_DIRECT,
-        "SHADOW_DATABASE_URL": URL_SHADOW,
-    }
-    assert preset(name).needs_shadow
-    assert not preset("plain").needs_shadow
+    assert texts(name) == PRISMA
+
+
+def test_redwood_gets_a_test_database_too() -> None:
+    test = "postgresql://u:p@127.0.0.1:15432/test"
+    assert texts("redwood") == {**PRISMA, "TEST_DATABASE_URL": test, "TEST_DIRECT_URL": test}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,60 @@ def test_prisma_gets_a_shadow_database(name: str) -> None:
         ("heroku", {"DATABASE_URL": URL_DIRECT, "DATABASE_CONNECTION_POOL_URL": URL_POOLED}),
         ("railway", {"DATABASE_URL": URL_POOLED, "DATABASE_UNPOOLED_URL": URL_DIRECT}),
         ("plain", {"DATABASE_URL": URL_POOLED, "DIRECT_URL": URL_DIRECT}),
+        (
+            "vercel",
+            {
+                "POSTGRES_URL": URL_POOLED,
+                "POSTGRES_PRISMA_URL": URL_POOLED,
+                "POSTGRES_URL_NO_SSL": URL_POOLED,
+                "POSTGRES_URL_NON_POOLING": URL_DIRECT,
+                "POSTGRES_USER": "u",
+                "POSTGRES_HOST": "127.0.0.1",
+                "POSTGRES_PORT": "16543",
+                "POSTGRES_PASSWORD": "p",
+                "POSTGRES_DATABASE": "main",
+                "DATABASE_URL": URL_POOLED,
+                "DATABASE_URL_UNPOOLED": URL_DIRECT,
+            },
+        ),
+        (
+            "laravel",
+            {
+                "DB_CONNECTION": "pgsql",
+                "DB_HOST": "127.0.0.1",
+                "DB_PORT": "15432",
+                "DB_DATABASE": "main",
+                "DB_USERNAME": "u",
+                "DB_PASSWORD": "p",
+            },
+        ),
+        (
+            "libpq",
+            {
+                "PGHOST": "127.0.0.1",
+                "PGPORT": "15432",
+                "PGUSER": "u",
+                "PGPASSWORD": "p",
+                "PGDATABASE": "main",
+            },
+        ),
+        (
+            "postgres-parts",
+            {
+                "POSTGRES_HOST": "127.0.0.1",
+                "POSTGRES_PORT": "15432",
+                "POSTGRES_DB": "main",
+                "POSTGRES_USER": "u",
+                "POSTGRES_PASSWORD": "p",
+            },
+        ),
+        (
+            "hyperdrive",
+            {
+                "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE": URL_POOLED,
+                "DIRECT_URL": URL_DIRECT,
+            },
+        ),
     ],
 )
 def test_providers_have_names_of_their_own(name: str, expected: dict[str, str]) -> None:
@@ -78,6 +143,16 @@ def test_the_projects_client_spells_what_a_preset_leaves_open() -> None:
 
 def test_a_settings_py_takes_a_url_from_an_env_file() -> None:
     assert texts("plain", client="django-settings") == texts("plain", client="django")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("poled", "Did you mean 'pooled'?"), ("", "Known: pooled, direct"), ("http", "Use pooled")],
+)
+def test_what_a_variable_cannot_be_is_refused_by_who_said_it(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=r"^devdb\.toml: MY_URL = ") as caught:
+        goes("MY_URL", text, "devdb.toml")
+    assert hint in caught.value.hint
 
 
 def test_unknown_preset_names_the_known_ones_and_the_likeliest() -> None:

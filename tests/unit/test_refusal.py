@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -74,4 +75,51 @@ def test_a_setting_is_mended_where_it_is_set(sqlstate: str) -> None:
     ],
 )
 def test_a_complaint_about_a_setting_is_known(words: str, known: bool) -> None:
-    assert (of_setting(words) is not None) is known
+    assert (of_setting(words, SPEC, "Postgres") is not None) is known
+
+
+GIVEN = replace(
+    SPEC,
+    settings=(("max_connections", "5"), ("shared_preload_libraries", "nosuch"), ("work_mem", "x")),
+    pooler_settings=(("nonsense", "1"), ("query_wait_timeout", "soon")),
+)
+
+
+@pytest.mark.parametrize(
+    ("server", "words", "named"),
+    [
+        (
+            "postgres",
+            'invalid value for parameter "work_mem": "x"',
+            "work_mem (devdb.toml, [postgres])",
+        ),
+        ("postgres", 'could not access file "nosuch": No such file', "shared_preload_libraries ("),
+        (
+            "postgres",
+            "perhaps by reducing shared_buffers or max_connections",
+            "or --max-connections",
+        ),
+        (
+            "pgbouncer",
+            "ERROR unknown parameter: pgbouncer/nonsense",
+            "nonsense (devdb.toml, [pgbouncer])",
+        ),
+        (
+            "PgBouncer",
+            'invalid value "soon" for parameter query_wait_timeout',
+            "query_wait_timeout (",
+        ),
+    ],
+)
+def test_a_setting_is_named_with_its_table(server: str, words: str, named: str) -> None:
+    hint = of_setting(words, GIVEN, server)
+    assert hint is not None
+    assert hint.startswith("Correct ")
+    assert named in hint
+    assert hint.endswith("devdb up -d -n shop")
+
+
+def test_what_no_table_has_may_be_in_the_data() -> None:
+    hint = of_setting('unrecognized configuration parameter "y"', GIVEN, "postgres")
+    assert hint is not None
+    assert "postgresql.auto.conf" in hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -99,9 +100,10 @@ def connect(pinned: str | None) -> Connection:
             return answer
         failures.append(f"{_path(candidate.host)} ({answer})")
     if pinned or len(failures) == 1:
-        raise EngineUnavailable(
-            f"The Docker engine does not answer: {failures[0]}.", _how_to_start(failures[0])
-        )
+        says, way_out = "", _how_to_start(failures[0])
+        if candidate.source == "DOCKER_HOST":
+            says, way_out = " that DOCKER_HOST names", way_out.replace("set DOCKER", "unset DOCKER")
+        raise EngineUnavailable(f"The Docker engine{says} does not answer: {failures[0]}.", way_out)
     telling = [failure for failure in failures if _NO_SOCKET not in failure]
     what = f": {', '.join(telling)}" if telling else ""
     where = f"looked in {len(failures)} places, `devdb doctor` lists them"
@@ -122,10 +124,17 @@ def candidates(pinned: str | None = None) -> list[Candidate]:
     """Where to look, best first. Who names an engine (`pinned`, DOCKER_HOST) means that one."""
     if pinned:
         return [Candidate("the instance", pinned)]
-    if host := os.environ.get("DOCKER_HOST"):
-        return [Candidate("DOCKER_HOST", host)]
+    if host := os.environ.get("DOCKER_HOST", "").strip():
+        return [Candidate("DOCKER_HOST", _with_scheme(host))]
     found = [*_context(), *(Candidate(source, host) for source, host in _well_known())]
     return list({candidate.host: candidate for candidate in reversed(found)}.values())[::-1]
+
+
+def _with_scheme(host: str) -> str:
+    """The address as the SDK wants it, of a socket that was named by its path alone, say."""
+    if host.startswith(("/", "~")):
+        return f"unix://{os.path.expanduser(host)}"  # noqa: PTH111 - Path raises without a home
+    return re.sub(r"^unix:/*", "unix:///", host)
 
 
 def _context() -> list[Candidate]:
@@ -161,6 +170,12 @@ def _well_known() -> Iterator[tuple[str, str]]:
 
 
 def _refuse_elsewhere(candidate: Candidate) -> None:
+    if "://" not in candidate.host:
+        raise EngineUnavailable(
+            f"{candidate.source} is {candidate.host!r}, which is no address of a socket.",
+            "Write it with its scheme, e.g. DOCKER_HOST=unix:///var/run/docker.sock, or unset it; "
+            "or use `--engine native`.",
+        )
     if not candidate.host.startswith(("unix://", "npipe://")):
         raise EngineUnavailable(
             f"The Docker engine at {candidate.host} (from {candidate.source}) "

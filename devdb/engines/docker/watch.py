@@ -24,7 +24,7 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 """What the servers say to our own attempts, and PgBouncer every minute."""
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
-_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter")
+_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
 _KILLED = 137
 """The exit code that the engine gives to SIGKILL."""
 _SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
@@ -71,7 +71,8 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     state = container["State"]
     if state["Status"] in ("removing", "dead"):
         raise Vanished(
-            f"The {part} container was removed while it started.", "Try again: `devdb up`."
+            f"The {part} container was removed while it started.",
+            f"Try again: devdb up -d -n {spec.name}",
         )
     restarts.setdefault(part, container["RestartCount"])
     if state["Running"] and container["RestartCount"] <= restarts[part]:
@@ -83,12 +84,22 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     if state["ExitCode"] == _KILLED and not (is_restarted or state.get("OOMKilled")):
         raise Vanished(
             f"{_SERVERS[part]} was killed while it started; {_quote(words)}.",
-            "Try again: `devdb up`.",
+            f"Try again: devdb up -d -n {spec.name}",
         )
     raise StartFailed(
         f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
-        refusal.of_setting(words[part])
-        or "Mend what it complains about (the image?), then `devdb up` again.",
+        _of_full_disk(spec, words[part])
+        or refusal.of_setting(words[part], spec, part)
+        or f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}",
+    )
+
+
+def _of_full_disk(spec: Spec, words: str) -> str | None:
+    if "No space left" not in words:
+        return None
+    return (
+        "Make room, or inodes, on the disk of the Docker engine (what takes it: docker system df; "
+        f"devdb ls), then: devdb up -d -n {spec.name}"
     )
 
 

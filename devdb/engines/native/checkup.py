@@ -79,7 +79,7 @@ def _pooler() -> list[Finding]:
                 subject="pgbouncer",
                 message=f"PgBouncer {chosen.text} cannot track prepared statements, "
                 "so the pool mode is session.",
-                fix="Get 1.21 or newer and name it with DEVDB_PGBOUNCER; scripts/up builds one.",
+                fix=pgbouncer.NEWER,
             )
         )
     if not chosen.tls:

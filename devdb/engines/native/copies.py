@@ -64,11 +64,6 @@ def _copied(program: Path, version: str, parts: dict[str, Path], owner: Owner) -
         if not final.is_dir():
             remove_unfinished(final)
             yield from _build(final, parts)
-    except (OSError, CommandFailed) as error:
-        raise DevdbError(
-            f"Cannot copy {program} to {home}: {reason(error)}.",
-            "Make room there, or set DEVDB_CACHE_DIR to another directory.",
-        ) from error
     finally:
         os.close(lock)
     return final
@@ -89,6 +84,11 @@ def _build(final: Path, parts: dict[str, Path]) -> Beats[None]:
         yield from beside(lambda: sync_tree(building))
         building.rename(final)
         sync_directory(final.parent)
+    except (OSError, CommandFailed) as error:  # the disk is still as full as it was then
+        raise DevdbError(
+            f"Cannot copy {', '.join(parts)} to {final.parent}: {reason(error)}.",
+            way_out(error, final.parent),
+        ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -113,6 +113,15 @@ def reason(error: Exception) -> str:
     return (telling or lines)[-1].rstrip(".")
 
 
+def way_out(error: OSError | CommandFailed, directory: Path) -> str:
+    """What to do where something could not be put into that directory of the cache."""
+    if isinstance(error, OSError):
+        return paths.way_out(error, directory, variable="DEVDB_CACHE_DIR")
+    if "No space left" in str(error):
+        return f"Make room: {paths.room(directory)}; or set DEVDB_CACHE_DIR to another disk's."
+    return "Name other programs with DEVDB_PG_BIN, or use `--engine docker`."
+
+
 def make_shared(directory: Path, owner: Owner) -> Path:
     """Make a directory of the cache that the owner can pass; a foreign one keeps its mode.
 
@@ -127,7 +136,7 @@ def make_shared(directory: Path, owner: Owner) -> Path:
     except OSError as error:
         raise DevdbError(
             f"Cannot make {directory}: {error.strerror or error}.",
-            "Make room there, or set DEVDB_CACHE_DIR to a directory that is yours.",
+            paths.way_out(error, directory, variable="DEVDB_CACHE_DIR"),
         ) from error
     if obstacle := owner.obstacle(directory):
         raise DevdbError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import re
-import shutil
+from pathlib import Path
 
+from devdb import paths
 from devdb.engines import ports, refusal
 from devdb.engines.native import logs
 from devdb.engines.native.commands import CommandFailed
@@ -31,7 +31,9 @@ def of_server(spec: Spec, layout: Layout, part: str, begin: Position) -> DevdbEr
     if lost_its_port(layout, part, begin):
         return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
     telling = _telling(layout, part, begin)
-    return StartFailed(f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout))
+    return StartFailed(
+        f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
+    )
 
 
 def lost_its_port(layout: Layout, part: str, begin: Position) -> bool:
@@ -42,12 +44,12 @@ def lost_its_port(layout: Layout, part: str, begin: Position) -> bool:
     return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, part, begin))))
 
 
-def timed_out(layout: Layout, part: str, seconds: float, begin: Position) -> TimedOut:
+def timed_out(spec: Spec, layout: Layout, part: str, seconds: float, begin: Position) -> TimedOut:
     """For a server that did not become ready in time."""
     telling = _telling(layout, part, begin)
     return TimedOut(
         f"{NAMES[part]} was not ready within {seconds:.0f} s: {_last(telling)}",
-        _way_out(telling, layout),
+        _way_out(telling, layout, spec, part),
     )
 
 
@@ -61,33 +63,31 @@ def _last(telling: list[str]) -> str:
     return " / ".join(telling[-_SHOWN:]) or "it wrote nothing to its log"
 
 
-def _way_out(telling: list[str], layout: Layout) -> str:
+def _way_out(telling: list[str], layout: Layout, spec: Spec, part: str) -> str:
     words = "\n".join(telling)
     if "No space left" in words:
-        return f"Make room: {_space(layout)}. Then start it again."
+        return _make_room(layout)
     more = f"The log has more: devdb logs -n {layout.name}; and `devdb doctor` looks at the rest."
-    return refusal.of_setting(words) or more
+    return refusal.of_setting(words, spec, part) or more
 
 
-def _space(layout: Layout) -> str:
-    directory = next(path for path in (layout.root, *layout.root.parents) if path.exists())
-    free = shutil.disk_usage(directory).free // 1_000_000
-    return f"{directory} has {free} MB free, a new instance needs about 60"
+def _make_room(layout: Layout) -> str:
+    return f"Make room: {paths.room(layout.root)}. Then: devdb up -d -n {layout.name}"
 
 
 def of_system(error: OSError, layout: Layout) -> DevdbError:
     """For what the system refused: a full disk, a directory that is not ours."""
-    place = error.filename or layout.root
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DevdbError(f"No space left for {place}.", f"Make room: {_space(layout)}.")
-    return DevdbError(
-        f"Cannot use {place}: {error.strerror or error}.",
-        "Fix its owner or mode, or set DEVDB_DATA_DIR to a directory that is yours.",
-    )
+    place = Path(error.filename or layout.root)
+    way_out = paths.way_out(error, layout.root)
+    if layout.initialised.exists() and error.errno in paths.FULL:
+        way_out = _make_room(layout)  # its data is there and nowhere else
+    return DevdbError(f"Cannot use {place}: {error.strerror or error}.", way_out)
 
 
 def of_copy(error: CommandFailed, layout: Layout) -> DevdbError:
     """For a data directory that could not be copied whole."""
     why = reason(error)
-    way_out = _way_out([why], layout) if "No space left" in why else "Look at that path's mode."
+    way_out = "Look at that path's mode."
+    if "No space left" in why:
+        way_out = f"{_make_room(layout)}; new data takes about 60 MB in 1,300 files."
     return DevdbError(f"Cannot make the data directory: {why}.", way_out)

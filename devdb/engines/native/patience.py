@@ -8,6 +8,7 @@ from devdb.engines.native import failure, logs
 from devdb.engines.native.commands import BEAT, Beats
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.servers import Launch
+from devdb.model import Spec
 
 PATIENCE = 60.0
 """Seconds without any progress that a server may take."""
@@ -18,7 +19,8 @@ _POLL = 0.002
 class Patience:
     """Lasts `PATIENCE` since the server last wrote something to its log: recovery takes long."""
 
-    def __init__(self, launch: Launch, layout: Layout) -> None:
+    def __init__(self, spec: Spec, launch: Launch, layout: Layout) -> None:
+        self._spec = spec
         self._launch = launch
         self._layout = layout
         self._end = launch.begin
@@ -37,5 +39,5 @@ class Patience:
             self._end, self._deadline = end, now + PATIENCE
         if now > self._deadline:
             part, begin = self._launch.part, self._launch.begin
-            raise failure.timed_out(self._layout, part, PATIENCE, begin)
+            raise failure.timed_out(self._spec, self._layout, part, PATIENCE, begin)
         yield

@@ -201,7 +201,7 @@ class _Attempt:
     def start_postgres(self) -> Beats[None]:
         """Start Postgres if it does not run, and wait until it lets clients in."""
         launch = self._ensure("postgres", finding.postmaster(self.layout), servers.start_postgres)
-        patience = Patience(launch, self.layout)
+        patience = Patience(self.spec, launch, self.layout)
         while not finding.postmaster(self.layout).ready:
             self._require_alive()
             yield from patience.wait()
@@ -237,7 +237,7 @@ class _Attempt:
                     raise failure.of_server(self.spec, self.layout, launch.part, launch.begin)
             if time.monotonic() > deadline:
                 late = self.watch[-1]
-                raise failure.timed_out(self.layout, late.part, PATIENCE, late.begin)
+                raise failure.timed_out(self.spec, self.layout, late.part, PATIENCE, late.begin)
             yield
 
     def _log_in(self) -> None:

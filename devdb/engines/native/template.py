@@ -17,7 +17,8 @@ from pathlib import Path
 from devdb import paths
 from devdb.engines.native.binaries import Postgres
 from devdb.engines.native.commands import Beats, CommandFailed, beside, locked, run
-from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished
+from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished, way_out
+from devdb.engines.native.nameless import named
 from devdb.engines.native.owner import Owner
 from devdb.errors import DevdbError
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER
@@ -56,11 +57,6 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
             if password is None:
                 remove_unfinished(final)
                 password = yield from _make(final, postgres, owner)
-        except (OSError, CommandFailed) as error:
-            raise DevdbError(
-                f"Cannot prepare a data directory in {home}: {reason(error)}.",
-                "Make room there, or set DEVDB_CACHE_DIR to another directory.",
-            ) from error
         finally:
             os.close(lock)
     return Template(final / "data", password, is_new)
@@ -83,9 +79,10 @@ def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[str]:
         building.mkdir(mode=0o755 if owner.foreign else 0o700)
         data.mkdir(mode=0o700)
         owner.give(data)
-        yield from _initdb(data, _password_file(building, password, owner), postgres, owner)
+        programs = _Programs(postgres, owner, *named(owner, building))
+        yield from _initdb(data, _password_file(building, password, owner), programs)
         os.chown(building / "password", os.geteuid(), os.getegid())
-        yield from _create_database(data, postgres, owner)
+        yield from _create_database(data, programs)
         # A template that a power cut spoiled would spoil every instance made after it.
         yield from beside(lambda: sync_tree(building))
         if final.exists():
@@ -93,6 +90,11 @@ def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[str]:
         building.rename(final)
         sync_directory(final.parent)
         remove_unfinished(final)
+    except (OSError, CommandFailed) as error:  # the disk is still as full as it was then
+        raise DevdbError(
+            f"Cannot prepare a data directory in {final.parent}: {reason(error)}.",
+            way_out(error, final.parent),
+        ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return password
@@ -106,16 +108,30 @@ def _password_file(building: Path, password: str, owner: Owner) -> Path:
     return path
 
 
-def _initdb(data: Path, password_file: Path, postgres: Postgres, owner: Owner) -> Beats[None]:
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """The programs that make a data directory, and how they are run."""
+
+    postgres: Postgres
+    owner: Owner
+    prefix: list[str]
+    variables: dict[str, str]
+
+    def run(self, name: str, *arguments: str, text: str = "") -> Beats[str]:
+        argv = [*self.prefix, str(self.postgres.program(name)), *arguments]
+        env = environment(self.postgres) | self.variables
+        return run(argv, owner=self.owner, env=env, text=text)
+
+
+def _initdb(data: Path, password_file: Path, programs: _Programs) -> Beats[None]:
     common = ["--no-sync", "-D", str(data), "-U", USER, "-A", "scram-sha-256", "-E", "UTF8"]
     common += ["--pwfile", str(password_file)]
-    if postgres.major >= 17:
+    if programs.postgres.major >= 17:
         # The same order on every system; libc's C.UTF-8 is not there on all of them.
         common += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
     for locale in ("C.UTF-8", "C"):
-        argv = [postgres.program("initdb"), *common, "--locale", locale]
         try:
-            yield from run(argv, owner=owner, env=environment(postgres))
+            yield from programs.run("initdb", *common, "--locale", locale)
         except CommandFailed as error:
             if locale == "C" or "invalid locale name" not in str(error):
                 raise
@@ -123,13 +139,10 @@ def _initdb(data: Path, password_file: Path, postgres: Postgres, owner: Owner) -
             return
 
 
-def _create_database(data: Path, postgres: Postgres, owner: Owner) -> Beats[None]:
+def _create_database(data: Path, programs: _Programs) -> Beats[None]:
     # A single-user server: it needs no port, and ends with this process whatever happens.
-    program = str(postgres.program("postgres"))
-    argv = [program, "--single", "-D", str(data), "-c", "fsync=off", MAINTENANCE_DATABASE]
-    printed = yield from run(
-        argv, owner=owner, env=environment(postgres), text=f"CREATE DATABASE {DATABASE};\n"
-    )
+    where = ("--single", "-D", str(data), "-c", "fsync=off", MAINTENANCE_DATABASE)
+    printed = yield from programs.run("postgres", *where, text=f"CREATE DATABASE {DATABASE};\n")
     if "ERROR:" in printed:  # which does not show in the exit code here
         raise CommandFailed(printed)
 

@@ -1,0 +1,140 @@
+"""`.env` files that lead where the instance is not any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from devdb import marker, urls
+from devdb.model import Finding, Spec
+from devdb.workspace.staleness import stale
+
+
+@pytest.fixture
+def shop(tmp_path: Path, home: Path) -> Spec:
+    project = tmp_path / "shop"
+    (project / "apps" / "web").mkdir(parents=True)
+    return Spec(
+        name="shop",
+        project=project,
+        engine="fake",
+        port=15432,
+        pool_port=16543,
+        password="secret-1",
+        created=datetime.now(UTC),
+    )
+
+
+def seen(shop: Spec, text: str, *, file: str = ".env", within: str = ".") -> list[Finding]:
+    assert shop.project is not None
+    (shop.project / file).write_text(text)
+    return stale(shop, shop.project / within, running=False)
+
+
+GONE = "postgresql://devdb:secret-0@127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"DATABASE_URL={GONE}:16543/main", "DATABASE_URL leads to 'shop' with a password"),
+        (f"export X='{GONE}:7/main' # y", "X leads to port 7, where 'shop' is not"),
+        (f"X={GONE}/main".replace("127.0.0.1", "localhost"), "X leads to port 5432"),
+        (
+            "X=jdbc:postgresql://localhost:15432/main?user=devdb&password=old",
+            "X leads to 'shop' with a password",
+        ),
+        (
+            "PGUSER=devdb\nPGPASSWORD=secret-1\nPGPORT=7",
+            "PGUSER, PGPASSWORD, PGPORT lead to port 7",
+        ),
+        (
+            f"A={GONE}:7/main\nB={GONE}:16543/main\nC={GONE}:7/x",
+            "A, C lead to port 7, where 'shop' is not, and B leads to 'shop' with a password",
+        ),
+    ],
+)
+def test_what_leads_elsewhere_is_told(shop: Spec, text: str, message: str) -> None:
+    (finding,) = seen(shop, text)
+    assert finding.message.startswith(message)
+    assert finding.subject == f"{shop.project}/.env"
+    assert "secret" not in finding.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "DATABASE_URL=",
+        "# X=postgres://devdb:x@localhost/main",
+        "X=postgres://devdb:old@db.example.com:15432/main",
+        "X=postgres://app:app@localhost:5432/app",
+        "X=mysql://devdb:old@localhost:15432/main",
+        "X=postgres://devdb:$NOBODY@db/main",
+        "PGUSER=me\nPGPORT=5432",
+        "PGPORT=15432",
+    ],
+)
+def test_what_is_nothing_of_devdbs_is_left_alone(shop: Spec, text: str) -> None:
+    assert seen(shop, text) == []
+
+
+def test_its_own_urls_are_right(shop: Spec) -> None:
+    assert seen(shop, f"A={urls.url(shop.direct)}\nB={urls.url(shop.pooled)}?x=y") == []
+
+
+def test_another_instance_is_named_unless_it_is_the_same_projects(
+    shop: Spec, tmp_path: Path
+) -> None:
+    blog = replace(shop, name="blog", port=1, pool_port=2, password="b", project=tmp_path)
+    marker.save(blog)
+    (finding,) = seen(shop, f"X={urls.url(blog.pooled)}")
+    assert finding.message == "X leads to another instance, 'blog'"
+    marker.save(replace(blog, project=shop.project))
+    assert seen(shop, f"X={urls.url(blog.pooled)}") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "within", "command"),
+    [
+        (".env", "DATABASE_URL", ".", "devdb env"),
+        (".env.local", "DIRECT_URL", ".", "devdb env --file .env.local"),
+        (".env", "POSTGRES_URL", ".", "devdb env --preset vercel"),
+        (".env", "MY_DIRECT_URL", ".", "devdb env --set MY_DIRECT_URL=direct"),
+        (".env", "OURS", ".", "devdb env --set OURS=pooled"),
+        (".env", "DATABASE_URL", "apps/web", "cd {} && devdb env"),
+        ("apps/web/.env", "DATABASE_URL", "apps/web", "devdb env"),
+    ],
+)
+def test_the_command_writes_what_is_stale(
+    shop: Spec, file: str, key: str, within: str, command: str
+) -> None:
+    (finding,) = seen(shop, f"{key}={GONE}:7/main", file=file, within=within)
+    assert finding.fix == command.format(shop.project)
+
+
+def test_the_command_knows_the_projects_own_names_and_the_instances(shop: Spec) -> None:
+    assert shop.project is not None
+    (shop.project / "devdb.toml").write_text('[env]\nOURS = "direct"\n')
+    other = replace(shop, name="pg16")
+    (finding,) = seen(other, f"OURS={GONE}:7/main")
+    assert finding.fix == "devdb env -n pg16"
+
+
+def test_the_workspaces_of_a_monorepo_are_looked_at(shop: Spec) -> None:
+    assert shop.project is not None
+    (shop.project / "package.json").write_text('{"workspaces": ["apps/*"]}')
+    (finding,) = seen(shop, f"DATABASE_URL={GONE}:7/main", file="apps/web/.env.local")
+    assert finding.subject.endswith("apps/web/.env.local")
+    other = replace(shop, name="web", project=shop.project / "apps" / "web")
+    marker.save(other)
+    assert stale(shop, running=False) == []
+    assert len(stale(other, running=False)) == 1
+
+
+def test_a_project_that_is_gone_has_no_files(shop: Spec) -> None:
+    assert stale(replace(shop, project=None), running=True) == []
+    assert stale(replace(shop, project=Path("/nowhere/at/all")), running=True) == []
