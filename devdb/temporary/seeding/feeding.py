@@ -141,6 +141,7 @@ class Feed:
         for command in found:
             try:
                 if self._is_passed(command):
+                    self._sieve.made |= command.name.startswith("g")  # it runs what is before it
                     passed.append(f"\\{command.name} {command.arguments}".rstrip())
                 elif commands.is_connect(command):
                     yield self._sieve.connect(commands.database(command))
@@ -192,6 +193,7 @@ class Feed:
         yield self._count(b"\n")
 
     def _copy(self, copy: commands.Copy, frame: _Frame, line: int) -> Iterator[bytes]:
+        self._sieve.made = True
         yield self._count(copy.statement.encode(errors="surrogateescape") + b"\n")
         if copy.file is None:
             for _, text in frame.script.data():

@@ -143,6 +143,7 @@ class Sieve:
 
     def _extension(self, found: re.Match[bytes]) -> bytes | None:
         """What is there already is not made again, and is not the role's to drop."""
+        self.made = True
         names = [_plain(name) for name in found["name"].split(b",")]
         return b"" if all(name in self.around.extensions for name in names) else None
 
