@@ -185,9 +185,7 @@ def test_what_pg_dump_makes_is_loaded_in_each_of_its_formats(
         made = load(seed)
         assert people(made) == ["Eve"]
         assert made.loaded is not None
-        assert made.loaded.counts()["owners"] == (
-            2 if seed is plain else made.loaded.counts()["owners"]
-        )
+        assert made.loaded.counts()["owners"] in (1, 2)  # of the database or the schema too
         assert made.loaded.counts()["grants"] == 1
     for seed, said in (
         (custom[: len(custom) // 2], "pg_restore cannot read"),
@@ -218,7 +216,6 @@ def test_rows_are_loaded_in_any_order_and_the_right_to_it_is_taken_back(
     tables = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int REFERENCES p);\n"
     rows = "COPY c FROM stdin;\n1\n\\.\nINSERT INTO p VALUES (1);\n"
     for_good = (
-        "ALTER ROLE CURRENT_USER SET session_replication_role = replica;"
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica',"
         " current_database()); END $$;\n"
     )
@@ -226,7 +223,7 @@ def test_rows_are_loaded_in_any_order_and_the_right_to_it_is_taken_back(
         ("SET session_replication_role = replica;\n", ""),
         ("ALTER TABLE c DISABLE TRIGGER ALL;\n", "ALTER TABLE c ENABLE TRIGGER ALL;\n"),
     ):
-        made = load(tables + off + rows + for_good.replace("ALTER ROLE", "-- ALTER ROLE") + on)
+        made = load(tables + off + rows + for_good + on)
         assert asked(made, "SELECT id FROM c") == [1]
         assert asked(made, "SHOW session_replication_role") == ["origin"]
         with libpq.connect(made.direct) as connection, pytest.raises(Exception, match="denied"):
