@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from devdb import config, marker, temporary, urls, workspace
@@ -29,6 +30,8 @@ class Temp:
     expires: datetime
     """By the server's clock; from then on it lets nobody in."""
     instance: str
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """What of the seed was left out, and how many: `{"owners": 43}`."""
 
 
 @contextmanager
@@ -46,14 +49,16 @@ def temp(
     names another one. The instance is started when it does not run, and made where there is none,
     of which the logger `devdb` warns: it stays. `ttl` is what a process that dies in the block
     leaves it, e.g. `"90s"` or a timedelta, 1 s to 30 d. `source` is a database of the instance to
-    copy, `seed` a `.sql`, `.sql.gz` or `.dump` file to fill it from, `name` the database's own
+    copy, `seed` what to fill it from: a file with SQL or a dump of pg_dump's in any format, packed
+    or not, or a directory (docs/seeds.md); `"-"` is what is piped in. `name` is the database's own
     name. One that was claimed in the block is kept.
 
     Raises DevdbError.
     """
     lifetime = temporary.parse_ttl(ttl) if isinstance(ttl, str) else temporary.check_ttl(ttl)
-    file = Path(seed) if seed is not None else None
-    spec, made = _make(instance, lifetime, source=source, seed=file, name=name)
+    with ExitStack() as stack:
+        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
+        spec, made = _make(instance, lifetime, source=source, seed=content, name=name)
     assert made.expires is not None
     try:
         yield Temp(
@@ -62,6 +67,7 @@ def temp(
             pooled_url=urls.url(made.pooled),
             expires=made.expires,
             instance=spec.name,
+            skipped=made.loaded.counts() if made.loaded else {},
         )
     finally:
         # NotFound: it expired, or was dropped in the block. UsageError: it was claimed there.
@@ -74,12 +80,12 @@ def _make(
     ttl: timedelta,
     *,
     source: str | None,
-    seed: Path | None,
+    seed: temporary.Seed | None,
     name: str | None,
 ) -> tuple[Spec, temporary.TemporaryDatabase]:
     def make(spec: Spec) -> temporary.TemporaryDatabase:
-        psql = workspace.psql_argv(spec) if seed is not None else ()
-        return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, psql=psql)
+        tools = partial(workspace.tool_argv, spec)
+        return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)
 
     project = names.place(Path.cwd()).project
     settings = config.load(project, {"name": instance}, os.environ)

@@ -50,6 +50,8 @@ GROUPS = {
     "temp-docker": Group("docker", partial(bench_temporary.rows, "docker"), bench_docker.title),
     "copy-native": Group("native", partial(bench_temporary.copies, "native"), bench_native.title),
     "copy-docker": Group("docker", partial(bench_temporary.copies, "docker"), bench_docker.title),
+    "seed-native": Group("native", partial(bench_temporary.seeds, "native"), bench_native.title),
+    "seed-docker": Group("docker", partial(bench_temporary.seeds, "docker"), bench_docker.title),
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
 RUNS = 5

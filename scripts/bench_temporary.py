@@ -6,7 +6,9 @@ logins, which a call cannot do without either, but which say nothing about how i
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import DEVDB, Clock, Row, new_spec, remove, seconds, start
+from measure import DEVDB, Clock, Row, new_spec, quietly, remove, seconds, start
 
 from devdb import engines, sessions, temporary, wire
 from devdb.model import Spec
@@ -70,6 +72,54 @@ def copies(engine_name: str, stack: ExitStack) -> list[Row]:
         *(wal if strategies else []),
         Row("create(source=...), in the server", partial(create, spec, "main"), FILES, 1.3),
     ]
+
+
+def seeds(engine_name: str, stack: ExitStack) -> list[Row]:
+    """A seed that takes seconds, beside `createdb` and `psql -f` of the same machine by hand."""
+    spec = running(engine_name, stack)
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
+    file = directory / "seed.sql"
+    with file.open("w", encoding="ascii") as seed:
+        seed.writelines(copied())
+    by_hand = f"createdb and psql -f, {file.stat().st_size // 10**6} MB"
+    return [
+        Row(by_hand, partial(load_by_hand, spec, file)),
+        Row("devdb temp --seed", partial(load, spec, file), by_hand, 1.3),
+    ]
+
+
+_TABLE = "CREATE TABLE people (id integer, name text, born timestamptz, about text);\n"
+_KEY = "ALTER TABLE ONLY people ADD PRIMARY KEY (id);\n"
+_WORDS = "It's about nothing in particular, but there is a lot of it"
+
+
+def copied() -> Iterator[str]:
+    """As pg_dump writes rows."""
+    yield f"{_TABLE}COPY people (id, name, born, about) FROM stdin;\n"
+    for n in range(1_600_000):
+        yield f"{n}\tname {n}\t2026-01-01 00:00:{n % 60:02}+00\t{_WORDS}\n"
+    yield f"\\.\n{_KEY}"
+
+
+def load_by_hand(spec: Spec, file: Path) -> float:
+    environment = {**os.environ, "PGPASSWORD": spec.password}
+    where = ("-h", spec.direct.host, "-p", str(spec.port), "-U", spec.direct.user, "-w")
+    tool = Path("psql")
+    if spec.engine == "native":
+        tool = Path(engines.get(spec.engine).tool_argv(spec.name, "psql")[0])
+    with Clock() as clock:
+        quietly(tool.with_name("createdb"), *where, "by_hand", env=environment)
+        quietly(tool, *where, "-X", "-q", "-d", "by_hand", "-f", file, env=environment)
+    with sessions.direct(spec.direct) as session:
+        session.query("DROP DATABASE by_hand")
+    return clock.seconds
+
+
+def load(spec: Spec, file: Path) -> float:
+    before = {one.name for one in temporary.every(spec)}
+    spent = seconds(DEVDB, "temp", "-q", "--name", spec.name, "--seed", file)
+    temporary.drop(spec, [one.name for one in temporary.every(spec) if one.name not in before])
+    return spent
 
 
 def running(engine_name: str, stack: ExitStack) -> Spec:

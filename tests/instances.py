@@ -78,6 +78,11 @@ class Instance:
         with self._at_home():
             return self.engine.psql_argv(self.spec.name)
 
+    def tool(self, name: str) -> Sequence[str]:
+        """The command that runs a client program of its server's own version on it."""
+        with self._at_home():
+            return self.engine.tool_argv(self.spec.name, name)
+
     @contextmanager
     def _at_home(self) -> Iterator[None]:
         before = os.environ.get("DEVDB_DATA_DIR")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,7 +17,7 @@ from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.words import span
-from devdb.temporary import TemporaryDatabase
+from devdb.temporary import Loaded, TemporaryDatabase
 
 app = options.new_app()
 
@@ -27,6 +28,8 @@ Examples:
   devdb temp                              a database for 24 hours; prints its URL
   psql "$(devdb temp -q --ttl 1h)"
   devdb temp --from main --env .env       a copy of main, and .env points at it
+  devdb temp --seed shop.dump.gz          what pg_dump made, in any format; or SQL
+  pg_dump "$PRODUCTION" | devdb temp --seed -
   devdb temp ls
   devdb temp claim temp_calm_owl --as shop2
 """
@@ -49,11 +52,11 @@ def temp(
         ),
     ] = None,
     seed: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--seed",
             metavar="FILE",
-            help="Fill it from a .sql, .sql.gz or .dump file.",
+            help="Fill it from SQL or a dump, packed or not; - is stdin.",
             show_default=False,
         ),
     ] = None,
@@ -83,14 +86,16 @@ def temp(
     lifetime = temporary.parse_ttl(ttl)
     here = look_around(name, quiet=quiet, preset=preset)
 
-    def make(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
-        psql = _psql(spec) if seed is not None else ()
-        made = temporary.create(
-            spec, ttl=lifetime, source=source, seed=seed, name=called, psql=psql
-        )
-        return spec, made
+    with contextlib.ExitStack() as stack:
+        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
 
-    spec, made = _on_running(here, make, quiet=quiet)
+        def make(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
+            made = temporary.create(
+                spec, ttl=lifetime, source=source, seed=content, name=called, tools=_tools(spec)
+            )
+            return spec, made
+
+        spec, made = _on_running(here, make, quiet=quiet)
     url = urls.url(made.pooled if pooled else made.direct)
     if env is not None:
         _write_env(made, env, here, quiet=quiet)
@@ -102,6 +107,8 @@ def temp(
         from devdb.cli.connect import copy_to_clipboard
 
         copy_to_clipboard(url, quiet=quiet)
+    if not quiet and made.loaded is not None:
+        _tell(made.loaded, made.name, spec)
     if not quiet and made.left is not None:
         left = span(made.left.total_seconds())
         streams.narrate(f"'{made.name}' in '{spec.name}' lives for {left}")
@@ -133,10 +140,19 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
     return act(running)
 
 
-def _psql(spec: Spec) -> list[str]:
+def _tools(spec: Spec) -> Callable[[str], Sequence[str]]:
     from devdb import workspace
 
-    return workspace.psql_argv(spec)
+    return partial(workspace.tool_argv, spec)
+
+
+def _tell(loaded: Loaded, name: str, spec: Spec) -> None:
+    skipped = loaded.words()
+    streams.narrate(f"loaded '{loaded.name}'{f'; skipped: {skipped}' if skipped else ''}")
+    for remark in loaded.remarks:
+        streams.narrate(f"note: {remark}")
+    for command in loaded.by_hand(spec.name, name):
+        streams.narrate(f"only the superuser can, by hand: {command}")
 
 
 def _write_env(made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:

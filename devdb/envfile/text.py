@@ -7,6 +7,7 @@ or in quotes and then perhaps many lines long, a comment behind it.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -224,8 +225,6 @@ def _diff(pieces: list[_Piece], values: Mapping[str, str], after: str) -> str:
         else piece.text
         for piece in pieces
     )
-    import difflib  # for those who write
-
     lines = difflib.unified_diff(_lines(before), _lines(after), n=0, lineterm="")
     return "".join(f"{line}\n" for line in list(lines)[2:] if not line.startswith("@@"))
 

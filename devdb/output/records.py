@@ -10,7 +10,7 @@ from devdb.model import Finding, LogLine, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
-    from devdb.temporary import TemporaryDatabase
+    from devdb.temporary import Loaded, TemporaryDatabase
     from devdb.workspace import Health, Instance
 
 
@@ -96,6 +96,17 @@ def temporary(spec: Spec, one: TemporaryDatabase) -> dict[str, Any]:
         "size_bytes": one.size,
         "sessions": one.sessions,
         "claim": f"devdb temp claim {one.name} -n {spec.name}" if one.expires else None,
+        **({"seed": _seed(spec, one, one.loaded)} if one.loaded else {}),
+    }
+
+
+def _seed(spec: Spec, one: TemporaryDatabase, loaded: Loaded) -> dict[str, Any]:
+    """What became of its seed; only for who made it."""
+    return {
+        "name": loaded.name,
+        "skipped": loaded.counts(),
+        "by_hand": loaded.by_hand(spec.name, one.name),
+        "notes": list(loaded.remarks),
     }
 
 

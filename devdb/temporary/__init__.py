@@ -14,6 +14,7 @@ from devdb.temporary.dropping import drop, reap, resume_orphans
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
 from devdb.temporary.renewing import renew
+from devdb.temporary.seeding import Loaded, Seed, opened
 from devdb.temporary.ttl import DEFAULT_TTL, LONGEST_TTL, SHORTEST_TTL, check_ttl, parse_ttl
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "LONGEST_TTL",
     "REAPER",
     "SHORTEST_TTL",
+    "Loaded",
+    "Seed",
     "State",
     "TemporaryDatabase",
     "check_ttl",
@@ -29,6 +32,7 @@ __all__ = [
     "drop",
     "every",
     "extend",
+    "opened",
     "parse_ttl",
     "reap",
     "renew",

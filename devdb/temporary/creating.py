@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from devdb import postgres, sessions
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
 from devdb.temporary import closing, console, copying, dropping, names, ownership, registry, seeding
 from devdb.temporary.database import State, TemporaryDatabase
+from devdb.temporary.seeding import Seed, Tools
 from devdb.temporary.ttl import check_ttl
 from devdb.wire import Identifier, Refused, Session
 
@@ -24,34 +25,40 @@ def create(
     *,
     ttl: timedelta,
     source: str | None = None,
-    seed: Path | None = None,
+    seed: Seed | None = None,
     name: str | None = None,
-    psql: Sequence[str] = (),
+    tools: Tools | None = None,
 ) -> TemporaryDatabase:
     """A new database with a role of its own, for `ttl` from the moment it is ready.
 
     `source` is a database of the instance to copy; sessions on it are ended for that, but pooled
-    ones that are between two transactions just wait. `seed` is a `.sql`, `.sql.gz` or `.dump` file
-    to run in it as the new role; it needs `psql`, the instance's `Engine.psql_argv()`. On failure
-    nothing is left of it.
+    ones that are between two transactions just wait. `seed` is loaded into it as the new
+    role, and can be used once (`opened`); it needs `tools`. On failure nothing is left of it.
 
-    Raises UsageError for a name, a ttl or a seed that cannot be; NotFound for an unknown source.
+    Raises UsageError for a name or a ttl that cannot be; NotFound for an unknown source.
     """
     check_ttl(ttl)
-    if seed is not None:
-        seeding.check(seed)
     if name is not None:
         names.check(name)
-    with registry.session(spec) as session:
+    with registry.session(spec) as session, contextlib.ExitStack() as stack:
+        psql = stack.enter_context(seeding.Psql(tools)) if seed is not None and tools else None
         origin = copying.find(session, spec, source) if source is not None else None
         entry, called = _enter(session, spec, name, ttl)
         try:
             _make(session, spec, called, origin)
             password = registry.password(spec, entry)
-            if seed is not None:
-                verifier = postgres.verifier(password)
-                session.query("SELECT _devdb.admit({}, {})", entry, verifier)
-                seeding.run(registry.endpoint(spec.direct, called, password), seed, psql)
+            loaded = None
+            if seed is not None and tools is not None and psql is not None:
+                loaded = seeding.fill(
+                    session,
+                    spec,
+                    seed,
+                    tools,
+                    psql,
+                    endpoint=registry.endpoint(spec.direct, called, password),
+                    entry=entry,
+                    empty=origin is None,
+                )
             made = _finish(session, spec, entry, called, password, ttl)
         except BaseException:
             # Where that fails too, the reaper does it: the entry says that it is half-made.
@@ -60,7 +67,7 @@ def create(
             raise
     if name is not None:
         console.settle(made.pooled)  # a name that may have been another database's
-    return made
+    return replace(made, loaded=loaded)
 
 
 def _enter(session: Session, spec: Spec, name: str | None, ttl: timedelta) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from devdb.model import Endpoint
+from devdb.temporary.seeding.report import Loaded
 
 
 class State(StrEnum):
@@ -43,3 +44,5 @@ class TemporaryDatabase:
     """Clients that are connected to it, the pooler's idle connections among them."""
     direct: Endpoint
     pooled: Endpoint
+    loaded: Loaded | None = None
+    """What became of its seed; known only to who made it."""

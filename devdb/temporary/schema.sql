@@ -122,6 +122,32 @@ BEGIN
         clock_timestamp() + interval '1 day');
 END $$;
 
+-- Let its role load rows in any order while it is seeded. Two that change the rights on one setting
+-- at the same time fail: they wait for each other. What gives it takes it back: finish() or forget().
+CREATE FUNCTION _devdb.allow_replica(made bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('devdb replica'));
+    EXECUTE format('GRANT SET ON PARAMETER session_replication_role TO %I',
+        (SELECT name FROM _devdb.temporary WHERE id = made));
+END $$;
+
+-- Whether there was anything to take back.
+CREATE FUNCTION _devdb.disallow_replica(named text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('server_version_num')::int < 150000 OR NOT EXISTS (
+        SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+        WHERE r.rolname = named AND d.refclassid = 'pg_authid'::regclass
+          AND d.classid = to_regclass('pg_parameter_acl'))
+    THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('devdb replica'));
+    EXECUTE format('REVOKE SET ON PARAMETER session_replication_role FROM %I', named);
+    RETURN true;
+END $$;
+
 -- From now on it is what its caller wanted, for `ttl`.
 CREATE FUNCTION _devdb.finish(
     made bigint, verifier text, ttl interval,
@@ -136,6 +162,12 @@ BEGIN
     SET state = 'ready', created = finish.created, expires = finish.expires
     WHERE id = made RETURNING * INTO STRICT t;
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', t.name, verifier, expires);
+    IF _devdb.disallow_replica(t.name) THEN
+        -- With the right it had, it could set that for good.
+        EXECUTE format('ALTER ROLE %I RESET session_replication_role', t.name);
+        EXECUTE format('ALTER DATABASE %I RESET session_replication_role', t.name);
+        EXECUTE format('ALTER ROLE %1$I IN DATABASE %1$I RESET session_replication_role', t.name);
+    END IF;
     size := pg_database_size(_devdb.database_of(t));
 END $$;
 
@@ -476,6 +508,7 @@ BEGIN
         SELECT rolname INTO r FROM pg_roles WHERE oid = t.role;
         BEGIN
             IF FOUND THEN
+                PERFORM _devdb.disallow_replica(r);
                 EXECUTE format('DROP ROLE %I', r);
             END IF;
             DELETE FROM _devdb.temporary WHERE id = t.id;

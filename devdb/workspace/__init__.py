@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from devdb.workspace.instances import matching as matching
     from devdb.workspace.instances import mend as mend
     from devdb.workspace.instances import psql_argv as psql_argv
+    from devdb.workspace.instances import tool_argv as tool_argv
     from devdb.workspace.names import Gone as Gone
     from devdb.workspace.names import is_own as is_own
     from devdb.workspace.names import resolve as resolve
@@ -57,6 +58,7 @@ _HOMES = {
         "matching",
         "mend",
         "psql_argv",
+        "tool_argv",
     ),
     "names": ("Gone", "is_own", "resolve", "resolve_existing"),
     "ports": ("reachable",),

@@ -250,3 +250,8 @@ def logs(spec: Spec, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
 def psql_argv(spec: Spec, *, pooled: bool = False, files: bool = False) -> list[str]:
     """The command that opens psql on the instance; it reads PGPASSWORD. See `Engine.psql_argv`."""
     return list(engine_of(spec).psql_argv(spec.name, pooled=pooled, files=files))
+
+
+def tool_argv(spec: Spec, tool: str) -> Sequence[str]:
+    """The command that runs a client program of the server's own version, for devdb itself."""
+    return engine_of(spec).tool_argv(spec.name, tool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,6 +96,30 @@ def test_from_copies_and_seed_fills(shop: Cli) -> None:
     url = shop("temp", "-q", "--from", "main", "--seed", "seed.sql").out.strip()
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT sum(answer) FROM kept").fetchone() == (85,)
+
+
+def test_what_is_piped_in_fills_it_and_what_is_skipped_is_said(shop: Cli) -> None:
+    dump = "ALTER TABLE t OWNER TO boss;\nGRANT ALL ON t TO a;\nGRANT ALL ON t TO b;\n"
+    (shop.project / "-").write_text("SELECT nonsense;")  # not what - means
+    for options in ((), ("--json",)):
+        piped = subprocess.run(
+            shop.argv("temp", "--seed", "-", *options),
+            cwd=shop.project,
+            env=shop.environment(),
+            input=f"CREATE TABLE t (a int);\n{dump}",
+            capture_output=True,
+            text=True,
+        )
+        assert piped.returncode == 0, piped.stderr
+        said = piped.stderr.splitlines()
+        assert "loaded 'standard input'; skipped: 2 grants, 1 owner" in said
+    assert json.loads(piped.stdout)["data"]["seed"] == {
+        "name": "standard input",
+        "skipped": {"grants": 2, "owners": 1},
+        "by_hand": [],
+        "notes": [],
+    }
+    assert "standard input' is empty" in shop("temp", "--seed", "-").error[0]
 
 
 def test_the_rest_of_its_life(shop: Cli) -> None:

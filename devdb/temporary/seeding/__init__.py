@@ -1,0 +1,69 @@
+"""Filling a temporary database from a dump, with the server's own tools and as its own role.
+
+What a seed is is told by its content. An archive is made a script by pg_restore, so there is one
+way to load: the script is cut into statements, what only speaks of the place it comes from is left
+out and counted, and psql runs the rest to the first error.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from devdb import postgres
+from devdb.model import Endpoint, Spec
+from devdb.temporary.seeding import extensions, loading, opening
+from devdb.temporary.seeding.content import Kind
+from devdb.temporary.seeding.feeding import Feed
+from devdb.temporary.seeding.loading import Psql, Tools
+from devdb.temporary.seeding.opening import Seed, opened
+from devdb.temporary.seeding.report import Loaded
+from devdb.temporary.seeding.sieve import Around, Sieve
+from devdb.temporary.seeding.unpacking import Damaged
+from devdb.wire import Session
+
+__all__ = ["Loaded", "Psql", "Seed", "Tools", "fill", "opened"]
+
+
+def fill(
+    session: Session,
+    spec: Spec,
+    seed: Seed,
+    tools: Tools,
+    psql: Psql,
+    *,
+    endpoint: Endpoint,
+    entry: int,
+    empty: bool,
+) -> Loaded:
+    """Load it into the endpoint's database and as its role, to the first error.
+
+    `session` is the registry's, `entry` the id there of the database, whose role cannot log in yet.
+    `empty`: nobody has put anything into the database.
+
+    Raises DevdbError with what the tools said, EngineUnavailable when they are not there.
+    """
+    try:
+        with loading.script(seed, tools) as reader:
+            head = reader.peek(extensions.HEAD)
+            around = Around(
+                major=session.major,
+                settings=dict(session.query("SELECT lower(name), context FROM pg_settings")),
+                extensions=extensions.prepare(
+                    spec, endpoint.database, head, major=session.major, empty=empty
+                ),
+            )
+            sieve = Sieve(around, partial(session.query, "SELECT _devdb.allow_replica({})", entry))
+            guard = psql.guard()
+            feed = Feed(sieve, seed.name, guard=guard, archive=seed.kind is not Kind.PLAIN)
+            verifier = postgres.verifier(endpoint.password)
+            session.query("SELECT _devdb.admit({}, {})", entry, verifier)
+            how = loading.Run(psql=psql.argv, endpoint=endpoint, major=session.major, guard=guard)
+            loading.run(how, feed, reader, seed.path, spec)
+    except Damaged as damaged:
+        raise opening.unreadable(seed.name, damaged) from None
+    return Loaded(
+        name=seed.name,
+        skipped=tuple(sieve.skipped.most_common()),
+        event_triggers=tuple(sieve.event_triggers),
+        remarks=(*seed.reader.remarks, *feed.remarks),
+    )
