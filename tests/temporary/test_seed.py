@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 import threading
@@ -18,6 +17,7 @@ from inside import Inside, login
 from instances import Instance
 
 from devdb import temporary
+from devdb.engines import programs
 from devdb.errors import DevdbError, EngineUnavailable, UsageError
 from devdb.model import Spec
 from devdb.psql import own_environment
@@ -373,18 +373,13 @@ def test_without_a_psql_it_says_how_to_get_one(spec: Spec, inside: Inside, tmp_p
     assert inside.entries() == {}
 
 
-def test_without_a_psql_here_the_containers_is_used(
+def test_without_a_psql_here_that_is_new_enough_the_containers_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Also for a directory, which the container does not have."""
-    docker = shutil.which("docker")
     instance = Instance("docker")
     request.addfinalizer(instance.destroy)
-    assert docker is not None, "the suite's engine comes with one"
-    path = tmp_path / "bin"
-    path.mkdir()
-    (path / "docker").symlink_to(docker)
-    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr(programs, "client", lambda _tool, _major: None)
     (tmp_path / "a.sql").write_text(SQL)
     (tmp_path / "b.tar").write_bytes(pg_dump(instance, "-Ft"))
     with tarfile.open(tmp_path / "b.tar") as file:

@@ -76,6 +76,7 @@ def test_a_client_program_is_no_older_than_the_server(
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/15/bin:/bin:/usr/bin")
     monkeypatch.setattr(programs, "SYSTEM_PLACES", (f"{tmp_path}/*/bin",))
+    monkeypatch.setattr(programs, "wheel", lambda: None)
     found = {major: programs.client("psql", major) for major in (None, 14, 15, 16, 18, 19)}
     assert found == {
         None: f"{tmp_path}/15/bin/psql",

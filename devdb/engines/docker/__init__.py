@@ -145,21 +145,24 @@ class DockerEngine:
         else the container's."""
         found = self._found(name)
         port = found.containers[labels.PGBOUNCER if pooled else labels.POSTGRES]["Config"]["Labels"]
-        here = programs.client("psql", None if files else found.major)
+        here = programs.client("psql", None if files else found.major, typing=True)
         there = [] if here else self._inside(found, "psql", pooled=pooled, typing=True)
         if not here and not there:
-            here = programs.client("psql", None)
+            here = programs.client("psql", None, typing=True)
         argv = [here, "-h", HOST, "-p", port[labels.PORT]] if here else there
         return _or_none("psql", [*argv, "-U", USER, "-d", DATABASE] if argv else [])
 
     def tool_argv(self, name: str, tool: str) -> Sequence[str]:
-        """The container's, else one of this machine that is no older than the server."""
+        """One of this machine that is no older than the server, else the container's.
+
+        What goes through `docker exec` is copied by three more processes: a dump of 80 MB takes
+        half as long again.
+        """
         found = self._found(name)
-        argv = self._inside(found, tool)
-        if not argv and (here := programs.client(tool, found.major)):
+        if here := programs.client(tool, found.major):
             port = found.containers[labels.POSTGRES]["Config"]["Labels"][labels.PORT]
-            argv = [here, "-h", HOST, "-p", port]
-        return _or_none(tool, argv)
+            return [here, "-h", HOST, "-p", port]
+        return _or_none(tool, self._inside(found, tool))
 
     def _found(self, name: str) -> survey.Found:
         """What there is of the instance; raises NotFound where it has not both servers."""

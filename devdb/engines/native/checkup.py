@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devdb import paths, pgbouncer, postgres
+from devdb.engines import programs
 from devdb.engines.native import binaries, missing, owner
 from devdb.errors import DevdbError
 from devdb.model import Finding, Level
@@ -50,7 +51,7 @@ def _postgres() -> list[Finding]:
     for other in binaries.installations():
         if other.directory != chosen.directory:
             found.append(_info("postgres", f"also there: {other.directory} {other.version}"))
-    if chosen.directory == binaries.wheel():
+    if chosen.directory == programs.wheel():
         found.append(
             Finding(
                 level=Level.INFO,

@@ -19,12 +19,12 @@ HEAD = 4 << 20
 
 _HARMLESS = frozenset(
     """
-    address_standardizer amcheck autoinc bloom earthdistance h3 hll hypopg insert_username intagg
-    ip4r moddatetime pageinspect periods pg_bigm pg_buffercache pg_freespacemap pg_ivm
-    pg_partman pg_prewarm pg_similarity pg_stat_statements pg_uuidv7 pg_visibility pg_walinspect
-    pgrouting pgrowlocks pgstattuple pgtap postgis postgis_sfcgal
-    postgis_tiger_geocoder postgis_topology postgres_fdw prefix q3c refint roaringbitmap rum semver
-    sslinfo tdigest temporal_tables topn vector
+    address_standardizer amcheck autoinc bloom earthdistance h3 hll hypopg insert_username
+    intagg ip4r moddatetime pageinspect pg_bigm pg_buffercache pg_freespacemap pg_prewarm
+    pg_similarity pg_stat_statements pg_uuidv7 pg_visibility pg_walinspect pgrouting pgrowlocks
+    pgstattuple pgtap postgis postgis_sfcgal postgis_tiger_geocoder postgis_topology
+    postgres_fdw prefix q3c refint roaringbitmap rum semver sslinfo tdigest temporal_tables
+    topn vector
     """.split()
 )
 """Not trusted, and made all the same: types, functions and indexes, or functions that their script
