@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
 
 def begin(function: Callable[[], T]) -> Future[T]:
     """Call it in a thread that does not keep the process alive: a hung engine may never answer."""
+    from concurrent.futures import Future  # it imports logging, for who waits for nothing
+
     future: Future[T] = Future()
 
     def run() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devdb import engines, marker, pgbouncer, postgres, wording
 from devdb.engines import Engine
@@ -19,6 +19,9 @@ from devdb.engines.fake import FakeEngine
 from devdb.engines.waiting import begin
 from devdb.errors import DevdbError, MarkerLost, NotFound, TimedOut
 from devdb.model import LogLine, Server, Spec
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _PATIENCE = 5.0
 """Seconds for all engines together to tell what they have."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import wait
 from contextlib import suppress
 
 from devdb import engines
@@ -35,6 +34,8 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
 
     Raises DevdbError.
     """
+    from concurrent.futures import wait
+
     engine = engine_of(spec)
 
     def work() -> None:
