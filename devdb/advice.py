@@ -398,11 +398,12 @@ ADVICE = (
         pattern=r"acquire a postgres advisory lock|ConcurrentMigrationError|concurrent migration",
         cause=(
             "The migration tool locks for as long as its session lasts. Through the pooler in "
-            "transaction mode that session stays when the tool is gone, and the lock with it."
+            "transaction mode that session stays when the tool is gone, and the lock with it, for "
+            "as long as an app goes on using it."
         ),
         cure=(
-            "Migrate with the direct URL (devdb url); a lock that was left goes with the pooler's "
-            "sessions: devdb down && devdb up -d"
+            "Migrate with the direct URL (devdb url); a lock that was left goes 3 s after the last "
+            "query through the pooler, or at once: devdb down && devdb up -d"
         ),
     ),
     Advice(

@@ -93,15 +93,21 @@ def test_tools_of_node(tool: str, endpoint: tuple[Endpoint, bool], node: dict[st
 def test_prisma_through_the_pooler_leaves_its_lock_to_the_next_migration(
     new_stack: Stack, node: dict[str, str]
 ) -> None:
-    """It never unlocks: its session ends with it, but the pooler's goes on."""
+    """It never unlocks: its session ends with it, but the pooler's goes on while it is not idle for
+    too long."""
     name = f"migration_{secrets.token_hex(4)}"
     with connect(new_stack.spec.direct) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     pooled = replace(new_stack.spec.pooled, database=name)
     direct = replace(new_stack.spec.direct, database=name)
-    migrate("prisma", pooled, node, pooled=True)
-    with pytest.raises(AssertionError) as caught:
-        migrate("prisma", direct, node, pooled=False)
+    with console(new_stack.spec) as tell:
+        tell("SET server_idle_timeout = 600")
+        try:
+            migrate("prisma", pooled, node, pooled=True)
+            with pytest.raises(AssertionError) as caught:
+                migrate("prisma", direct, node, pooled=False)
+        finally:
+            tell("SET server_idle_timeout = 3")
     advice = lookup(str(caught.value))
     assert advice is not None
     assert advice.text == "Timed out trying to acquire a postgres advisory lock"

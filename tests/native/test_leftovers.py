@@ -49,6 +49,8 @@ while processes.is_running(pid):
     time.sleep(0.001)
 Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
 with subprocess.Popen(["sleep", "60"]) as another:
+    while not processes.words(another.pid):  # which it has a moment after it was started
+        time.sleep(0.001)
     print(another.pid == pid, processes.is_running(pid), processes.words(pid))
     another.kill()
 """
