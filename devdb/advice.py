@@ -76,6 +76,14 @@ _OWN_SESSION = (
     "there itself, or the URL is another pooler's.",
     "Compare the port, and reconnect the client: devdb url --pooled",
 )
+_PREPARES = (
+    "The client prepares statements, and a pooler that cannot track them (PgBouncer below 1.21 in "
+    "transaction mode) gave it another server connection."
+)
+_PREPARES_CURE = (
+    "Use PgBouncer 1.21 or newer, or what the client needs without tracking; migrations go direct: "
+    "devdb url --for CLIENT --pooled"
+)
 _PSYCOPG = (
     "Above 100 statements psycopg drops the oldest; with a libpq below 17 (psycopg.pq.version() "
     "says which) it does so with SQL's DEALLOCATE, which no PgBouncer follows"
@@ -97,14 +105,8 @@ ADVICE = (
     Advice(
         text='prepared statement "s0" already exists',
         pattern=r'prepared statement "[^"]*" already exists|DuplicatePreparedStatement',
-        cause=(
-            "The client prepares statements, and a pooler that cannot track them (PgBouncer "
-            "below 1.21 in transaction mode) gave it another server connection."
-        ),
-        cure=(
-            "Use PgBouncer 1.21 or newer, or what the client needs without tracking; migrations "
-            "go direct: devdb url --for CLIENT --pooled"
-        ),
+        cause=_PREPARES,
+        cure=_PREPARES_CURE,
         tracked=(
             (
                 "{who} tracks what clients prepare by the protocol; what SQL's PREPARE makes stays "
@@ -125,14 +127,8 @@ ADVICE = (
             r'(prepared statement "[^"]*"|unnamed prepared statement) does not exist'
             r"|InvalidSqlStatementName"
         ),
-        cause=(
-            "The client prepares statements, and a pooler that cannot track them (PgBouncer "
-            "below 1.21 in transaction mode) gave it another server connection."
-        ),
-        cure=(
-            "Use PgBouncer 1.21 or newer, or what the client needs without tracking; migrations "
-            "go direct: devdb url --for CLIENT --pooled"
-        ),
+        cause=_PREPARES,
+        cure=_PREPARES_CURE,
         tracked=(
             (
                 "{who} tracks what clients prepare and drop by the protocol; SQL's EXECUTE and "
