@@ -285,6 +285,15 @@ def test_no_command_reaches_psql_that_was_not_let_through(load: Load, tmp_path: 
     assert not mark.exists()
 
 
+@pytest.mark.parametrize(
+    "seed", ["BEGIN;\nCREATE TABLE t ();\nROLLBACK;\n", "CREATE ROLE a;", "--"]
+)
+def test_that_nothing_came_of_it_is_said(load: Load, seed: str) -> None:
+    made = load(seed)
+    assert made.loaded is not None
+    assert made.loaded.remarks == ("nothing came of it: the database is empty",)
+
+
 def test_what_is_left_open_is_committed_and_said(load: Load) -> None:
     made = load("BEGIN;\nCREATE TABLE people AS SELECT 'Ada' AS name")
     assert people(made) == ["Ada"]

@@ -466,8 +466,6 @@ def test_what_is_odd_is_remarked() -> None:
         (begun + "CREATE TABLE t ();\n-- PostgreSQL database dump complete\n", None),
         ("BEGIN;\nCREATE TABLE t ();\n", "no COMMIT"),
         ("BEGIN;\nCREATE TABLE t ();\nEND;\n", None),
-        ("CREATE ROLE a;\n", "is empty"),
-        ("CREATE ROLE a;\nCREATE EXTENSION bloom;\n", None),
     ):
         remarks = fed(script)[1].remarks
         assert len(remarks) == (remark is not None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from devdb import postgres
+from devdb import postgres, sessions
 from devdb.model import Endpoint, Spec
 from devdb.temporary.seeding import extensions, loading, opening
 from devdb.temporary.seeding.content import Kind
@@ -61,9 +61,31 @@ def fill(
             loading.run(how, feed, reader, seed.path, spec)
     except Damaged as damaged:
         raise opening.unreadable(seed.name, damaged) from None
+    nothing = _of_nothing(session, spec, endpoint) if empty else ()
     return Loaded(
         name=seed.name,
         skipped=tuple(sieve.skipped.most_common()),
         event_triggers=tuple(sieve.event_triggers),
-        remarks=(*seed.reader.remarks, *feed.remarks),
+        remarks=(*seed.reader.remarks, *feed.remarks, *nothing),
     )
+
+
+def _of_nothing(session: Session, spec: Spec, endpoint: Endpoint) -> tuple[str, ...]:
+    """That all of it, a ROLLBACK at its end say, came to nothing."""
+    with sessions.direct(
+        spec.direct, database=endpoint.database, durable=False, major=session.major
+    ) as inside:
+        [(is_empty,)] = inside.query(_IS_EMPTY)
+    return ("nothing came of it: the database is empty",) if is_empty else ()
+
+
+# From 16384 on oids are those of what somebody made.
+_IS_EMPTY = (
+    "SELECT NOT ("
+    + " OR ".join(
+        f"EXISTS (SELECT FROM {catalog} WHERE oid >= 16384)"
+        for catalog in "pg_class pg_proc pg_type pg_namespace pg_extension pg_cast pg_operator"
+        " pg_largeobject_metadata".split()
+    )
+    + ")"
+)

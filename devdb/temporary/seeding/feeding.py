@@ -70,8 +70,6 @@ class Feed:
         yield from self._read(self.name, path, reader, 0)
         if self._begun - self._complete:
             self.remarks.append("pg_dump's last line is not there: it may have been cut off")
-        if self._sieve.skipped and not self._sieve.made:
-            self.remarks.append("nothing else was in it: the database is empty")
         if self._sieve.in_transaction:
             self.remarks.append("its last transaction had no COMMIT, and was committed")
         # The last statement may have no semicolon. A transaction may be left open; where none is,
@@ -103,8 +101,6 @@ class Feed:
                 else:
                     if kind is Kind.BLANK:
                         self._note(text)
-                    else:
-                        self._sieve.made = True
                     yield self._count(text)
         except CutOff as cut:
             raise DevdbError(
@@ -141,7 +137,6 @@ class Feed:
         for command in found:
             try:
                 if self._is_passed(command):
-                    self._sieve.made |= command.name.startswith("g")  # it runs what is before it
                     passed.append(f"\\{command.name} {command.arguments}".rstrip())
                 elif commands.is_connect(command):
                     yield self._sieve.connect(commands.database(command))
@@ -193,7 +188,6 @@ class Feed:
         yield self._count(b"\n")
 
     def _copy(self, copy: commands.Copy, frame: _Frame, line: int) -> Iterator[bytes]:
-        self._sieve.made = True
         yield self._count(copy.statement.encode(errors="surrogateescape") + b"\n")
         if copy.file is None:
             for _, text in frame.script.data():

@@ -76,8 +76,6 @@ class Sieve:
     """The statements that would make them, each on a line of its own."""
     in_transaction: bool = False
     """Whether the last transaction was begun and has not ended."""
-    made: bool = False
-    """Whether anything in it was for this database."""
     _may_replicate: bool = False
     _without_triggers: set[bytes] = field(default_factory=set)
     _database: str | None = None
@@ -96,7 +94,7 @@ class Sieve:
                 if made is not None:
                     return _in_lines(made, statement)
         if first not in _ABOUT_THE_SESSION:
-            self._filled = self.made = True
+            self._filled = True
         if first in ("SET", "SELECT", "DO", "CREATE", "RESET") and _REPLICA.search(body):
             self._replicate()
         return statement
@@ -143,7 +141,6 @@ class Sieve:
 
     def _extension(self, found: re.Match[bytes]) -> bytes | None:
         """What is there already is not made again, and is not the role's to drop."""
-        self.made = True
         names = [_plain(name) for name in found["name"].split(b",")]
         return b"" if all(name in self.around.extensions for name in names) else None
 
