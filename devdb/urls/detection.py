@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -83,17 +84,22 @@ def detect_around(
 ) -> Detected:
     """The same of the directory, those around it up to the project, and the project's workspaces.
 
-    `files` are the `.env` files that are there, by their names: the keys in them speak where
-    nothing else does.
+    Workspaces beside the directory speak only where it names no client itself. `files` are the
+    `.env` files that are there, by their names: the keys in them speak where nothing else does.
     """
-    looked = []
+    looked: list[Detected] = []
+    names_client = False
     for place in _places(directory, project):
+        is_beside = not (place.is_relative_to(directory) or directory.is_relative_to(place))
+        if is_beside and names_client:
+            continue
         found = detect(place)
-        if place.is_relative_to(directory) and place != directory:
-            prefix = place.relative_to(directory).as_posix()
+        if place != directory:
+            prefix = Path(os.path.relpath(place, directory)).as_posix()
             found = replace(found, saw=tuple(f"{prefix}/{each}" for each in found.saw))
         if found.preset != DEFAULT:
             return found
+        names_client = names_client or (found.client is not None and not is_beside)
         looked.append(found)
     plain = next((found for found in looked if found.client), looked[0])
     for name, keys in files.items():

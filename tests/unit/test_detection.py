@@ -232,6 +232,21 @@ def test_from_the_root_of_a_monorepo_its_packages_are_looked_at(
     assert around(tmp_path) == Detected("prisma", None, ("packages/db/prisma/schema.prisma",))
 
 
+def test_a_package_beside_speaks_for_one_that_names_no_client(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {
+            "package.json": {"workspaces": ["apps/*", "packages/*"]},
+            "packages/db/prisma/schema.prisma": SCHEMA,
+            "apps/web/package.json": "{}",
+            "apps/jobs/package.json": needs(pg="8"),
+        },
+    )
+    seen = ("../../packages/db/prisma/schema.prisma",)
+    assert around(tmp_path, "apps/web") == Detected("prisma", None, seen)
+    assert around(tmp_path, "apps/jobs").client == "node-postgres"
+
+
 def test_what_is_right_below_the_root_is_looked_at(tmp_path: Path) -> None:
     lay(tmp_path, {"backend/manage.py": "", ".cache/package.json": needs(prisma="6")})
     assert around(tmp_path) == Detected("django", None, ("backend/manage.py",))
