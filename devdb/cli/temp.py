@@ -76,7 +76,9 @@ def temp(
     ] = None,
     preset: options.Preset = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the URL to the clipboard.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing on stderr.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Say nothing on stderr, but of a new instance.")
+    ] = False,
     json: options.Json = False,
 ) -> int:
     """Make a temporary database and print its URL; it is dropped when its time is over."""
