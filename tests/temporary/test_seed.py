@@ -176,8 +176,7 @@ def test_what_pg_dump_makes_is_loaded_in_each_of_its_formats(
         inside.sql("DROP TABLE people; DROP ROLE someone", database="main")
     plain, custom, tar, _ = dumps
     directory = tmp_path / "directory"
-    with tarfile.open(fileobj=io.BytesIO(tar)) as file:  # laid out alike
-        file.extractall(directory, filter="data")
+    unpack(tar, directory)  # laid out alike
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as file:
         file.add(directory, "directory")
@@ -199,6 +198,15 @@ def test_what_pg_dump_makes_is_loaded_in_each_of_its_formats(
     with pytest.raises(DevdbError, match="unsupported version") as newer:
         load(b"PGDMP\x01\x7f" + custom[7:])
     assert "--pg" in newer.value.hint
+
+
+def unpack(tar: bytes, directory: Path) -> None:
+    directory.mkdir()
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            assert content is not None, "there are only files in it"
+            (directory / member.name).write_bytes(content.read())
 
 
 def pg_dump(instance: Instance, *options: str) -> bytes:
@@ -391,8 +399,7 @@ def test_without_a_psql_here_that_is_new_enough_the_containers_is_used(
     monkeypatch.setattr(programs, "client", lambda _tool, _major: None)
     (tmp_path / "a.sql").write_text(SQL)
     (tmp_path / "b.tar").write_bytes(pg_dump(instance, "-Ft"))
-    with tarfile.open(tmp_path / "b.tar") as file:
-        file.extractall(tmp_path / "directory", filter="data")
+    unpack((tmp_path / "b.tar").read_bytes(), tmp_path / "directory")
     for seed in ("a.sql", "b.tar", "directory"):
         with temporary.opened(tmp_path / seed) as content, Psql(instance.tool) as psql:
             assert Path(psql.argv[0]).name == "docker"

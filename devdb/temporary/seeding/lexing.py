@@ -46,22 +46,25 @@ class CutOff(Exception):
 
 
 # What cannot hold a semicolon, a dollar or a backslash that mean anything; nothing in it is given
-# back (possessive), so that a regular expression does not try a literal of megabytes twice.
-_REMARK = rb"/\*(?:[^*/]|\*(?!/)|/(?!\*))*+\*/"
+# back (atomic), so that a regular expression does not try a literal of megabytes twice. Not `*+` of
+# a group: up to Python 3.11.4 it misses matches (https://github.com/python/cpython/issues/106052).
+_REMARK = rb"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/"
 _WORD = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*+"
 _TOKENS = (
     rb"(?:[^'\"$;\\/\-A-Za-z_\x80-\xff]++"
-    rb"|[eE]'(?:[^'\\]++|\\.|'')*+'"
+    rb"|[eE]'(?>(?:[^'\\]++|\\.|'')*)'"
     rb"|(?![eE]')" + _WORD + rb"|'[^']*+'"
     rb'|"[^"]*+"'
     rb"|--[^\n]*+(?=\n)|-(?!-)"
     rb"|/(?!\*)|" + _REMARK + rb")"
 )
-_REST = re.compile(_TOKENS + rb"*+", re.DOTALL)
+# So many at once: what is matched is remembered token for token until all of it is.
+_SOME = rb"{1,65536}"
+_REST = re.compile(_TOKENS + _SOME, re.DOTALL)
 _ROWS = re.compile(
-    rb"(?:(?i:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s" + _TOKENS + rb"*+;\s*+)++", re.DOTALL
+    rb"(?:(?i:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s(?>" + _TOKENS + _SOME + rb");\s*+)+", re.DOTALL
 )
-_BLANK = re.compile(rb"(?:\s++|--[^\n]*+\n|" + _REMARK + rb")++")
+_BLANK = re.compile(rb"(?:\s++|--[^\n]*+\n|" + _REMARK + rb")+")
 _DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)?\$")
 _COMMENT = re.compile(rb"/\*|\*/")
 _COPY = re.compile(rb"(?is)COPY\b.*\bFROM\s+STDIN\b")
@@ -187,8 +190,9 @@ class Script:
     def _tokens_end(self, at: int) -> int:
         """Where whole tokens end that are all there, from `at` on."""
         while True:
-            found = _REST.match(self._buffer, at)
-            end = found.end() if found else at
+            end = at
+            while found := _REST.match(self._buffer, end):
+                end = found.end()
             following = self._buffer[end : end + 2]
             # What ends with the block may go on in the next: a word, a dash, a text.
             whole = following[:1] in (b";", b"$", b"\\") and following != b"\\"

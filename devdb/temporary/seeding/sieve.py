@@ -206,11 +206,11 @@ _WORD = re.compile(rb"[A-Za-z]+")
 _EMPTY = re.compile(rb"\s*(?:''|\"\"|DEFAULT\b)", re.IGNORECASE)
 _REPLICA = re.compile(REPLICA.encode(), re.IGNORECASE)
 _BEFORE = re.compile(
-    rb"(?:\s++|--[^\n]*+(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*+\*/)++", re.IGNORECASE
+    rb"(?:\s++|--[^\n]*+(?:\n|\Z)|/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/)+", re.IGNORECASE
 )
 
-_ONE = rb"(?:\"(?:[^\"]|\"\")*+\"|[\w$\x80-\xff]++)"
-_NAME = _ONE + rb"(?:\s*\.\s*" + _ONE + rb")*+"
+_ONE = rb"(?:\"(?>(?:[^\"]++|\"\")*)\"|[\w$\x80-\xff]++)"
+_NAME = _ONE + rb"(?>(?:\s*\.\s*" + _ONE + rb")*)"
 _OWNED = rb"""(?:AGGREGATE|COLLATION|CONVERSION|DOMAIN|EVENT\s+TRIGGER|FOREIGN\s+DATA\s+WRAPPER
     |FOREIGN\s+TABLE|FUNCTION|(?:PROCEDURAL\s+)?LANGUAGE|LARGE\s+OBJECT|MATERIALIZED\s+VIEW
     |OPERATOR(?:\s+(?:CLASS|FAMILY))?|PROCEDURE|PUBLICATION|ROUTINE|SCHEMA|SEQUENCE|SERVER
@@ -273,7 +273,7 @@ _RULES = (
     ),
     _rule(
         "DROP",
-        rb"DROP EXTENSION (?:IF EXISTS )?(?P<name>" + _ONE + rb"(?:\s*,\s*" + _ONE + rb")*+)",
+        rb"DROP EXTENSION (?:IF EXISTS )?(?P<name>" + _ONE + rb"(?>(?:\s*,\s*" + _ONE + rb")*))",
         Sieve._extension,
     ),
     _rule("ALTER", rb"ALTER EXTENSION (?P<name>" + _ONE + rb")", Sieve._alter_extension),
@@ -298,7 +298,7 @@ _RULES = (
     ),
     _rule(
         "DROP",
-        rb"DROP SCHEMA (?:IF EXISTS )?(?P<names>" + _ONE + rb"(?:\s*,\s*" + _ONE + rb")*+)",
+        rb"DROP SCHEMA (?:IF EXISTS )?(?P<names>" + _ONE + rb"(?>(?:\s*,\s*" + _ONE + rb")*))",
         Sieve._drop_schema,
     ),
     _rule(
@@ -315,7 +315,7 @@ _RULES = (
     _rule("BEGIN START", rb"(?:BEGIN|START TRANSACTION)\b", Sieve._begin),
     _rule(
         "COMMIT END ROLLBACK ABORT",
-        rb"\w+(?: (?:WORK|TRANSACTION))?+(?! PREPARED\b| TO\b)(?P<chain> AND CHAIN)?",
+        rb"\w+(?>(?: (?:WORK|TRANSACTION))?)(?! PREPARED\b| TO\b)(?P<chain> AND CHAIN)?",
         Sieve._end,
     ),
     _rule("PREPARE", rb"PREPARE TRANSACTION\b(?P<chain>(?!))?", Sieve._end),
