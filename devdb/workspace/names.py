@@ -67,7 +67,7 @@ def resolve(name: str | None, project: Path) -> str:
         holder = marker.load(slug)
     except marker.Damaged:  # it has no owner that could be read
         return slug
-    if holder is None:
+    if holder is None or holder.project == project:  # made by another devdb since it was looked for
         return slug
     if holder.project is not None and not holder.project.exists():
         raise Gone(slug, holder.project)

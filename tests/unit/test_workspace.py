@@ -128,6 +128,15 @@ def test_ten_at_once_make_one_instance(project: Path) -> None:
     assert len(workspace.every()[0]) == 1
 
 
+def test_one_that_another_devdb_makes_meanwhile_is_the_projects(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one of another project that has its name."""
+    name = start(project).instance.spec.name
+    monkeypatch.setattr(marker, "every", lambda: [])  # as it was when that was looked for
+    assert workspace.resolve(None, project) == name
+
+
 def test_what_may_change_changes_and_is_said(project: Path) -> None:
     start(project)
     ready = start(project, Settings(engine="fake", max_connections=50, port=19999))
