@@ -256,5 +256,5 @@ def psql_argv(spec: Spec, *, pooled: bool = False, files: bool = False) -> list[
 
 
 def tool_argv(spec: Spec, tool: str) -> Sequence[str]:
-    """The command that runs a client program of the server's own version, for devdb itself."""
+    """The command that runs a client program no older than the server, for devdb itself."""
     return engine_of(spec).tool_argv(spec.name, tool)

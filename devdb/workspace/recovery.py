@@ -8,12 +8,10 @@ from contextlib import suppress
 from devdb import engines
 from devdb.config import Settings
 from devdb.engines import Engine
-from devdb.engines.waiting import begin
+from devdb.engines.waiting import attend, begin
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Spec, Step
 from devdb.workspace.instances import engine_of
-
-_BEAT = 0.15
 
 
 def look(engine: Engine, settings: Settings, name: str) -> Spec | None:
@@ -46,8 +44,6 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
     yield beat
     doing = begin(work)
     try:
-        while not wait([doing], timeout=_BEAT).done:
-            yield beat
+        yield from attend(doing, beat)
     finally:
         wait([doing])  # abandoned, it is not left half done
-    doing.result()

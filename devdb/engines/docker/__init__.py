@@ -21,10 +21,10 @@ from devdb.engines.docker import (
     removing,
     survey,
 )
-from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.endpoint import Connection, speaking
 from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
+from devdb.engines.waiting import attend, begin
 from devdb.errors import DevdbError, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 from devdb.wire import Refused

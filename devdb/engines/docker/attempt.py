@@ -22,12 +22,12 @@ from devdb.engines.docker import (
     removing,
     survey,
 )
-from devdb.engines.docker.background import HEARTBEAT, attend, begin, together
 from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import watch
 from devdb.engines.refusal import LetsNobodyIn
+from devdb.engines.waiting import HEARTBEAT, attend, begin, together
 from devdb.errors import DevdbError, TimedOut
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from devdb.engines.docker.background import begin
 from devdb.engines.docker.endpoint import explanation
+from devdb.engines.waiting import begin
 from devdb.errors import EngineUnavailable
 from devdb.postgres import NEWEST_MAJOR
 

@@ -11,9 +11,9 @@ from functools import partial
 from threading import Event
 
 from devdb import pgbouncer, postgres, sessions, wire
-from devdb.engines.docker.background import begin
 from devdb.engines.docker.blueprint import bootstrap_password
 from devdb.engines.refusal import Refusals, is_crowded, other_password
+from devdb.engines.waiting import begin
 from devdb.essentials import NO_DATABASE
 from devdb.model import DATABASE, Endpoint, Spec
 from devdb.postgres import SetUp

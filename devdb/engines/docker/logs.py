@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker.background import begin
 from devdb.engines.docker.survey import Found
+from devdb.engines.waiting import begin
 from devdb.model import LogLine
 
 if TYPE_CHECKING:

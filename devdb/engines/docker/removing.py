@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from devdb.engines.docker import labels, survey
 from devdb.engines.docker.asking import question
-from devdb.engines.docker.background import begin, together
 from devdb.engines.docker.endpoint import explanation
 from devdb.engines.docker.names import insist, remove_now
 from devdb.engines.docker.survey import Found
+from devdb.engines.waiting import begin, together
 from devdb.errors import DevdbError
 
 if TYPE_CHECKING:

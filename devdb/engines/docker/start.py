@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from devdb.config import allowed
 from devdb.engines.docker import asking, images, labels, removing, survey
 from devdb.engines.docker.attempt import Attempt
-from devdb.engines.docker.background import attend, begin
 from devdb.engines.docker.images import Image
 from devdb.engines.docker.pull import pull
 from devdb.engines.docker.survey import Found
 from devdb.engines.docker.watch import Vanished
 from devdb.engines.refusal import data_gone, other_password
+from devdb.engines.waiting import attend, begin
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Progress, Spec, Step
 

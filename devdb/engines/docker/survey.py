@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker import asking, labels
-from devdb.engines.docker.background import begin
+from devdb.engines.waiting import begin
 from devdb.model import Part, PartState, PoolMode, Server
 
 if TYPE_CHECKING:

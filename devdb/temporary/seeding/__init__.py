@@ -1,4 +1,4 @@
-"""Filling a temporary database from a dump, with the server's own tools and as its own role.
+"""Filling a temporary database from a dump, with Postgres' own tools and as its own role.
 
 What a seed is is told by its content. An archive is made a script by pg_restore, so there is one
 way to load: the script is cut into statements, what only speaks of the place it comes from is left
