@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from devdb import config, marker, temporary, urls, workspace
+from devdb import config, marker, temporary, urls
 from devdb.errors import EngineUnavailable, NotFound, UsageError
 from devdb.model import Spec
-from devdb.workspace import names
+from devdb.workspace import instances, names, up
+from devdb.workspace.up import Outcome, Ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +85,25 @@ def _make(
     name: str | None,
 ) -> tuple[Spec, temporary.TemporaryDatabase]:
     def make(spec: Spec) -> temporary.TemporaryDatabase:
-        tools = partial(workspace.tool_argv, spec)
+        tools = partial(instances.tool_argv, spec)
         return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)
 
     project = names.place(Path.cwd()).project
     settings = config.load(project, {"name": instance}, os.environ)
-    wanted = workspace.resolve(settings.name, project)
+    wanted = names.resolve(settings.name, project)
     spec = marker.load(wanted)
     if spec is not None:
         # An instance mostly runs: trying is cheaper than asking.
         with suppress(EngineUnavailable):
             made = make(spec)
-            workspace.mend(spec)
+            instances.mend(spec)
             return spec, made
         # As it is: the settings of this directory may speak of another instance.
         settings, project = config.Settings(), spec.project or project
-    for item in workspace.up(settings, project, wanted):
-        if isinstance(item, workspace.Ready):
+    for item in up.up(settings, project, wanted):
+        if isinstance(item, Ready):
             spec = item.instance.spec
-            if item.outcome == workspace.Outcome.CREATED:
+            if item.outcome == Outcome.CREATED:
                 logging.getLogger("devdb").warning(names.made_instance(spec))
     assert spec is not None, "the last item of up is a Ready"
     return spec, make(spec)

@@ -20,7 +20,7 @@ from measure import (
 )
 
 from devdb import engines
-from devdb.engines.docker import images
+from devdb.engines.docker import image
 from devdb.model import Endpoint
 
 ENGINE = engines.get("docker")
@@ -94,4 +94,4 @@ def bare() -> Iterator[Bare]:
 
 def wanted_images() -> tuple[str, str]:
     """The images that a new instance gets here."""
-    return images.wanted(None, None, None)
+    return image.wanted_images(None, None, None)

@@ -12,7 +12,7 @@ from measure import new_spec, remove, start
 
 from devdb import engines
 from devdb.engines.docker import labels
-from devdb.engines.native import finding
+from devdb.engines.native import find
 from devdb.engines.native.layout import Layout
 
 MIB = 1024 * 1024
@@ -57,10 +57,10 @@ def _pss(process: psutil.Process) -> float:
 def native_pids(name: str) -> dict[str, int]:
     layout = Layout.of(name)
     seen = {
-        "postgres": finding.postmaster(layout),
-        "pgbouncer": finding.pooler(layout),
-        "reaper": finding.reaper(layout),
-        "supervisor": finding.supervisor(layout),
+        "postgres": find.postmaster(layout),
+        "pgbouncer": find.pooler(layout),
+        "reaper": find.reaper(layout),
+        "supervisor": find.supervisor(layout),
     }
     return {part: found.pid for part, found in seen.items() if found.pid is not None}
 

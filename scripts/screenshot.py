@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
-from devdb import engines, pgbouncer, postgres, temporary, workspace
+from devdb import engines, pgbouncer, postgres, temporary
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.model import Server, Spec
@@ -20,7 +20,9 @@ from devdb.temporary import State, TemporaryDatabase
 from devdb.tui import DevdbApp
 from devdb.tui.ending import Unfinished
 from devdb.tui.temporaries import Table
-from devdb.workspace import Health, Instance
+from devdb.workspace import instances, ports
+from devdb.workspace.instances import Health, Instance
+from devdb.workspace.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (84, 24)
@@ -67,8 +69,8 @@ async def photograph(project: Path) -> str:
     app = DevdbApp(settings, project, project.name, Unfinished())
     with (
         mock.patch.object(engines, "get", return_value=Pictured(pace=0)),
-        mock.patch.object(workspace.ports, "is_taken", return_value=False),
-        mock.patch.object(workspace.Pulse, "look", look),
+        mock.patch.object(ports, "is_taken", return_value=False),
+        mock.patch.object(Pulse, "look", look),
         mock.patch.object(temporary, "every", temporaries),
     ):
         async with app.run_test(size=SIZE) as pilot:
@@ -78,9 +80,9 @@ async def photograph(project: Path) -> str:
             return app.export_screenshot(title="devdb up")
 
 
-def look(pulse: workspace.Pulse) -> tuple[Instance, Health]:
+def look(pulse: Pulse) -> tuple[Instance, Health]:
     """What a look at a healthy instance brings."""
-    instance = workspace.find(pulse.spec)
+    instance = instances.find(pulse.spec)
     assert instance.server is not None
     started = instance.server.part("postgres").started
     assert started is not None

@@ -13,7 +13,7 @@ from devdb.errors import UsageError
 from devdb.output import streams
 
 SECTIONS = {
-    "Start and stop": {"up": "start", "down": "stop", "rm": "stop"},
+    "Start and stop": {"up": "up", "down": "down", "rm": "down"},
     "Look": {"ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
     "Throw away": {"temp": "temp"},
     "Connect": {"url": "connect", "env": "env", "psql": "connect"},

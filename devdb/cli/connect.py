@@ -137,16 +137,17 @@ def psql(
     pooled: Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")] = False,
 ) -> int:
     """Open psql on an instance; one that is stopped is started first."""
-    from devdb import workspace
+    from devdb.workspace import instances
+    from devdb.workspace.instances import State
 
     here = look_around(name)
     spec = here.instance()
-    if workspace.find(spec).state != workspace.State.RUNNING:
-        from devdb.cli.start import bring_up
+    if instances.find(spec).state != State.RUNNING:
+        from devdb.cli.up import bring_up
 
         spec = bring_up(here, spec)
     asked = arguments or []
-    argv = workspace.psql_argv(spec, pooled=pooled, files=any(map(_FILES.search, asked)))
+    argv = instances.psql_argv(spec, pooled=pooled, files=any(map(_FILES.search, asked)))
     if shutil.which(argv[0]) is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")
     if PurePath(argv[0]).stem != "psql" and not asked and streams.interactive():

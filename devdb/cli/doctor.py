@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import __version__, paths, workspace
+from devdb import __version__, paths
 from devdb.cli import options
 from devdb.cli.here import look_around
 from devdb.errors import DevdbError, ExitCode, NotFound
 from devdb.model import Finding, Level, Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts
+from devdb.workspace import diagnosis
+from devdb.workspace.diagnosis import Diagnosis
 
 app = options.new_app()
 
@@ -45,17 +47,17 @@ def doctor(
         text = sys.stdin.read() if words == ["-"] else " ".join(words)
         return _explain(text, name, json=json)
     settings = look_around(name).settings
-    diagnosis = workspace.diagnose(settings)
+    diagnosed = diagnosis.diagnose(settings)
     if json:
-        data = {"asked": settings.engine, **_record(diagnosis)}
-        streams.data(envelope.ok("doctor", data, success=diagnosis.healthy))
+        data = {"asked": settings.engine, **_record(diagnosed)}
+        streams.data(envelope.ok("doctor", data, success=diagnosed.healthy))
     else:
-        _say(diagnosis)
-    return ExitCode.OK if diagnosis.healthy else ExitCode.FAILURE
+        _say(diagnosed)
+    return ExitCode.OK if diagnosed.healthy else ExitCode.FAILURE
 
 
 def _explain(text: str, name: str | None, *, json: bool) -> int:
-    found = workspace.explain(text, _meant(name))
+    found = diagnosis.explain(text, _meant(name))
     if found is None:
         raise NotFound(
             "devdb knows no cure for that error.", "devdb logs, or devdb doctor without a text"
@@ -90,7 +92,7 @@ def _surroundings() -> dict[str, str]:
     }
 
 
-def _say(diagnosis: workspace.Diagnosis) -> None:
+def _say(diagnosis: Diagnosis) -> None:
     for line in facts(list(_surroundings().items())):
         streams.data(line)
     chosen = streams.paint(diagnosis.engine or "none", "green" if diagnosis.engine else "red")
@@ -116,7 +118,7 @@ def _list(findings: tuple[Finding, ...]) -> None:
             streams.data(f"           try: {finding.fix}")
 
 
-def _record(diagnosis: workspace.Diagnosis) -> dict[str, Any]:
+def _record(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "engine": diagnosis.engine,
         "reason": diagnosis.reason,

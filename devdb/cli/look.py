@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import urls, workspace
+from devdb import urls
 from devdb.cli import options
 from devdb.cli.here import existing, look_around
 from devdb.errors import ExitCode, TimedOut
@@ -15,7 +15,8 @@ from devdb.model import DATABASE, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
 from devdb.output.words import count, since
-from devdb.workspace import Health, Instance, State
+from devdb.workspace import instances, staleness
+from devdb.workspace.instances import Health, Instance, State
 
 app = options.new_app()
 
@@ -31,11 +32,11 @@ _COLOURS = {
 @app.command()
 def ls(json: options.Json = False) -> int:
     """List the instances of this user."""
-    found, silent = workspace.every()
+    found, silent = instances.every()
     if json:
-        instances = [records.instance(each) for each in found]
+        records_of = [records.instance(each) for each in found]
         not_asked = {engine: envelope.as_json(error) for engine, error in silent.items()}
-        streams.data(envelope.ok("ls", {"instances": instances, "not_asked": not_asked}))
+        streams.data(envelope.ok("ls", {"instances": records_of, "not_asked": not_asked}))
         return ExitCode.OK
     expected = {each.spec.engine for each in found}
     expected |= {"docker"} if os.environ.get("DOCKER_HOST") else set()
@@ -60,11 +61,11 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
     """Say how an instance is; exit 1 when it is not ready, 3 when its engine does not answer."""
     here = look_around(name)
     spec = here.instance()
-    instance = workspace.find(spec)
+    instance = instances.find(spec)
     asked = instance.state in (State.RUNNING, State.DEGRADED)
-    health = workspace.health(spec) if asked else Health(postgres=None, pgbouncer=None)
+    health = instances.health(spec) if asked else Health(postgres=None, pgbouncer=None)
     ready = health.ready and instance.state == State.RUNNING
-    stale = workspace.stale(spec, here.directory, running=ready)
+    stale = staleness.stale(spec, here.directory, running=ready)
     if json:
         data = {**records.instance(instance), **records.health(health), "ready": ready}
         data["stale"] = [records.finding(each) for each in stale]
@@ -77,7 +78,7 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
         if not ready:
             _hint(instance, health)
     if instance.state == State.DEGRADED:
-        workspace.mend(spec)
+        instances.mend(spec)
     if instance.trouble is not None:
         return instance.trouble.exit_code
     return ExitCode.OK if ready else ExitCode.FAILURE
@@ -97,7 +98,7 @@ def logs(
     With --json one object with all lines; with -f too, one object for each line as it comes.
     """
     spec = existing(name)
-    lines = (line for line in workspace.logs(spec, tail=tail, follow=follow) if line is not None)
+    lines = (line for line in instances.logs(spec, tail=tail, follow=follow) if line is not None)
     if json and not follow:
         said = [records.log_line(line) for line in lines]
         streams.data(envelope.ok("logs", {"name": spec.name, "lines": said}))

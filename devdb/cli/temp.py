@@ -124,7 +124,7 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
     Trying is cheaper than asking whether it runs: an instance mostly does.
     """
     from devdb import marker
-    from devdb.workspace import mend
+    from devdb.workspace.instances import mend
     from devdb.workspace.names import Gone, made_instance, resolve
 
     spec = None
@@ -134,7 +134,7 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
             done = act(spec)
             mend(spec)
             return done
-    from devdb.cli.start import bring_up
+    from devdb.cli.up import bring_up
 
     running = bring_up(here, spec, quiet=quiet)
     if spec is None and quiet:
@@ -143,9 +143,9 @@ def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
 
 
 def _tools(spec: Spec) -> Callable[[str], Sequence[str]]:
-    from devdb import workspace
+    from devdb.workspace import instances
 
-    return partial(workspace.tool_argv, spec)
+    return partial(instances.tool_argv, spec)
 
 
 def _tell(loaded: Loaded, name: str, spec: Spec) -> None:

@@ -123,7 +123,7 @@ def drop(
 
 
 def _existing(context: typer.Context, name: str | None) -> Spec:
-    from devdb.workspace import mend
+    from devdb.workspace.instances import mend
 
     spec = look_around(name or context.obj).instance()
     mend(spec)

@@ -108,7 +108,7 @@ def get(name: str, *, docker_host: str | None = None) -> Engine:
     `docker_host` pins the Docker endpoint an instance lives in; None: the first that answers.
     """
     if name == "docker":
-        from devdb.engines.docker import DockerEngine
+        from devdb.engines.docker.engine import DockerEngine
 
         return DockerEngine(docker_host)
     if name == "native":
@@ -117,7 +117,7 @@ def get(name: str, *, docker_host: str | None = None) -> Engine:
                 "The native engine does not run on Windows.",
                 "Use Docker (devdb up --engine docker), or devdb in WSL.",
             )
-        from devdb.engines.native import NativeEngine
+        from devdb.engines.native.engine import NativeEngine
 
         return NativeEngine()
     if name == "fake":

@@ -11,7 +11,7 @@ from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
     from devdb.temporary import Loaded, TemporaryDatabase
-    from devdb.workspace import Health, Instance
+    from devdb.workspace.instances import Health, Instance
 
 
 def instance(found: Instance) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from devdb.tui.commands import KeyCommands
 from devdb.tui.dashboard import Dashboard, Restart
 from devdb.tui.ending import Ending, Unfinished
 from devdb.tui.messages import ClientChosen, Started
+from devdb.tui.start_messages import start
 from devdb.tui.starting import Starting
-from devdb.tui.startup import start
 from devdb.tui.visible import Visible
-from devdb.workspace import Outcome
+from devdb.workspace.up import Outcome
 
 _VISIBLE = Visible()
 _INTERRUPT = "Quit; while starting: undo what was begun"

@@ -14,7 +14,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 
-from devdb import temporary, workspace
+from devdb import temporary
 from devdb.config import Settings
 from devdb.errors import DevdbError
 from devdb.model import Spec
@@ -32,7 +32,9 @@ from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.temporaries import Temporaries
 from devdb.tui.urlpanel import UrlPanel
 from devdb.tui.watch import Watch
-from devdb.workspace import Ready, State
+from devdb.workspace import down, instances
+from devdb.workspace.instances import State
+from devdb.workspace.up import Ready
 
 STALE = 3.0
 """Seconds after which a look that has not come back is itself the news."""
@@ -167,7 +169,7 @@ class Dashboard(Screen[None]):
     def action_psql(self) -> None:
         """Lend the terminal to psql."""
         try:
-            argv = workspace.psql_argv(self._spec)
+            argv = instances.psql_argv(self._spec)
             with self.app.suspend():
                 psql.run(argv, self._spec)
         except DevdbError as error:
@@ -237,7 +239,7 @@ class Dashboard(Screen[None]):
     def _stop(self) -> None:
         try:
             with self._unfinished.work():
-                workspace.down(self._spec)
+                down.down(self._spec)
         except DevdbError as error:
             self.post_message(Failed(error))
         else:

@@ -19,7 +19,7 @@ from devdb.model import LogLine, Spec
 from devdb.tui.banner import Banner
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Logged
-from devdb.workspace import logs
+from devdb.workspace.instances import logs
 
 TAIL = 200
 KEPT = 5000

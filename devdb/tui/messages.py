@@ -9,7 +9,8 @@ from textual.message import Message
 from devdb.errors import DevdbError
 from devdb.model import LogLine, Progress
 from devdb.temporary import TemporaryDatabase
-from devdb.workspace import Health, Instance, Ready
+from devdb.workspace.instances import Health, Instance
+from devdb.workspace.up import Ready
 
 
 class Stopping(Message):

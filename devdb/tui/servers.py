@@ -14,7 +14,7 @@ from devdb.masking import visible
 from devdb.model import Part, PartState, Server
 from devdb.tui import words
 from devdb.tui.messages import Seen
-from devdb.workspace import Health, State
+from devdb.workspace.instances import Health, State
 
 _TITLES = {
     "postgres": "Postgres",

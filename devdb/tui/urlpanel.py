@@ -18,7 +18,8 @@ from devdb.tui.ending import Unfinished
 from devdb.tui.messages import ClientChosen, Done, Refused
 from devdb.tui.urlcard import UrlCard
 from devdb.urls.clients import CLIENTS, DEFAULT, Client
-from devdb.workspace import keep_client, named_client, stale
+from devdb.workspace.environment import keep_client, named_client
+from devdb.workspace.staleness import stale
 
 
 class UrlPanel(Vertical):

@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from devdb import temporary, workspace
+from devdb import temporary
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
 from devdb.temporary import TemporaryDatabase
 from devdb.tui.messages import Seen
-from devdb.workspace import Health, Instance, Pulse
+from devdb.workspace import instances
+from devdb.workspace.instances import Health, Instance
+from devdb.workspace.pulse import Pulse
 
 INTERVAL = 1.0
 TEMPORARIES_EVERY = 5.0
@@ -91,7 +93,7 @@ class Watch:
 
     def _logs(self) -> list[LogLine]:
         try:
-            said = workspace.logs(self._spec, tail=LAST_WORDS, follow=False)
+            said = instances.logs(self._spec, tail=LAST_WORDS, follow=False)
             return [line for line in said if line is not None]
         except DevdbError as error:
             return [LogLine(part=part, text=error.message) for part in self._down]

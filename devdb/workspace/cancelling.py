@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from devdb import marker
 from devdb.errors import DevdbError
+from devdb.workspace.down import down, remove
 from devdb.workspace.instances import State, find
-from devdb.workspace.shutdown import down, remove
-from devdb.workspace.startup import Outcome, Ready
+from devdb.workspace.up import Outcome, Ready
 
 
 def take_back(ready: Ready) -> bool:

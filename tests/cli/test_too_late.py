@@ -15,9 +15,9 @@ from devdb.model import Step
 
 SIGNALLED = """
 import os, signal, sys
-from devdb import workspace
+from devdb.workspace import up
 from devdb.cli.boundary import main
-up = workspace.up
+up = up.up
 wanted, number = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 
@@ -28,7 +28,7 @@ def watched(*arguments, **rest):
             os.kill(os.getpid(), number)
         yield item
 
-workspace.up = watched
+up.up = watched
 main()
 """
 """A devdb that gets a signal right before it is told of that step."""

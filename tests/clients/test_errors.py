@@ -23,7 +23,7 @@ from devdb.advice import ADVICE, lookup
 from devdb.model import POOLER_ROLE
 from devdb.urls import url
 from devdb.urls.spelling import spell
-from devdb.workspace import explain
+from devdb.workspace.diagnosis import explain
 
 
 def advised(error: BaseException | str) -> str:

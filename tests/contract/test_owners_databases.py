@@ -12,7 +12,8 @@ from world import NewSpec
 
 from devdb.engines import Engine
 from devdb.model import PoolMode, Progress, Spec, Step
-from devdb.workspace import Pulse, health
+from devdb.workspace.instances import health
+from devdb.workspace.pulse import Pulse
 
 
 def start(engine: Engine, spec: Spec) -> Progress:

@@ -22,7 +22,8 @@ from devdb import connections, pgbouncer, postgres, sessions, temporary, wire
 from devdb.engines import Engine
 from devdb.errors import DevdbError, ExitCode, PortInUse
 from devdb.model import HOST, Spec
-from devdb.workspace import Pulse, health
+from devdb.workspace.instances import health
+from devdb.workspace.pulse import Pulse
 
 HOUR = timedelta(hours=1)
 

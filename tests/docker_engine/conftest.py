@@ -10,7 +10,7 @@ from docker import APIClient
 from registry import Registry
 from world import NewSpec
 
-from devdb.engines.docker import DockerEngine
+from devdb.engines.docker.engine import DockerEngine
 from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]

@@ -16,8 +16,8 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb.engines.docker import DockerEngine, images
-from devdb.engines.docker.images import DEFAULT_POOLER, Image
+from devdb.engines.docker.engine import DockerEngine
+from devdb.engines.docker.image import DEFAULT_POOLER, Image, wanted_images
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Level, PoolMode, Server, Spec
 from devdb.pgbouncer import NEWER
@@ -49,12 +49,12 @@ def test_what_is_not_named_comes_from_the_environment_then_from_the_major(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DEVDB_POSTGRES_IMAGE", "mine:17")
-    assert images.wanted(None, "pooler:1", 16) == ("mine:17", "pooler:1")
-    assert images.wanted("named:1", "pooler:1", 16)[0] == "named:1"
+    assert wanted_images(None, "pooler:1", 16) == ("mine:17", "pooler:1")
+    assert wanted_images("named:1", "pooler:1", 16)[0] == "named:1"
     monkeypatch.delenv("DEVDB_POSTGRES_IMAGE", raising=False)
     monkeypatch.delenv("DEVDB_PGBOUNCER_IMAGE", raising=False)
-    assert images.wanted(None, None, 16) == ("postgres:16", DEFAULT_POOLER)
-    assert images.wanted(None, None, None)[0] == f"postgres:{NEWEST_MAJOR}"
+    assert wanted_images(None, None, 16) == ("postgres:16", DEFAULT_POOLER)
+    assert wanted_images(None, None, None)[0] == f"postgres:{NEWEST_MAJOR}"
 
 
 @pytest.mark.parametrize("major", [15, 17, 18])

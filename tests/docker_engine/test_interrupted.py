@@ -17,7 +17,9 @@ import world
 from docker import APIClient
 from libpq import connect
 
-from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, making, survey
+from devdb.engines.docker import config, create, find, image_contents, labels
+from devdb.engines.docker.engine import DockerEngine
+from devdb.engines.docker.image import find_image, wanted_images
 from devdb.model import PartState, PoolMode, Server, Spec, Step
 
 Starts = Callable[[Spec], Server]
@@ -74,13 +76,13 @@ def assert_whole(spec: Spec) -> None:
 @pytest.fixture
 def known(client: APIClient) -> None:
     """What is asked of an image once is known: the changes below are those of every start."""
-    postgres, pooler = (images.inspect(client, ref) for ref in images.wanted(None, None, None))
+    postgres, pooler = (find_image(client, ref) for ref in wanted_images(None, None, None))
     assert postgres is not None
     assert pooler is not None
-    asking.has_init_files(client, postgres, "test-nobody")
-    asking.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
-    asking.server_user_id(client, postgres, "test-nobody")
-    asking.postgres_has_tls(client, postgres, "test-nobody")
+    image_contents.has_init_files(client, postgres, "test-nobody")
+    image_contents.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
+    image_contents.server_user_id(client, postgres, "test-nobody")
+    image_contents.postgres_has_tls(client, postgres, "test-nobody")
 
 
 @pytest.mark.parametrize("after", range(1, CHANGES + 1))
@@ -222,8 +224,8 @@ def test_a_container_made_after_its_volume_was_removed_is_destroyed_with_what_it
 ) -> None:
     data = _half_made(client, spec)
     client.remove_volume(labels.object_name(spec.name, labels.DATA))
-    plan, network = _plan(client, spec), making.make_network(client, spec)
-    making.make_container(client, spec, plan, network, data)
+    plan, network = _plan(client, spec), create.make_network(client, spec)
+    create.make_container(client, spec, plan, network, data)
     engine.stop(spec.name, destroy=True)
     assert world.traces(spec.name, home) == [_marker(spec, home)]
 
@@ -241,14 +243,14 @@ def test_a_request_the_engine_has_not_carried_out_yet_leaves_nothing(
     data = _half_made(client, spec)
     asked: list[socket.socket] = []
 
-    def look(client: APIClient, name: str) -> survey.Found:
-        found = survey_look(client, name)
+    def look(client: APIClient, name: str) -> find.Found:
+        found = find_look(client, name)
         if not asked:
             asked.append(_ask_for_postgres(engine, client, spec, data))
         return found
 
-    survey_look = survey.look
-    monkeypatch.setattr(survey, "look", look)
+    find_look = find.look
+    monkeypatch.setattr(find, "look", look)
     engine.stop(spec.name, destroy=True)
     with asked[0] as connection:
         assert connection.recv(100).startswith((b"HTTP/1.1 201", b"HTTP/1.1 409"))
@@ -258,14 +260,14 @@ def test_a_request_the_engine_has_not_carried_out_yet_leaves_nothing(
 def _half_made(client: APIClient, spec: Spec) -> dict[str, str]:
     """Volumes, and no container yet; the labels of the one with the data."""
     data = labels.of_data(spec, major=17, layout=".")
-    making.make_volumes(client, spec, data)
+    create.make_volumes(client, spec, data)
     return data
 
 
-def _plan(client: APIClient, spec: Spec) -> blueprint.Blueprint:
-    image = images.inspect(client, images.wanted(None, None, None)[0])
+def _plan(client: APIClient, spec: Spec) -> config.Blueprint:
+    image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
-    return blueprint.for_postgres(
+    return config.for_postgres(
         spec, image, layout=".", owner=0, pooler_everywhere=False, makes_database=False
     )
 

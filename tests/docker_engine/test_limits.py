@@ -15,7 +15,9 @@ from docker import APIClient
 from inside import login
 from knocking import knock
 
-from devdb.engines.docker import DockerEngine, asking, blueprint, images, labels, limits, making
+from devdb.engines.docker import config, create, image_contents, labels, limits
+from devdb.engines.docker.engine import DockerEngine
+from devdb.engines.docker.image import find_image, wanted_images
 from devdb.engines.docker.limits import Limits
 from devdb.errors import StartFailed
 from devdb.model import Server, Spec
@@ -53,13 +55,13 @@ def test_a_wish_is_granted_inside_the_network_and_the_url_s_number_is_told(spec:
 def test_files_are_asked_for_where_a_container_gets_too_few(
     engine: DockerEngine, spec: Spec, client: APIClient
 ) -> None:
-    reference = images.wanted(None, None, None)[1]
-    image = images.inspect(client, reference)
+    reference = wanted_images(None, None, None)[1]
+    image = find_image(client, reference)
     assert image is not None
     for wanted in (None, 3000):
-        plan = blueprint.for_pgbouncer(spec, image, (1, 24, 0), limits=Limits(to_ask_for=wanted))
-        network = making.make_network(client, spec)
-        making.make_container(client, spec, plan, network, {})
+        plan = config.for_pgbouncer(spec, image, (1, 24, 0), limits=Limits(to_ask_for=wanted))
+        network = create.make_network(client, spec)
+        create.make_container(client, spec, plan, network, {})
         container = client.inspect_container(labels.object_name(spec.name, labels.PGBOUNCER))
         asked = container["HostConfig"]["Ulimits"] or []
         assert [(each["Soft"], each["Hard"]) for each in asked] == [(wanted, wanted)] * bool(wanted)
@@ -72,7 +74,7 @@ def test_what_the_engine_gives_a_container_is_asked_and_leaves_nothing(
     start(spec)
     run = client.exec_create(world.container(spec.name, "postgres"), ["sh", "-c", "ulimit -n"])
     soft = client.exec_start(run["Id"]).decode().strip()
-    image = images.inspect(client, images.wanted(None, None, None)[0])
+    image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
     found = limits.look(client, image, spec.name)
     assert (found.to_ask_for is None) == (str(found.files) == soft)
@@ -118,9 +120,9 @@ def test_containers_may_do_what_they_need_and_no_more(
 
 
 def test_questions_are_asked_without_any_privilege(engine: DockerEngine, client: APIClient) -> None:
-    image = images.inspect(client, images.wanted(None, None, None)[0])
+    image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
-    container = asking.question(client, image.id, ["true"], "test-question")
+    container = image_contents.question(client, image.id, ["true"], "test-question")
     try:
         host = client.inspect_container(container)["HostConfig"]
         assert host["CapDrop"] == ["ALL"]
@@ -130,9 +132,9 @@ def test_questions_are_asked_without_any_privilege(engine: DockerEngine, client:
 
 
 def test_a_container_that_may_do_more_or_less_is_made_anew(spec: Spec, client: APIClient) -> None:
-    image = images.inspect(client, images.wanted(None, None, None)[1])
+    image = find_image(client, wanted_images(None, None, None)[1])
     assert image is not None
-    plan = blueprint.for_pgbouncer(spec, image, (1, 24, 0))
+    plan = config.for_pgbouncer(spec, image, (1, 24, 0))
     others = (replace(plan, capabilities=("KILL",)), replace(plan, open_files=5000))
     assert len({each.digest(spec) for each in (plan, *others)}) == 3
 

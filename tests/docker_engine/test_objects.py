@@ -14,7 +14,7 @@ from docker import APIClient
 from libpq import connect
 from world import NewSpec
 
-from devdb.engines.docker import DockerEngine
+from devdb.engines.docker.engine import DockerEngine
 from devdb.errors import PortInUse
 from devdb.model import PartState, Server, Spec
 

@@ -17,7 +17,7 @@ from libpq import connect
 
 from devdb import certificates
 from devdb.engines.docker import labels
-from devdb.engines.docker.blueprint import DIRECTORY
+from devdb.engines.docker.config import DIRECTORY
 from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]

@@ -16,8 +16,8 @@ from docker import APIClient
 from docker.errors import ImageNotFound
 from registry import Registry
 
-from devdb.engines.docker import DockerEngine
-from devdb.engines.docker.pull import pull
+from devdb.engines.docker.engine import DockerEngine
+from devdb.engines.docker.image_pull import pull
 from devdb.errors import EngineUnavailable
 from devdb.model import Server, Spec, Step
 

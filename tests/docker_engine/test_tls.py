@@ -12,7 +12,9 @@ from docker import APIClient
 from inside import verified
 
 from devdb import certificates, pgbouncer, postgres, wire
-from devdb.engines.docker import DockerEngine, asking, images
+from devdb.engines.docker import image_contents
+from devdb.engines.docker.engine import DockerEngine
+from devdb.engines.docker.image import find_image
 from devdb.model import Server, Spec
 
 Starts = Callable[[Spec], Server]
@@ -59,9 +61,9 @@ def built_without_tls(
         (os.environ["DEVDB_POSTGRES_IMAGE"], "postgres-tls", "no"),
         (os.environ["DEVDB_PGBOUNCER_IMAGE"], "pgbouncer-banner", "PgBouncer 1.25.2\n"),
     ):
-        image = images.inspect(client, reference)
+        image = find_image(client, reference)
         assert image is not None
-        asking.remember(image.id, what, answer)
+        image_contents.remember(image.id, what, answer)
 
 
 @pytest.mark.usefixtures("built_without_tls")

@@ -17,7 +17,7 @@ from world import Elsewhere, NewSpec
 
 from devdb import marker
 from devdb.engines import programs
-from devdb.engines.native import NativeEngine
+from devdb.engines.native.engine import NativeEngine
 from devdb.model import Spec
 
 

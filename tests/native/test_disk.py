@@ -13,7 +13,8 @@ from libpq import connect
 from world import Elsewhere
 
 from devdb import marker
-from devdb.engines.native import NativeEngine, binaries
+from devdb.engines.native import binaries
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import Spec

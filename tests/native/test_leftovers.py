@@ -19,7 +19,8 @@ import world
 from libpq import connect
 
 from devdb import marker
-from devdb.engines.native import NativeEngine, finding, owner, processes
+from devdb.engines.native import find, owner, processes
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import DataGone, DataMismatch
 from devdb.model import PartState, Spec, Step
@@ -202,7 +203,7 @@ def test_servers_that_outlived_their_directory_make_room_for_a_new_one(
 ) -> None:
     list(native.start(spec))
     layout = Layout.of(spec.name)
-    pid = finding.postmaster(layout).pid
+    pid = find.postmaster(layout).pid
     assert pid is not None
     shutil.rmtree(layout.root)
     with pytest.raises(DataGone):

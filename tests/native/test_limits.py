@@ -18,7 +18,7 @@ from knocking import knock
 from world import Elsewhere
 
 from devdb import marker
-from devdb.engines.native import NativeEngine
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.model import Server, Spec
 
@@ -30,7 +30,9 @@ CLIENTS = FILES - 100 - 150
 def started(native: NativeEngine, spec: Spec) -> Server:
     """Start it in a process that may have few files open, and cannot have more."""
     marker.save(spec)
-    program = "import sys; from devdb import marker; from devdb.engines.native import NativeEngine"
+    program = (
+        "import sys; from devdb import marker; from devdb.engines.native.engine import NativeEngine"
+    )
     run = f"{program}; list(NativeEngine().start(marker.load(sys.argv[1])))"
     subprocess.run(
         [sys.executable, "-c", run, spec.name],

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from libpq import connect
 
-from devdb.engines.native import NativeEngine, binaries
+from devdb.engines.native import binaries
+from devdb.engines.native.engine import NativeEngine
 from devdb.model import Level, PoolMode, Spec
 from devdb.postgres import verifier
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from libpq import connect
 
-from devdb import marker, workspace
+from devdb import marker
 from devdb.config import Settings
-from devdb.engines.native import NativeEngine
+from devdb.engines.native.engine import NativeEngine
 from devdb.errors import PortInUse
 from devdb.model import Spec, Step
+from devdb.workspace import up
+from devdb.workspace.up import Outcome, Ready
 
 FIRST_TO_LISTEN = {"port": Step.POSTGRES, "pool_port": Step.PGBOUNCER}
 """The step that is told before the server begins to listen there."""
@@ -40,12 +42,12 @@ def listening(port: int) -> Iterator[None]:
         yield
 
 
-def up_beaten(name: str, which: str, settings: Settings) -> tuple[int, workspace.Ready]:
+def up_beaten(name: str, which: str, settings: Settings) -> tuple[int, Ready]:
     """`up`, with somebody on its first choice a moment before its server; that port, and Ready."""
     taken = None
     with ExitStack() as stack:
-        for item in workspace.up(settings, Path.cwd(), name):
-            if isinstance(item, workspace.Ready):
+        for item in up.up(settings, Path.cwd(), name):
+            if isinstance(item, Ready):
                 assert taken is not None
                 return taken, item
             if item.step == FIRST_TO_LISTEN[which] and taken is None:
@@ -68,7 +70,7 @@ def test_a_new_instance_takes_the_next_ports_when_it_is_beaten_to_them(
     name: str, which: str
 ) -> None:
     taken, ready = up_beaten(name, which, Settings(engine="native"))
-    assert ready.outcome is workspace.Outcome.CREATED
+    assert ready.outcome is Outcome.CREATED
     assert getattr(ready.instance.spec, which) > taken
     assert works(ready.instance.spec)
 
@@ -105,11 +107,11 @@ def test_ports_that_were_asked_for_are_never_moved(
 UP = """
 import sys
 from pathlib import Path
-from devdb import workspace
+from devdb.workspace import up
 from devdb.config import Settings
 print("up", flush=True)
 sys.stdin.read()
-*_, ready = workspace.up(Settings(engine="native"), Path.cwd(), sys.argv[1])
+*_, ready = up.up(Settings(engine="native"), Path.cwd(), sys.argv[1])
 print(ready.instance.spec.port, ready.instance.spec.pool_port)
 """
 
@@ -143,16 +145,16 @@ def _together(name: str, homes: list[str]) -> list[int]:
         )
         for home in homes
     ]
-    for up in ups:
-        assert up.stdout is not None
-        assert up.stdout.readline() == "up\n"
-    for up in ups:
-        assert up.stdin is not None
-        up.stdin.close()
-        up.stdin = None
+    for process in ups:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+    for process in ups:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
     ports = []
-    for up in ups:
-        out, err = up.communicate(timeout=120)
-        assert up.returncode == 0, err
+    for process in ups:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
         ports += [int(port) for port in out.split()]
     return ports

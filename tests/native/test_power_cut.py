@@ -22,7 +22,8 @@ from world import NewSpec
 
 from devdb import marker, paths, wire
 from devdb.engines import programs
-from devdb.engines.native import NativeEngine, binaries
+from devdb.engines.native import binaries
+from devdb.engines.native.engine import NativeEngine
 from devdb.model import Spec, Step
 from devdb.replacing import sync_directory
 

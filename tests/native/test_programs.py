@@ -15,7 +15,8 @@ from libpq import connect
 
 from devdb import paths
 from devdb.engines import programs
-from devdb.engines.native import NativeEngine, binaries, missing, packages
+from devdb.engines.native import binaries, missing, packages
+from devdb.engines.native.engine import NativeEngine
 from devdb.errors import DataMismatch, EngineUnavailable
 from devdb.model import Level, Spec
 from devdb.pgbouncer import FIXED, NEWER

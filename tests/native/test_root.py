@@ -16,7 +16,8 @@ import world
 from libpq import connect
 
 from devdb import paths
-from devdb.engines.native import NativeEngine, binaries, owner
+from devdb.engines.native import binaries, owner
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import Level, Spec

@@ -17,11 +17,14 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import temporary, workspace
-from devdb.engines.native import NativeEngine, owner, supervision
+from devdb import temporary
+from devdb.engines.native import owner, supervision
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import StartFailed
 from devdb.model import PartState, Server, Spec
+from devdb.workspace import instances
+from devdb.workspace.instances import State
 
 SERVERS = ("postgres", "pgbouncer", "reaper")
 
@@ -129,13 +132,13 @@ def test_without_its_supervisor_it_works_on_is_degraded_and_mended(
     kill_supervisor(native, running)
     with connect(running.direct) as connection:  # nobody reads what it writes: it does not wait
         flood(connection, megabytes=3)
-    found = workspace.find(running)
-    assert found.state is workspace.State.DEGRADED
+    found = instances.find(running)
+    assert found.state is State.DEGRADED
     assert found.server is not None
     assert found.server.part("supervisor").state == PartState.DEAD
     assert works(running)
 
-    workspace.mend(running)
+    instances.mend(running)
     after = pids(native, running)
     assert look(native, running).running
     assert {part for part in after if after[part] != before[part]} == {"supervisor"}
@@ -152,7 +155,7 @@ def test_what_died_with_the_supervisor_is_mended_too(native: NativeEngine, runni
     for part in ("supervisor", "reaper", "pgbouncer"):
         os.kill(before[part], signal.SIGKILL)
     world.eventually(lambda: set(pids(native, running)) == {"postgres"}, "the rest is dead")
-    workspace.mend(running)
+    instances.mend(running)
     is_back(native, running, before, "supervisor", "reaper", "pgbouncer")
 
 
@@ -171,7 +174,7 @@ def test_mending_is_left_to_whoever_is_at_work(native: NativeEngine, running: Sp
 
     kill_supervisor(native, running)
     with marker.locked(running.name, timeout=5):
-        workspace.mend(running)
+        instances.mend(running)
         assert look(native, running).part("supervisor").state == PartState.DEAD
 
 
@@ -222,10 +225,10 @@ def test_what_cannot_start_is_given_up_loudly_and_up_mends_it(
     world.eventually(lambda: "given up after 2 tries" in words(), "given up")
     assert "nonsense" in words() or "FATAL" in words()
     assert look(native, running).part(part).state == PartState.DEAD
-    assert workspace.find(running).state is workspace.State.DEGRADED
+    assert instances.find(running).state is State.DEGRADED
     assert f"devdb: {part} was given up" in logged(native, running, part)
     assert f"devdb: {part} ended (signal 9) and is started again" in logged(native, running, part)
-    workspace.mend(running)  # its supervisor lives, and knows better
+    instances.mend(running)  # its supervisor lives, and knows better
     assert "given up" in words()
 
     assert start(native, running).running
@@ -248,7 +251,7 @@ def test_a_postgres_that_was_shut_down_by_hand_stays_down_and_it_is_said(
     world.eventually(
         lambda: "by hand" in look(native, running).part("postgres").detail, "it is said"
     )
-    assert workspace.find(running).state is workspace.State.DEGRADED
+    assert instances.find(running).state is State.DEGRADED
     assert start(native, running).running
 
 

@@ -13,7 +13,8 @@ import world
 from libpq import connect
 from world import Elsewhere, NewSpec
 
-from devdb.engines.native import NativeEngine, owner
+from devdb.engines.native import owner
+from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.model import Spec, Step
 

@@ -9,7 +9,8 @@ from inside import verified
 from libpq import connect
 
 from devdb import certificates, pgbouncer, postgres, wire
-from devdb.engines.native import NativeEngine, binaries
+from devdb.engines.native import binaries
+from devdb.engines.native.engine import NativeEngine
 from devdb.errors import DevdbError
 from devdb.model import Server, Spec
 from devdb.urls.clients import Tls

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from driving import NAME, Driver
 
-from devdb import clipboard, marker, urls, workspace
+from devdb import clipboard, marker, urls
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, ExitCode
@@ -21,7 +21,8 @@ from devdb.tui import psql
 from devdb.tui.app import DevdbApp
 from devdb.tui.logview import LogView
 from devdb.tui.temporaries import Table
-from devdb.workspace import State
+from devdb.workspace import down, instances, up
+from devdb.workspace.instances import State
 
 Drive = Callable[..., DevdbApp]
 UseEngine = Callable[[FakeEngine], None]
@@ -34,13 +35,13 @@ def spec() -> Spec:
 
 
 def state() -> State:
-    return workspace.find(spec()).state
+    return instances.find(spec()).state
 
 
 @pytest.fixture
 def running(settings: Settings, project: Path) -> Spec:
     """The instance runs before the dashboard is opened."""
-    list(workspace.up(settings, project, NAME))
+    list(up.up(settings, project, NAME))
     return spec()
 
 
@@ -268,7 +269,7 @@ def test_r_does_not_make_it_ours(drive: Drive, running: Spec) -> None:
 def test_r_makes_it_ours_when_somebody_else_had_stopped_it(drive: Drive, running: Spec) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
-        workspace.down(running)
+        down.down(running)
         await user.sees("○ stopped")
         await user.press("r")
         await user.ready()
@@ -442,7 +443,7 @@ def test_psql_gets_the_password_in_its_environment(
 ) -> None:
     psql.run(["sh", "-c", 'echo "$PGPASSWORD"'], running)
     assert capfd.readouterr().out == f"{running.password}\n"
-    assert running.password not in " ".join(workspace.psql_argv(running))
+    assert running.password not in " ".join(instances.psql_argv(running))
 
 
 class Vanishing(FakeEngine):

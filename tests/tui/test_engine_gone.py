@@ -15,10 +15,11 @@ import pytest
 import world
 from driving import NAME, Driver
 
-from devdb import config, marker, workspace
+from devdb import config, marker
 from devdb.config import Settings
 from devdb.errors import EngineUnavailable
 from devdb.tui.app import DevdbApp
+from devdb.workspace import down, up
 
 
 class Relay:
@@ -87,7 +88,7 @@ def settings(relay: Relay, project: Path, free_port: Callable[[], int]) -> Setti
 def test_docker_gone_is_shown_nothing_crashes_and_its_return_is_seen(
     drive: Callable[..., DevdbApp], relay: Relay, settings: Settings, project: Path, home: Path
 ) -> None:
-    list(workspace.up(settings, project, NAME))
+    list(up.up(settings, project, NAME))
     spec = marker.load(NAME)
     assert spec is not None
     assert spec.docker_host == f"unix://{relay.path}"
@@ -113,9 +114,9 @@ def test_docker_gone_is_shown_nothing_crashes_and_its_return_is_seen(
     try:
         drive(scenario)
         with pytest.raises(EngineUnavailable):
-            workspace.down(spec)
+            down.down(spec)
     finally:
         relay.switch_on()
-        workspace.remove(spec)
+        down.remove(spec)
         gc.collect()
     assert world.traces(NAME, home) == []

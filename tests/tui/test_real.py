@@ -20,7 +20,7 @@ from driving import NAME, Driver
 from textual.message import Message
 from textual.widgets import DataTable
 
-from devdb import clipboard, config, marker, postgres, temporary, urls, workspace
+from devdb import clipboard, config, marker, postgres, temporary, urls
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.model import PartState, Spec
@@ -29,7 +29,9 @@ from devdb.tui.app import DevdbApp
 from devdb.tui.dialogs import TemporaryUrls
 from devdb.tui.watch import Watch
 from devdb.urls.spelling import spell
-from devdb.workspace import Pulse, State
+from devdb.workspace import down, instances, up
+from devdb.workspace.instances import State
+from devdb.workspace.pulse import Pulse
 
 Drive = Callable[..., DevdbApp]
 SEEN_WITHIN = 3.0
@@ -45,11 +47,11 @@ def settings(real_engine: Engine, project: Path, free_port: Callable[[], int]) -
 @pytest.fixture(autouse=True)
 def running(settings: Settings, project: Path, home: Path) -> Iterator[Spec]:
     """It runs when the dashboard is opened, and is gone afterwards."""
-    list(workspace.up(settings, project, NAME))
+    list(up.up(settings, project, NAME))
     spec = marker.load(NAME)
     assert spec is not None
     yield spec
-    workspace.remove(spec)
+    down.remove(spec)
     assert world.traces(NAME, home) == []
 
 
@@ -72,7 +74,7 @@ def test_a_server_that_dies_is_seen_within_three_seconds_and_r_starts_it(
         await user.ready()
 
     drive(scenario, size=(110, 40))
-    assert workspace.find(running).state == State.RUNNING
+    assert instances.find(running).state == State.RUNNING
 
 
 def test_connections_are_counted_but_not_its_own(drive: Drive, running: Spec) -> None:

@@ -9,15 +9,16 @@ from threading import Event
 import pytest
 from driving import NAME, Driver
 
-from devdb import engines, marker, workspace
+from devdb import engines, marker
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.errors import ExitCode, StartFailed
 from devdb.model import Progress, Spec, Step
 from devdb.tui.app import DevdbApp
 from devdb.tui.messages import Cancelled, Stepped
-from devdb.tui.startup import start
-from devdb.workspace import State
+from devdb.tui.start_messages import start
+from devdb.workspace import down, instances, up
+from devdb.workspace.instances import State
 
 Drive = Callable[..., DevdbApp]
 UseEngine = Callable[[FakeEngine], None]
@@ -159,10 +160,10 @@ def test_cancelling_a_fresh_start_leaves_nothing(
 def test_cancelling_the_start_of_an_old_one_keeps_its_data(
     drive: Drive, use_engine: UseEngine, settings: Settings, project: Path
 ) -> None:
-    list(workspace.up(settings, project, NAME))
+    list(up.up(settings, project, NAME))
     before = marker.load(NAME)
     assert before is not None
-    workspace.down(before)
+    down.down(before)
     use_engine(StopsAt(Step.LOGIN))
 
     async def scenario(user: Driver) -> None:
@@ -188,11 +189,11 @@ def test_cancelled_when_it_was_ready_already_it_is_as_it_was(
 ) -> None:
     """Ctrl-C between the last step and the dashboard."""
     if before is not None:
-        list(workspace.up(settings, project, NAME))
+        list(up.up(settings, project, NAME))
     if before == State.STOPPED:
         spec = marker.load(NAME)
         assert spec is not None
-        workspace.down(spec)
+        down.down(spec)
     cancelled = Event()
     messages = []
     for message in start(settings, project, NAME, cancelled):
@@ -203,11 +204,11 @@ def test_cancelled_when_it_was_ready_already_it_is_as_it_was(
     assert isinstance(last, Cancelled)
     assert words in last.words
     spec = marker.load(NAME)
-    assert (workspace.find(spec).state if spec else None) == after
+    assert (instances.find(spec).state if spec else None) == after
 
 
 def test_what_needs_consent_is_asked_for(drive: Drive, settings: Settings, project: Path) -> None:
-    list(workspace.up(settings, project, NAME))
+    list(up.up(settings, project, NAME))
     FakeEngine().stop(NAME, destroy=True)
 
     async def scenario(user: Driver) -> None:
@@ -241,4 +242,4 @@ def test_d_while_starting_leaves_it_running_when_it_is_ready(
     drive(scenario)
     spec = marker.load(NAME)
     assert spec is not None
-    assert workspace.find(spec).state == State.RUNNING
+    assert instances.find(spec).state == State.RUNNING

@@ -20,9 +20,10 @@ from driving import NAME
 from terminal import Terminal
 from tmux import Tmux
 
-from devdb import marker, urls, workspace
+from devdb import marker, urls
 from devdb.model import Spec
-from devdb.workspace import State
+from devdb.workspace import down, instances
+from devdb.workspace.instances import State
 
 UP = [sys.executable, "-m", "devdb", "up"]
 SLOW = "0.4"
@@ -80,7 +81,7 @@ def spec() -> Spec:
 
 
 def state() -> State:
-    return workspace.find(spec()).state
+    return instances.find(spec()).state
 
 
 def test_up_dashboard_url_quit(tmux: Callable[..., Tmux]) -> None:
@@ -175,7 +176,7 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         assert state() == State.STOPPED
     finally:
         screen.kill()
-        workspace.remove(spec())
+        down.remove(spec())
 
 
 def test_what_a_session_raises_is_shown_in_the_logs_and_never_sent(
@@ -196,7 +197,7 @@ def test_what_a_session_raises_is_shown_in_the_logs_and_never_sent(
         assert screen.end() == 0
     finally:
         screen.close()
-        workspace.remove(spec())
+        down.remove(spec())
 
 
 def sleeps() -> bool:

@@ -10,7 +10,7 @@ import pytest
 from devdb import urls
 from devdb.api import Temp
 from devdb.certificates import Certificates
-from devdb.engines.docker.blueprint import File
+from devdb.engines.docker.config import File
 from devdb.engines.native.template import Template
 from devdb.model import Spec
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from devdb import marker, workspace
+from devdb import marker
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.errors import DataMismatch, NotFound, PortInUse, StartFailed
 from devdb.model import Progress, Spec, Step
-from devdb.workspace import Outcome, Pulse, Ready, State
+from devdb.workspace import down, instances, names, up
+from devdb.workspace.instances import State
+from devdb.workspace.names import Gone
+from devdb.workspace.pulse import Pulse
+from devdb.workspace.up import Outcome, Ready
 
 FAKE = Settings(engine="fake")
 
@@ -31,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, settings: Settings = FAKE, name: str | None = None) -> Ready:
-    *_, last = workspace.up(settings, project, workspace.resolve(name, project))
+    *_, last = up.up(settings, project, names.resolve(name, project))
     assert isinstance(last, Ready)
     return last
 
@@ -40,25 +44,25 @@ def test_up_creates_then_attaches_then_starts(project: Path) -> None:
     created = start(project)
     assert created.outcome is Outcome.CREATED
     assert start(project).outcome is Outcome.ATTACHED
-    assert workspace.down(created.instance.spec)
-    assert not workspace.down(created.instance.spec)
+    assert down.down(created.instance.spec)
+    assert not down.down(created.instance.spec)
     again = start(project)
     assert again.outcome is Outcome.STARTED
     assert again.instance.spec == created.instance.spec
 
 
 def test_the_steps_come_in_their_order(project: Path) -> None:
-    steps = [p.step for p in workspace.up(FAKE, project, "shop") if isinstance(p, Progress)]
+    steps = [p.step for p in up.up(FAKE, project, "shop") if isinstance(p, Progress)]
     assert steps == sorted(steps, key=list(Step).index)
     assert steps[-1] is Step.READY
 
 
 def test_remove_leaves_nothing(project: Path) -> None:
     spec = start(project).instance.spec
-    workspace.remove(spec)
-    assert workspace.every()[0] == []
+    down.remove(spec)
+    assert instances.every()[0] == []
     with pytest.raises(NotFound):
-        workspace.resolve_existing(None, project)
+        names.resolve_existing(None, project)
 
 
 def test_two_projects_with_one_directory_name_get_two_instances(tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_two_projects_with_one_directory_name_get_two_instances(tmp_path: Path) 
     assert first.name == "shop"
     assert second.name.startswith("shop-")
     assert {first.port, first.pool_port}.isdisjoint({second.port, second.pool_port})
-    assert workspace.resolve(None, tmp_path / "b" / "shop") == second.name
+    assert names.resolve(None, tmp_path / "b" / "shop") == second.name
 
 
 def test_a_vanished_project_is_said_and_can_be_adopted(tmp_path: Path, project: Path) -> None:
@@ -77,27 +81,27 @@ def test_a_vanished_project_is_said_and_can_be_adopted(tmp_path: Path, project: 
     shutil.rmtree(project)
     heir = tmp_path / "elsewhere" / "shop"
     heir.mkdir(parents=True)
-    with pytest.raises(workspace.Gone, match="gone"):
-        workspace.resolve(None, heir)
+    with pytest.raises(Gone, match="gone"):
+        names.resolve(None, heir)
     adopted = start(heir, name="shop")
     assert adopted.instance.spec.project == heir
-    assert workspace.resolve(None, heir) == "shop"
+    assert names.resolve(None, heir) == "shop"
 
 
 def test_one_that_is_left_at_ready_is_whole(project: Path) -> None:
-    stream = workspace.up(FAKE, project, "shop")
+    stream = up.up(FAKE, project, "shop")
     for item in stream:
         if isinstance(item, Progress) and item.step is Step.READY:
             break
     stream.close()  # type: ignore[attr-defined]
     spec = marker.load("shop")
     assert spec is not None
-    assert workspace.find(spec).state is State.RUNNING
+    assert instances.find(spec).state is State.RUNNING
 
 
 @pytest.mark.parametrize("last", [Step.CHOOSE, Step.PREPARE, Step.POSTGRES, Step.LOGIN])
 def test_a_cancelled_new_instance_leaves_nothing(project: Path, last: Step) -> None:
-    stream = workspace.up(FAKE, project, "shop")
+    stream = up.up(FAKE, project, "shop")
     for item in stream:
         if isinstance(item, Progress) and item.step is last:
             break
@@ -108,13 +112,13 @@ def test_a_cancelled_new_instance_leaves_nothing(project: Path, last: Step) -> N
 
 def test_a_cancelled_restart_keeps_the_instance(project: Path) -> None:
     spec = start(project).instance.spec
-    workspace.down(spec)
-    stream = workspace.up(FAKE, project, "shop")
+    down.down(spec)
+    stream = up.up(FAKE, project, "shop")
     next(stream)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert marker.load("shop") == spec
-    assert workspace.find(spec).state is State.STOPPED
+    assert instances.find(spec).state is State.STOPPED
 
 
 def test_ten_at_once_make_one_instance(project: Path) -> None:
@@ -125,7 +129,7 @@ def test_ten_at_once_make_one_instance(project: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(r.outcome for r in results) == ["attached"] * 9 + ["created"]
-    assert len(workspace.every()[0]) == 1
+    assert len(instances.every()[0]) == 1
 
 
 def test_one_that_another_devdb_makes_meanwhile_is_the_projects(
@@ -134,7 +138,7 @@ def test_one_that_another_devdb_makes_meanwhile_is_the_projects(
     """Not one of another project that has its name."""
     name = start(project).instance.spec.name
     monkeypatch.setattr(marker, "every", lambda: [])  # as it was when that was looked for
-    assert workspace.resolve(None, project) == name
+    assert names.resolve(None, project) == name
 
 
 def test_what_may_change_changes_and_is_said(project: Path) -> None:
@@ -157,7 +161,7 @@ def test_another_major_or_engine_is_refused(project: Path) -> None:
 
 def test_a_port_of_a_stopped_instance_is_not_given_away(tmp_path: Path, project: Path) -> None:
     spec = start(project).instance.spec
-    workspace.down(spec)
+    down.down(spec)
     with pytest.raises(PortInUse, match="shop"):
         start(tmp_path, Settings(engine="fake", port=spec.port), name="other")
     assert marker.load("other") is None
@@ -166,18 +170,18 @@ def test_a_port_of_a_stopped_instance_is_not_given_away(tmp_path: Path, project:
 def test_globs_select_and_a_miss_lists_what_there_is(project: Path) -> None:
     for name in ("shop", "shop-2", "blog"):
         start(project, name=name)
-    assert [spec.name for spec in workspace.matching(["shop*"])] == ["shop", "shop-2"]
+    assert [spec.name for spec in instances.matching(["shop*"])] == ["shop", "shop-2"]
     with pytest.raises(NotFound) as error:
-        workspace.matching(["nope"])
+        instances.matching(["nope"])
     assert "blog" in error.value.hint
 
 
 def test_a_dead_part_makes_it_degraded_and_up_repairs(project: Path) -> None:
     spec = start(project).instance.spec
     FakeEngine().kill(spec.name, "pgbouncer")
-    assert workspace.find(spec).state is State.DEGRADED
+    assert instances.find(spec).state is State.DEGRADED
     assert start(project).outcome is Outcome.STARTED
-    assert workspace.find(spec).state is State.RUNNING
+    assert instances.find(spec).state is State.RUNNING
 
 
 def test_an_engine_that_refuses_to_tell_is_no_end_of_looking(
@@ -192,15 +196,15 @@ def test_an_engine_that_refuses_to_tell_is_no_end_of_looking(
     with monkeypatch.context() as patch:
         patch.setattr(FakeEngine, "find", refuse)
         pulse = Pulse(spec)
-        for found in (workspace.find(spec), pulse.look()[0]):
+        for found in (instances.find(spec), pulse.look()[0]):
             assert (found.state, found.trouble) == (State.UNKNOWN, refusal)
     assert pulse.look()[0].state is State.RUNNING
 
 
 def test_removal_says_what_would_go(project: Path) -> None:
     spec: Spec = start(project).instance.spec
-    workspace.down(spec)
-    removal = workspace.removal(spec)
+    down.down(spec)
+    removal = down.removal(spec)
     assert removal.state is State.STOPPED
     assert removal.databases is None
     assert "shop" in removal.location

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from devdb import certificates
 from devdb.engines.docker import (
-    asking,
-    blueprint,
+    config,
+    create,
+    find,
     holders,
+    image_contents,
     labels,
     limits,
     login,
-    making,
-    removing,
-    survey,
+    stop,
 )
-from devdb.engines.docker.blueprint import NOBODY, Blueprint, Tls
-from devdb.engines.docker.images import Image
-from devdb.engines.docker.survey import Found
-from devdb.engines.docker.watch import watch
+from devdb.engines.docker.config import NOBODY, Blueprint, Tls
+from devdb.engines.docker.failure import watch
+from devdb.engines.docker.find import Found
+from devdb.engines.docker.image import Image
 from devdb.engines.refusal import LetsNobodyIn
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
 from devdb.errors import DevdbError, TimedOut
@@ -62,7 +62,7 @@ class Attempt:
         self._found = found
         self._postgres = postgres
         self._pooler = pooler
-        new = labels.of_data(spec, major=major, layout=blueprint.layout(postgres))
+        new = labels.of_data(spec, major=major, layout=config.layout(postgres))
         self._data: dict[str, str] = found.data["Labels"] if found.data else new
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
@@ -79,11 +79,11 @@ class Attempt:
         except (TimedOut, LetsNobodyIn):
             # Slow is not broken: a long crash recovery would only begin anew. And who is refused
             # can mend that only while the server runs.
-            self._take_back(stop=False)
+            self._take_back(stop_started=False)
             raise
         except BaseException:
             if not self._is_ready:
-                self._take_back(stop=True)
+                self._take_back(stop_started=True)
             raise
         finally:
             self._given_up.set()
@@ -125,12 +125,14 @@ class Attempt:
         syncing = self._begin(self._sync) if remake else done
         looking = begin(self._look_again)
         set_up = yield from self._until_logged_in(logging_in)
-        asking.remember(self._postgres.id, labels.POSTGRES, set_up.version if set_up else "")
+        image_contents.remember(
+            self._postgres.id, labels.POSTGRES, set_up.version if set_up else ""
+        )
         found = yield from attend(looking, _LOGIN)
         yield from attend(syncing, _LOGIN)
         self._is_ready = True
         notes = set_up.notes if set_up else ()
-        yield Progress(step=Step.READY, server=survey.server(found), notes=notes)
+        yield Progress(step=Step.READY, server=find.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)
@@ -141,14 +143,14 @@ class Attempt:
         """Network and volumes, where they are not there; the network's id."""
         network = begin(self._find_network)
         if self._is_new:
-            making.make_volumes(self._client, self._spec, self._data)
+            create.make_volumes(self._client, self._spec, self._data)
         return network.result()
 
     def _find_network(self) -> str:
         there = self._found.networks
         used = [network for network in there if network in self._found.attached()]
         if not there:
-            return making.make_network(self._client, self._spec)
+            return create.make_network(self._client, self._spec)
         return [*used, *there][0]
 
     def _certify(self) -> tuple[Tls | None, Tls | None]:
@@ -157,9 +159,9 @@ class Attempt:
         Begun before all else: making certificates takes as long as making a network.
         """
         name = self._spec.name
-        owner = begin(partial(asking.server_user_id, self._client, self._postgres, name))
-        asked = begin(partial(asking.postgres_has_tls, self._client, self._postgres, name))
-        text = asking.banner(self._client, self._pooler, labels.PGBOUNCER, name)
+        owner = begin(partial(image_contents.server_user_id, self._client, self._postgres, name))
+        asked = begin(partial(image_contents.postgres_has_tls, self._client, self._postgres, name))
+        text = image_contents.banner(self._client, self._pooler, labels.PGBOUNCER, name)
         runs_as = owner.result() if asked.result() else None
         owners = (runs_as, NOBODY if has_tls(text) else None)
         if owners == (None, None):
@@ -173,20 +175,20 @@ class Attempt:
 
     def _plans(self) -> list[Blueprint]:
         spec, name = self._spec, self._spec.name
-        seeds = begin(partial(asking.has_init_files, self._client, self._postgres, name))
+        seeds = begin(partial(image_contents.has_init_files, self._client, self._postgres, name))
         carried = begin(partial(limits.look, self._client, self._postgres, name))
         postgres_tls, pooler_tls = self._tls.result()
-        owner = asking.user_id(self._client, self._postgres, name)
-        text = asking.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+        owner = image_contents.user_id(self._client, self._postgres, name)
+        text = image_contents.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
-        package = asking.pooler_package(self._client, self._pooler, version, name)
+        package = image_contents.pooler_package(self._client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
         self._login = login.Login(
             spec=spec, is_unsettled=self._is_unsettled, lookup_everywhere=everywhere
         )
         plans = [
-            blueprint.for_postgres(
+            config.for_postgres(
                 spec,
                 self._postgres,
                 layout=self._data[labels.LAYOUT],
@@ -195,7 +197,7 @@ class Attempt:
                 makes_database=seeds.result(),
                 tls=postgres_tls,
             ),
-            blueprint.for_pgbouncer(
+            config.for_pgbouncer(
                 spec,
                 self._pooler,
                 version,
@@ -204,7 +206,7 @@ class Attempt:
                 tls=pooler_tls,
             ),
         ]
-        return [*plans, blueprint.for_reaper(spec, self._postgres)] if spec.reaper else plans
+        return [*plans, config.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
     def _outdated(self, plans: list[Blueprint]) -> list[Blueprint]:
         looks = [(plan, begin(partial(self._is_outdated, plan))) for plan in plans]
@@ -225,7 +227,7 @@ class Attempt:
             return True
         if self._found.is_steady(plan.part) and not self._is_unsettled:
             return False  # it read its files when it started
-        return not making.has_its_files(self._client, container["Id"], plan)
+        return not create.has_its_files(self._client, container["Id"], plan)
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
@@ -246,19 +248,19 @@ class Attempt:
         kept = {plan.part for plan in plans} - {plan.part for plan in remake}
         unwanted = self._found.containers.keys() - kept
         together(
-            partial(removing.remove_questions, self._client, self._found),
-            *(partial(removing.remove_container, self._client, self._found, p) for p in unwanted),
+            partial(stop.remove_questions, self._client, self._found),
+            *(partial(stop.remove_container, self._client, self._found, p) for p in unwanted),
         )
 
     def _sync(self) -> None:
-        making.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
+        create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
     def _look_again(self) -> Found:
         """The instance as it is now, without what requests of a killed devdb made meanwhile."""
-        now = survey.look(self._client, self._spec.name)
+        now = find.look(self._client, self._spec.name)
         for network in now.networks:
             if network != self._network:
-                removing.remove_network(self._client, network)
+                stop.remove_network(self._client, network)
         return now
 
     def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
@@ -281,8 +283,8 @@ class Attempt:
         if self._given_up.is_set() and not self._is_ready:
             return
         if make:
-            making.make_container(self._client, self._spec, plan, self._network, self._data)
-        making.start_container(self._client, self._spec, plan.part)
+            create.make_container(self._client, self._spec, plan, self._network, self._data)
+        create.start_container(self._client, self._spec, plan.part)
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
         """Wait until both servers' containers have been started."""
@@ -319,9 +321,9 @@ class Attempt:
             self._client.restart(labels.object_name(self._spec.name, labels.PGBOUNCER))
 
     def _settled(self) -> None:
-        making.finish(self._client, self._spec.name)
+        create.finish(self._client, self._spec.name)
 
-    def _take_back(self, *, stop: bool) -> None:
+    def _take_back(self, *, stop_started: bool) -> None:
         """Undo what is new, stop what was started; the error that led here is the one to tell."""
         import requests
         from docker.errors import DockerException
@@ -330,10 +332,10 @@ class Attempt:
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:
-                removing.destroy(self._client, self._spec.name)
+                stop.destroy(self._client, self._spec.name)
                 # Last: a server that lives on, should this be killed, goes on to be as wanted.
                 certificates.remove(self._spec.name)
-            elif stop:
+            elif stop_started:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
-                now = survey.look(self._client, self._spec.name)
-                removing.stop(self._client, now, started)
+                now = find.look(self._client, self._spec.name)
+                stop.stop(self._client, now, started)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from devdb.engines.docker import asking, endpoint, images, labels
-from devdb.engines.docker.endpoint import Connection, speaking
-from devdb.engines.docker.images import Image
+from devdb.engines.docker import client, image_contents, labels
+from devdb.engines.docker.client import Connection, speaking
+from devdb.engines.docker.image import DEFAULT_POOLER, Image, find_image
 from devdb.errors import DevdbError
 from devdb.model import Finding, Level
 from devdb.pgbouncer import NEWER, crash_warning, parse_version
@@ -22,13 +22,13 @@ def findings(pinned: str | None) -> list[Finding]:
     """Each socket looked at until one answers, then that engine and its images."""
     found: list[Finding] = []
     try:
-        for candidate, answer in endpoint.looks(pinned):
+        for candidate, answer in client.looks(pinned):
             if isinstance(answer, Connection):
                 with speaking(answer.host):
                     return [*found, *_engine(answer, candidate.source)]
             message = f"{candidate.host} ({candidate.source}): {answer}"
             found.append(Finding(level=Level.INFO, subject=_SUBJECT, message=message))
-        endpoint.connect(pinned)
+        client.connect(pinned)
     except DevdbError as error:
         problem = Finding(
             level=Level.ERROR, subject=_SUBJECT, message=error.message, fix=error.hint
@@ -54,7 +54,7 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
         yield Finding(
             level=Level.ERROR,
             subject=_SUBJECT,
-            message=endpoint.FROM_INSIDE,
+            message=client.FROM_INSIDE,
             fix="devdb up --engine native",
         )
     yield from _images(connection)
@@ -62,10 +62,8 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
 
 def _images(connection: Connection) -> Iterator[Finding]:
     postgres = os.environ.get("DEVDB_POSTGRES_IMAGE") or f"postgres:{NEWEST_MAJOR}"
-    pooler = os.environ.get("DEVDB_PGBOUNCER_IMAGE") or images.DEFAULT_POOLER
-    here = {
-        reference: images.inspect(connection.client, reference) for reference in (postgres, pooler)
-    }
+    pooler = os.environ.get("DEVDB_PGBOUNCER_IMAGE") or DEFAULT_POOLER
+    here = {reference: find_image(connection.client, reference) for reference in (postgres, pooler)}
     for reference, image in here.items():
         yield Finding(
             level=Level.INFO,
@@ -80,9 +78,9 @@ def _images(connection: Connection) -> Iterator[Finding]:
 def _pooler(connection: Connection, image: Image) -> Iterator[Finding]:
     """What anybody can do to the PgBouncer in the image; asked once, then remembered."""
     try:
-        text = asking.binary_version(connection.client, image, labels.PGBOUNCER, _ASKER)
+        text = image_contents.binary_version(connection.client, image, labels.PGBOUNCER, _ASKER)
         version = parse_version(text)
-        package = asking.pooler_package(connection.client, image, version, _ASKER)
+        package = image_contents.pooler_package(connection.client, image, version, _ASKER)
     except DevdbError as error:
         yield Finding(level=Level.ERROR, subject=_SUBJECT, message=error.message, fix=error.hint)
         return

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from devdb import pgbouncer
 from devdb.engines import files
-from devdb.engines.docker import asking
-from devdb.engines.docker.images import Image
+from devdb.engines.docker import image_contents
+from devdb.engines.docker.image import Image
 from devdb.model import HOST, Spec
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def look(client: APIClient, postgres: Image, instance: str) -> Limits:
     """What this engine carries."""
     info = client.info()
     engine = json.dumps([client.base_url, info.get("ID"), info.get("ServerVersion")])
-    said = asking.file_limits(client, postgres, instance, engine=engine)
+    said = image_contents.file_limits(client, postgres, instance, engine=engine)
     soft, hard = said or (_GRANTED, _GRANTED)
     # One that is refused what it asks for does not start: it asks for no more than it may have.
     wanted = min(hard, _WANTED)

@@ -11,7 +11,7 @@ from functools import partial
 from threading import Event
 
 from devdb import pgbouncer, postgres, sessions, wire
-from devdb.engines.docker.blueprint import bootstrap_password
+from devdb.engines.docker.config import bootstrap_password
 from devdb.engines.refusal import Refusals, is_crowded, other_password
 from devdb.engines.waiting import begin
 from devdb.essentials import NO_DATABASE

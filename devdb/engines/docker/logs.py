@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker.survey import Found
+from devdb.engines.docker.find import Found
 from devdb.engines.waiting import begin
 from devdb.model import LogLine
 

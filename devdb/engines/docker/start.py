@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from devdb.config import allowed
-from devdb.engines.docker import asking, images, labels, removing, survey
+from devdb.engines.docker import find, image_contents, labels, stop
 from devdb.engines.docker.attempt import Attempt
-from devdb.engines.docker.images import Image
-from devdb.engines.docker.pull import pull
-from devdb.engines.docker.survey import Found
-from devdb.engines.docker.watch import Vanished
+from devdb.engines.docker.failure import Vanished
+from devdb.engines.docker.find import Found
+from devdb.engines.docker.image import Image, find_image, wanted_images
+from devdb.engines.docker.image_pull import pull
 from devdb.engines.refusal import data_gone, other_password
 from devdb.engines.waiting import attend, begin
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
@@ -39,7 +39,7 @@ def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
 
 
 def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
-    found = yield from attend(begin(partial(survey.look, client, spec.name)), None)
+    found = yield from attend(begin(partial(find.look, client, spec.name)), None)
     postgres, pooler = yield from _images(client, spec, found)
     major = yield from attend(begin(partial(_major, client, spec, postgres)), None)
     _refuse_other_data(spec, found, major)
@@ -48,7 +48,7 @@ def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
-        removal = begin(partial(removing.destroy, client, spec.name))
+        removal = begin(partial(stop.destroy, client, spec.name))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
         found = Found(spec.name)
     yield from Attempt(client, spec, found, postgres, pooler, major).run()
@@ -59,14 +59,14 @@ def _images(
 ) -> Generator[Progress, None, tuple[Image, Image]]:
     """Both images, pulled where they are not there."""
     data_major = found.major
-    references = images.wanted(spec.postgres_image, spec.pooler_image, spec.major or data_major)
+    references = wanted_images(spec.postgres_image, spec.pooler_image, spec.major or data_major)
     have = []
-    looking = [begin(partial(images.inspect, client, reference)) for reference in references]
+    looking = [begin(partial(find_image, client, reference)) for reference in references]
     for reference, look in zip(references, looking, strict=True):
         image = yield from attend(look, None)
         if image is None:
             yield from pull(client, reference)
-            image = yield from attend(begin(partial(images.inspect, client, reference)), None)
+            image = yield from attend(begin(partial(find_image, client, reference)), None)
         if image is None:
             raise EngineUnavailable(
                 f"The engine pulled {reference}, but does not have it.",
@@ -79,7 +79,7 @@ def _images(
 def _major(client: APIClient, spec: Spec, image: Image) -> int:
     if image.major is not None:
         return image.major
-    version = asking.binary_version(client, image, labels.POSTGRES, spec.name)
+    version = image_contents.binary_version(client, image, labels.POSTGRES, spec.name)
     return int(version.split(".")[0])
 
 

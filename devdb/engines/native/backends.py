@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from devdb.engines.native import stopping
+from devdb.engines.native import stop
 from devdb.engines.native.layout import Layout
 
 if __name__ == "__main__":
-    stopping.end_backends(Layout(sys.argv[1], Path(sys.argv[2])))
+    stop.end_backends(Layout(sys.argv[1], Path(sys.argv[2])))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
-from devdb.engines.native import finding
+from devdb.engines.native import find
 from devdb.engines.native.binaries import Pooler, Postgres, libraries
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
@@ -69,7 +69,7 @@ class Config:
     def postgres_files(self) -> dict[Path, str]:
         """What Postgres reads when it starts."""
         tls, tls_files = self._postgres_tls()
-        first = finding.header("#", "Postgres", self.postgres.version, self.postgres.directory)
+        first = find.header("#", "Postgres", self.postgres.version, self.postgres.directory)
         settings = {**tls, **postgres.settings(self.spec)}
         conf = first + postgres.conf(settings, data=str(self.layout.data))
         hba = postgres.hba(pooler_everywhere=self.looks_up_everywhere)
@@ -103,8 +103,8 @@ class Config:
                 **tls,
             },
         )
-        first = finding.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
-        first += finding.package_line(self.pooler.package)
+        first = find.header(";", "PgBouncer", self.pooler.text, self.pooler.path)
+        first += find.package_line(self.pooler.package)
         userlist = pgbouncer.userlist(self.spec)
         return {self.layout.ini: first + ini, self.layout.userlist: userlist, **tls_files}
 

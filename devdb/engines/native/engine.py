@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from devdb import marker
 from devdb.engines import programs
-from devdb.engines.native import finding, layout
+from devdb.engines.native import find, layout
 from devdb.engines.native.layout import Layout
 from devdb.errors import NotFound, TimedOut
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
@@ -23,9 +23,9 @@ class NativeEngine:
 
     def check(self) -> Sequence[Finding]:
         """Which programs would be used, and what is missing."""
-        from devdb.engines.native import checkup
+        from devdb.engines.native import check
 
-        return checkup.findings()
+        return check.findings()
 
     def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
         """Raise EngineUnavailable unless Postgres, of that major, and PgBouncer are here."""
@@ -37,43 +37,43 @@ class NativeEngine:
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it."""
-        from devdb.engines.native import starting
+        from devdb.engines.native import attempt
 
-        return starting.start(spec)
+        return attempt.start(spec)
 
     def find(self, name: str) -> Server | None:
         """The instance as files and processes show it."""
-        return finding.look(Layout.of(name))
+        return find.look(Layout.of(name))
 
     def list(self) -> Sequence[Server]:
         """All instances with a directory of this engine."""
-        found = [finding.look(one) for one in layout.every()]
+        found = [find.look(one) for one in layout.every()]
         return [server for server in found if server is not None]
 
     def recover(self, name: str) -> Spec | None:
         """By the files that were written for its servers."""
-        from devdb.engines.native import recovering
+        from devdb.engines.native import recover
 
-        return recovering.recover(Layout.of(name))
+        return recover.recover(Layout.of(name))
 
     def set_password(self, spec: Spec) -> None:
         """By a single-user server."""
-        from devdb.engines.native import recovering
+        from devdb.engines.native import recover
 
-        recovering.set_password(spec)
+        recover.set_password(spec)
 
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """End its processes; with `destroy` delete all but the marker."""
-        from devdb.engines.native import stopping
+        from devdb.engines.native import stop
 
         if destroy:
-            stopping.destroy(Layout.of(name))
+            stop.destroy(Layout.of(name))
         else:
-            stopping.stop(Layout.of(name))
+            stop.stop(Layout.of(name))
 
     def mend(self, name: str) -> None:
         """Start its supervisor anew where that is gone; it starts what else is."""
-        if finding.supervisor(Layout.of(name)).pid is not None:
+        if find.supervisor(Layout.of(name)).pid is not None:
             return
         from devdb.engines.native import supervision
 
@@ -98,7 +98,7 @@ class NativeEngine:
 
     def _client(self, name: str, tool: str, *, pooled: bool = False) -> Sequence[str]:
         spec = marker.load(name)
-        directory = finding.postgres_directory(Layout.of(name))
+        directory = find.postgres_directory(Layout.of(name))
         if spec is None or directory is None:
             raise NotFound(f"There is no native instance '{name}'.", "See them all: devdb ls")
         own = directory / tool

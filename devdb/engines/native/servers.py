@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from devdb.engines.native import config as configuration
-from devdb.engines.native import finding, logs, processes, stopping, supervision
+from devdb.engines.native import find, logs, processes, stop, supervision
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.logs import Position
@@ -66,9 +66,9 @@ def _remove_stale_locks(layout: Layout) -> None:
 def are_as_wanted(config: Config, owner: Owner) -> bool:
     """Whether all of them run as this configuration says, under a supervisor that knows it."""
     layout = config.layout
-    supervisor = finding.supervisor(layout)
+    supervisor = find.supervisor(layout)
     wanted = config.reaper_files()
-    reaper = finding.reaper(layout).pid
+    reaper = find.reaper(layout).pid
     return (
         supervisor.ready
         and _is_as_wanted_postgres(config)
@@ -82,20 +82,20 @@ def are_as_wanted(config: Config, owner: Owner) -> bool:
 def stop_what_differs(config: Config) -> None:
     """Stop the servers that run with another configuration than the wanted one."""
     layout = config.layout
-    if finding.postmaster(layout).pid and not _is_as_wanted_postgres(config):
-        stopping.stop_postgres(layout)
-    if finding.pooler(layout).pid and not _is_as_wanted_pooler(config):
-        stopping.stop_pooler(layout)
+    if find.postmaster(layout).pid and not _is_as_wanted_postgres(config):
+        stop.stop_postgres(layout)
+    if find.pooler(layout).pid and not _is_as_wanted_pooler(config):
+        stop.stop_pooler(layout)
 
 
 def _is_as_wanted_postgres(config: Config) -> bool:
-    seen = finding.postmaster(config.layout)
+    seen = find.postmaster(config.layout)
     is_right = _runs(seen.pid, config.postgres_argv) and not seen.stopping
     return is_right and configuration.are_written(config.postgres_files())
 
 
 def _is_as_wanted_pooler(config: Config) -> bool:
-    pid = finding.pooler(config.layout).pid
+    pid = find.pooler(config.layout).pid
     return _runs(pid, config.pooler_argv) and configuration.are_written(config.pooler_files())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from devdb.engines.native import config as configuration
-from devdb.engines.native import finding, logs, processes, stopping
+from devdb.engines.native import find, logs, processes, stop
 from devdb.engines.native.commands import BEAT, Beats
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
@@ -189,18 +189,18 @@ def mend(layout: Layout, *, what_died: bool = True) -> None:
     It starts the others too, unless they were given up or `what_died` is not wanted. For the
     holder of the instance's lock. Raises StartFailed, OSError.
     """
-    if finding.supervisor(layout).pid is not None or layout.starting.exists():
+    if find.supervisor(layout).pid is not None or layout.starting.exists():
         return
-    seen = {"postgres": finding.postmaster(layout).pid, "pgbouncer": finding.pooler(layout).pid}
+    seen = {"postgres": find.postmaster(layout).pid, "pgbouncer": find.pooler(layout).pid}
     if not any(seen.values()):
         return
     try:
         text = layout.supervisor_conf.read_text(encoding="utf-8")
     except FileNotFoundError:
         return
-    seen["reaper"] = finding.reaper(layout).pid
+    seen["reaper"] = find.reaper(layout).pid
     if seen["reaper"] is None:
-        stopping.stop_reaper(layout)
+        stop.stop_reaper(layout)
     supervisor = Supervisor(layout)
     try:
         for _ in supervisor.take(text):

@@ -10,9 +10,10 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb.engines.docker import DockerEngine, labels, watch
+from devdb.engines.docker import failure, labels
 from devdb.engines.docker.attempt import Attempt
-from devdb.engines.docker.blueprint import Blueprint
+from devdb.engines.docker.config import Blueprint
+from devdb.engines.docker.engine import DockerEngine
 from devdb.errors import PortInUse
 from devdb.model import Server, Spec
 
@@ -41,8 +42,8 @@ def test_progress_is_heard_however_much_noise_follows_it(
 ) -> None:
     start(spec)
     heard: dict[str, str] = {}
-    watch._has_news(client, spec.name, labels.POSTGRES, heard)
-    assert not watch._has_news(client, spec.name, labels.POSTGRES, heard)
+    failure._has_news(client, spec.name, labels.POSTGRES, heard)
+    assert not failure._has_news(client, spec.name, labels.POSTGRES, heard)
 
     def say(script: str) -> None:
         """Write to the container's log, and wait until the engine has it."""
@@ -54,6 +55,6 @@ def test_progress_is_heard_however_much_noise_follows_it(
         world.eventually(lambda: b"FATAL: end" in client.logs(container)[before:], "it is read")
 
     say("for n in $(seq 300); do echo FATAL: the database system is starting up; done")
-    assert not watch._has_news(client, spec.name, labels.POSTGRES, heard)
+    assert not failure._has_news(client, spec.name, labels.POSTGRES, heard)
     say("echo redo in progress; for n in $(seq 300); do echo FATAL: starting up; done")
-    assert watch._has_news(client, spec.name, labels.POSTGRES, heard)
+    assert failure._has_news(client, spec.name, labels.POSTGRES, heard)

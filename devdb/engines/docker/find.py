@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from devdb.engines.docker import asking, labels
+from devdb.engines.docker import image_contents, labels
 from devdb.engines.waiting import begin
 from devdb.model import Part, PartState, PoolMode, Server
 
@@ -160,7 +160,7 @@ def _part(name: str, container: Inspection | None, *, running: bool) -> Part:
     return Part(
         name=name,
         state=state,
-        version=asking.version(container["Image"], name, container["Config"]),
+        version=image_contents.version(container["Image"], name, container["Config"]),
         started=moment(docker["StartedAt"]) if docker["Running"] else None,
         detail=_detail(container, state),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import urls, workspace
+from devdb import urls
 from devdb.cli import options
 from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
@@ -18,7 +18,10 @@ from devdb.errors import NeedsConsent
 from devdb.model import Progress, Spec, Step
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
-from devdb.workspace import Outcome, Ready
+from devdb.workspace import cancelling, names, staleness
+from devdb.workspace.names import Gone
+from devdb.workspace.up import Outcome, Ready
+from devdb.workspace.up import up as run_up
 
 app = options.new_app()
 
@@ -136,7 +139,7 @@ def up(
         write(ready.instance.spec, env, here)
     if dashboard:
         return _dashboard(here, chosen)
-    for finding in workspace.stale(ready.instance.spec, here.directory, running=True):
+    for finding in staleness.stale(ready.instance.spec, here.directory, running=True):
         streams.warn(finding)
     if json:
         streams.data(envelope.ok("up", _record(ready)))
@@ -185,7 +188,7 @@ def _start(
     ready: Ready | None = None
     items = None
     try:
-        stream = workspace.up(settings, project, name, consent=consent)
+        stream = run_up(settings, project, name, consent=consent)
         with cancellable(stream, is_last_chance=_is_ready) as items:
             for item in items:
                 if isinstance(item, Ready):
@@ -194,14 +197,14 @@ def _start(
                     narrator.take(item)
             narrator.close()
             assert ready is not None, "the last item of up is a Ready"
-            if items.cancelled and workspace.take_back(ready):
+            if items.cancelled and cancelling.take_back(ready):
                 raise KeyboardInterrupt
             if not quiet or items.cancelled:
                 _say(ready)
     except KeyboardInterrupt:
         narrator.close()
         cut = "; its undoing was cut short" if items is not None and items.cut_short else ""
-        streams.narrate(f"cancelled the start of {workspace.standing(name)}{cut}")
+        streams.narrate(f"cancelled the start of {cancelling.standing(name)}{cut}")
         raise
     finally:
         narrator.close()
@@ -222,14 +225,14 @@ def _dashboard(here: Here, name: str, consent: Collection[str] = ()) -> int:
 def resolve(here: Here) -> str:
     """The name, once a project that vanished has been adopted or not."""
     try:
-        name = workspace.resolve(here.settings.name, here.project)
-        if here.settings.name is None and not workspace.is_own(name, here.project):
+        name = names.resolve(here.settings.name, here.project)
+        if here.settings.name is None and not names.is_own(name, here.project):
             own = slug(here.project.name)
             streams.narrate(
                 f"'{name}' is the only instance of {here.project}; one beside it: devdb up -n {own}"
             )
         return name
-    except workspace.Gone as gone:
+    except Gone as gone:
         question = f"Take it over for {here.project}?"
         if streams.interactive() and streams.confirmed([gone.message], question):
             return gone.name

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.client import explanation
 from devdb.engines.waiting import begin
 from devdb.errors import EngineUnavailable
 from devdb.postgres import NEWEST_MAJOR
@@ -69,14 +69,14 @@ class Image:
         return max(covering, key=lambda path: len(path.parts), default=self.data_directory)
 
 
-def wanted(postgres: str | None, pooler: str | None, major: int | None) -> tuple[str, str]:
+def wanted_images(postgres: str | None, pooler: str | None, major: int | None) -> tuple[str, str]:
     """The references of both images, where they are not named: by the environment, by the major."""
     postgres = postgres or os.environ.get("DEVDB_POSTGRES_IMAGE")
     pooler = pooler or os.environ.get("DEVDB_PGBOUNCER_IMAGE")
     return postgres or f"postgres:{major or NEWEST_MAJOR}", pooler or DEFAULT_POOLER
 
 
-def inspect(client: APIClient, reference: str) -> Image | None:
+def find_image(client: APIClient, reference: str) -> Image | None:
     """The image, if it is there."""
     from docker.errors import ImageNotFound
 
@@ -99,7 +99,7 @@ def environment(config: dict[str, Any]) -> dict[str, str]:
     return dict(line.split("=", 1) for line in config.get("Env") or [] if "=" in line)
 
 
-def require(client: APIClient, references: Iterable[str]) -> None:
+def require_images(client: APIClient, references: Iterable[str]) -> None:
     """Raise EngineUnavailable unless all images are here, or a registry has them.
 
     Asks the registries side by side, for 5 s at most.
@@ -123,7 +123,7 @@ def _ask_registry(client: APIClient, reference: str) -> str | None:
     from docker.errors import APIError, DockerException
 
     try:
-        if inspect(client, reference) is None:
+        if find_image(client, reference) is None:
             client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         if error.status_code == 404 and "page not found" in str(error).lower():

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from textual.message import Message
 
-from devdb import workspace
 from devdb.config import Settings
 from devdb.errors import DevdbError
 from devdb.model import Spec, Step
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
-from devdb.workspace import Ready
+from devdb.workspace import cancelling, down, up
+from devdb.workspace.up import Ready
 
 
 def start(
@@ -28,12 +28,12 @@ def start(
     """Bring the instance up, stopping that of `restart` first.
 
     The last message is Started, Failed or Cancelled. `cancelled` is looked at with each step,
-    `consent` is as in `workspace.up`.
+    `consent` is as in `up.up`.
     """
     try:
         if restart is not None:
             yield Stopping()
-            workspace.down(restart)
+            down.down(restart)
         yield from _up(settings, project, name, cancelled, consent)
     except DevdbError as error:
         yield Failed(error)
@@ -46,7 +46,7 @@ def _up(
     cancelled: threading.Event,
     consent: Collection[str],
 ) -> Iterator[Message]:
-    stream = workspace.up(settings, project, name, consent=consent)
+    stream = up.up(settings, project, name, consent=consent)
     assert isinstance(stream, Generator)
     for item in stream:
         if isinstance(item, Ready):
@@ -65,10 +65,10 @@ def _ready(ready: Ready, cancelled: threading.Event) -> Message:
     name = ready.instance.spec.name
     if not cancelled.is_set():
         return Started(ready)
-    if workspace.take_back(ready):
+    if cancelling.take_back(ready):
         return _cancelled(name)
     return Cancelled(f"'{name}' runs on, as it did. devdb down {name} stops it.")
 
 
 def _cancelled(name: str) -> Cancelled:
-    return Cancelled(f"Cancelled the start of {workspace.standing(name)}.")
+    return Cancelled(f"Cancelled the start of {cancelling.standing(name)}.")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from devdb import pgbouncer, postgres
-from devdb.engines.native import binaries, finding, owner, template
+from devdb.engines.native import binaries, find, owner, template
 from devdb.engines.native.commands import CommandFailed, run
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError, StartFailed
@@ -18,7 +18,7 @@ from devdb.model import MAINTENANCE_DATABASE, PoolMode, Spec
 
 def recover(layout: Layout) -> Spec | None:
     """See `Engine.recover`."""
-    if not layout.initialised.exists() or not finding.has_data(layout):
+    if not layout.initialised.exists() or not find.has_data(layout):
         return None
     status = layout.root.stat()
     if status.st_uid != os.geteuid():
@@ -39,7 +39,7 @@ def recover(layout: Layout) -> Spec | None:
         password=pgbouncer.password_in(_text(layout.userlist)),
         created=datetime.fromtimestamp(int(layout.initialised.stat().st_mtime), UTC),
         pool_mode=_mode(ini),
-        major=finding.data_major(layout),
+        major=find.data_major(layout),
         has_data=True,
         settings=postgres.settings_in(conf),
     )
@@ -49,7 +49,7 @@ def set_password(spec: Spec) -> None:
     """See `Engine.set_password`: by a single-user server, which asks nobody for one."""
     layout = Layout.of(spec.name)
     runs_as = owner.choose(layout.data)
-    found = binaries.postgres(spec.major, data=finding.data_major(layout))
+    found = binaries.postgres(spec.major, data=find.data_major(layout))
     argv = [str(found.program("postgres")), *postgres.SINGLE_USER, "-D", str(layout.data)]
     sql, env = postgres.passwords(spec), template.environment(found)
     working = run([*argv, MAINTENANCE_DATABASE], owner=runs_as, env=env, text=sql)

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from devdb.engines.docker.endpoint import explanation
-from devdb.engines.docker.images import NO_IMAGE_HINT
+from devdb.engines.docker.client import explanation
+from devdb.engines.docker.image import NO_IMAGE_HINT
 from devdb.engines.waiting import HEARTBEAT
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Step

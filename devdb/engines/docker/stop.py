@@ -8,11 +8,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import labels, survey
-from devdb.engines.docker.asking import question
-from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker import find, labels
+from devdb.engines.docker.client import explanation
+from devdb.engines.docker.find import Found
+from devdb.engines.docker.image_contents import question
 from devdb.engines.docker.names import insist, remove_now
-from devdb.engines.docker.survey import Found
 from devdb.engines.waiting import begin, together
 from devdb.errors import DevdbError
 
@@ -66,9 +66,9 @@ def destroy(client: APIClient, name: str) -> None:
     unfinished data goes after the data: killed in between, the next one still knows what it may
     discard.
     """
-    if found := survey.look(client, name):
+    if found := find.look(client, name):
         _outlast(client, found)
-    while found := survey.look(client, name):
+    while found := find.look(client, name):
         together(
             partial(remove_questions, client, found),
             *(partial(remove_now, client, item["Id"]) for item in found.containers.values()),

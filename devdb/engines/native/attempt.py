@@ -19,21 +19,21 @@ from devdb.engines import ports
 from devdb.engines.native import (
     binaries,
     copies,
+    data,
     failure,
-    finding,
+    find,
     login,
-    newdata,
     owner,
     processes,
     servers,
-    stopping,
+    stop,
     supervision,
 )
 from devdb.engines.native.commands import Beats, beside, meanwhile
 from devdb.engines.native.config import Config
-from devdb.engines.native.finding import Seen
+from devdb.engines.native.data import NewData
+from devdb.engines.native.find import Seen
 from devdb.engines.native.layout import Layout
-from devdb.engines.native.newdata import NewData
 from devdb.engines.native.owner import Owner
 from devdb.engines.native.patience import PATIENCE, Patience
 from devdb.engines.native.servers import Launch
@@ -64,7 +64,7 @@ def start(spec: Spec) -> Iterator[Progress]:
             raise failure.of_system(error, attempt.layout) from error
         finally:
             attempt.end()
-    yield Progress(step=Step.READY, server=finding.look(attempt.layout), notes=attempt.notes)
+    yield Progress(step=Step.READY, server=find.look(attempt.layout), notes=attempt.notes)
 
 
 class _Vanished(Exception):
@@ -115,16 +115,16 @@ class _Attempt:
         self.cancelled.set()
         if not self.ready:
             for launch in reversed(self.started):
-                stopping.take_back(launch.part, launch.pid, gently=not self.fresh)
+                stop.take_back(launch.part, launch.pid, gently=not self.fresh)
             if self.fresh:
-                stopping.destroy(self.layout)
+                stop.destroy(self.layout)
         if self.supervisor is not None:
             self.supervisor.hang_up()
         if self.started:
             self.layout.starting.unlink(missing_ok=True)
         if self.takes_over and not self.ready and not self.fresh:
             # What ran before goes on as it did, and what failed is not tried again.
-            stopping.end_supervisor(self.layout)
+            stop.end_supervisor(self.layout)
             with suppress(StartFailed, OSError):
                 supervision.mend(self.layout, what_died=False)
 
@@ -139,20 +139,20 @@ class _Attempt:
             )
         if self.spec.has_data:
             self._require_data()
-            newdata.make_directories(layout, self.owner)
+            data.make_directories(layout, self.owner)
         yield from self._clear_away()
-        if finding.supervisor(layout).pid is None:
+        if find.supervisor(layout).pid is None:
             self.supervisor = Supervisor(layout)  # a Python: it starts beside what follows
         self.config = yield from self._find_programs()
         # Before anything is stopped: moved to a taken port, it goes on where it is.
         wanted = {self.spec.port, self.spec.pool_port}
-        ports.require_free(self.spec, *sorted(wanted - finding.held_ports(layout)))
+        ports.require_free(self.spec, *sorted(wanted - find.held_ports(layout)))
         if not layout.initialised.exists():
             self.fresh = True
             # Making them is mostly an import, copying is mostly the disk's: together they take
             # no longer than the copy alone.
             with meanwhile(self._certify) as certifying:
-                self.new = yield from newdata.make(self.config, self.owner)
+                self.new = yield from data.make(self.config, self.owner)
                 self.config = replace(self.config, certificates=(yield from certifying))
             yield from self._supervise()
             return
@@ -165,7 +165,7 @@ class _Attempt:
     def _require_data(self) -> None:
         """Raise DataGone where it was ready once, and its data is not there, or not whole."""
         layout = self.layout
-        if not finding.has_data(layout):
+        if not find.has_data(layout):
             raise data_gone(self.spec, str(layout.data))
         if not layout.initialised.exists():
             raise DataGone(
@@ -180,16 +180,16 @@ class _Attempt:
         self.takes_over = True
         self.supervisor = self.supervisor or Supervisor(self.layout)
         with supervision.held_pipes(self.layout):
-            yield from beside(lambda: stopping.end_supervisor(self.layout))
+            yield from beside(lambda: stop.end_supervisor(self.layout))
             yield from self.supervisor.take(supervision.told(self.config, self.owner))
 
     def _find_programs(self) -> Beats[Config]:
         """What would be started, its certificates not yet looked at."""
-        found = binaries.postgres(self.spec.major, data=finding.data_major(self.layout))
+        found = binaries.postgres(self.spec.major, data=find.data_major(self.layout))
         postgres = yield from copies.postgres(found, self.owner)
         with meanwhile(lambda: binaries.has_tls(postgres)) as asking:
             pooler = yield from copies.pooler(binaries.pooler(), self.owner)
-            running = finding.pooler(self.layout).pid
+            running = find.pooler(self.layout).pid
             files = processes.file_limit(running, processes.MANY_FILES)
             return Config(self.spec, self.layout, postgres, pooler, (yield from asking), files)
 
@@ -201,7 +201,7 @@ class _Attempt:
 
     def _write_out(self) -> None:
         if self.new is not None:
-            newdata.write_out(self.new, self.config)
+            data.write_out(self.new, self.config)
 
     def _clear_away(self) -> Beats[None]:
         """End and remove what a killed start or a killed server left."""
@@ -209,27 +209,27 @@ class _Attempt:
         if not layout.root.is_dir():
             # Servers may have outlived their directory, when that was removed under them.
             if any(ports.is_taken(port) for port in (self.spec.port, self.spec.pool_port)):
-                yield from beside(lambda: stopping.end_leftovers(layout, patience=0))
+                yield from beside(lambda: stop.end_leftovers(layout, patience=0))
             return
-        if not (layout.initialised.exists() and finding.has_data(layout)):
-            yield from beside(lambda: stopping.destroy(layout))
+        if not (layout.initialised.exists() and find.has_data(layout)):
+            yield from beside(lambda: stop.destroy(layout))
         elif layout.starting.exists():
-            yield from beside(lambda: stopping.stop(layout))
-        elif finding.postmaster(layout).stale:
+            yield from beside(lambda: stop.stop(layout))
+        elif find.postmaster(layout).stale:
             # Backends of a killed postmaster notice soon; until then the data is not free.
-            yield from beside(lambda: stopping.end_backends(layout))
+            yield from beside(lambda: stop.end_backends(layout))
 
     def start_postgres(self) -> Beats[None]:
         """Start Postgres if it does not run, and wait until it lets clients in."""
-        launch = self._ensure("postgres", finding.postmaster(self.layout), servers.start_postgres)
+        launch = self._ensure("postgres", find.postmaster(self.layout), servers.start_postgres)
         patience = Patience(self.spec, launch, self.layout)
-        while not finding.postmaster(self.layout).ready:
+        while not find.postmaster(self.layout).ready:
             self._require_alive()
             yield from patience.wait()
 
     def start_pooler(self) -> Beats[None]:
         """Start PgBouncer if it does not run; the first login need not wait for it."""
-        self._ensure("pgbouncer", finding.pooler(self.layout), servers.start_pooler)
+        self._ensure("pgbouncer", find.pooler(self.layout), servers.start_pooler)
         yield
 
     def _ensure(
@@ -279,9 +279,9 @@ class _Attempt:
     def finish(self) -> None:
         """Everything works: make it last."""
         if self.new is not None:
-            newdata.keep(self.new, self.config, self.owner)
+            data.keep(self.new, self.config, self.owner)
         if self.supervisor is not None:
-            stopping.stop_reaper(self.layout)
+            stop.stop_reaper(self.layout)
             parts = [launch.part for launch in self.watch]
             if self.spec.reaper is not None:
                 launch = servers.start_reaper(self.config, self.owner, self.supervisor)

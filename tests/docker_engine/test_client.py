@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from devdb.engines.docker import DockerEngine, endpoint
-from devdb.engines.docker.endpoint import Candidate, candidates
+from devdb.engines.docker.client import Candidate, candidates
+from devdb.engines.docker.engine import DockerEngine
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import Level, Spec
 
@@ -198,7 +198,7 @@ def test_a_socket_one_may_not_open_is_said_with_the_group_to_join(tmp_path: Path
 
 def _as_nobody(host: str) -> str:
     code = (
-        "import os, sys; from devdb.engines.docker.endpoint import connect; import docker\n"
+        "import os, sys; from devdb.engines.docker.client import connect; import docker\n"
         "from devdb.errors import EngineUnavailable\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "try: connect(sys.argv[1])\n"
@@ -277,7 +277,7 @@ def test_the_places_looked_at_in_vain_are_counted_not_listed(
 ) -> None:
     places = [f"unix://{tmp_path}/{number}.sock" for number in range(9)]
     found = [Candidate("somebody", place) for place in places]
-    monkeypatch.setattr(endpoint, "candidates", lambda _pinned: found)
+    monkeypatch.setattr("devdb.engines.docker.client.candidates", lambda _pinned: found)
     with pytest.raises(EngineUnavailable, match="looked in 9 places") as caught:
         DockerEngine().find("any")
     assert str(tmp_path) not in caught.value.message
@@ -290,7 +290,7 @@ def test_a_place_that_says_more_than_that_nothing_is_there_is_named(
     (tmp_path / "file").touch()
     places = [f"unix://{tmp_path}/none.sock", f"unix://{tmp_path}/file"]
     found = [Candidate("somebody", place) for place in places]
-    monkeypatch.setattr(endpoint, "candidates", lambda _pinned: found)
+    monkeypatch.setattr("devdb.engines.docker.client.candidates", lambda _pinned: found)
     with pytest.raises(EngineUnavailable, match="looked in 2 places") as caught:
         DockerEngine().find("any")
     assert f"{tmp_path}/file (Connection refused)" in caught.value.message

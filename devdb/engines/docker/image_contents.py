@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from devdb.engines import answers
 from devdb.engines.docker import labels
-from devdb.engines.docker.images import Image, environment
+from devdb.engines.docker.image import Image, environment
 from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
 from devdb.pgbouncer import crash_warning

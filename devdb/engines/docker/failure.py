@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from devdb.engines import refusal
 from devdb.engines.docker import labels
-from devdb.engines.docker.survey import moment
+from devdb.engines.docker.find import moment
 from devdb.errors import StartFailed, TimedOut
 from devdb.model import Spec
 

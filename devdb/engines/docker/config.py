@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
 from devdb.engines.docker import labels
-from devdb.engines.docker.images import Image
+from devdb.engines.docker.image import Image
 from devdb.engines.docker.limits import UNKNOWN_LIMITS, Limits
 from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
 

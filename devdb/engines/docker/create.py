@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker import holders, labels
-from devdb.engines.docker.blueprint import DIRECTORY, Blueprint
-from devdb.engines.docker.endpoint import explanation
+from devdb.engines.docker.client import explanation
+from devdb.engines.docker.config import DIRECTORY, Blueprint
+from devdb.engines.docker.failure import Vanished
 from devdb.engines.docker.names import insist
-from devdb.engines.docker.watch import Vanished
 from devdb.errors import StartFailed
 from devdb.model import HOST, Spec
 

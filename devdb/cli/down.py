@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import workspace
 from devdb.cli import options
 from devdb.cli.here import existing, look_around
 from devdb.config import slug
@@ -17,6 +16,11 @@ from devdb.marker import Damaged
 from devdb.model import Spec
 from devdb.output import envelope, streams
 from devdb.output.words import size
+from devdb.workspace import instances
+from devdb.workspace.down import Removal
+from devdb.workspace.down import down as run_down
+from devdb.workspace.down import removal as removal_of
+from devdb.workspace.down import remove as run_remove
 
 app = options.new_app()
 
@@ -46,13 +50,13 @@ def down(
     specs: Sequence[Spec] = []
     if every:
         with suppress(NotFound):
-            specs = workspace.matching(["*"])
+            specs = instances.matching(["*"])
     else:
         specs = _meant(names, name)
     results: list[dict[str, Any]] = []
 
     def stop(spec: Spec) -> None:
-        was_running = workspace.down(spec)
+        was_running = run_down(spec)
         results.append({"name": spec.name, "was_running": was_running})
         streams.narrate(
             f"stopped '{spec.name}'; its data stays"
@@ -86,8 +90,8 @@ def rm(
     known = {(removal.spec.name, removal.spec.engine): removal for removal in removals}
 
     def remove(spec: Spec) -> None:
-        removal = known.get((spec.name, spec.engine)) or workspace.removal(spec)
-        workspace.remove(spec)
+        removal = known.get((spec.name, spec.engine)) or removal_of(spec)
+        run_remove(spec)
         results.append(_record(removal))
         streams.narrate(f"deleted {_words(removal)}")
 
@@ -100,20 +104,20 @@ def rm(
 def _meant(names: Sequence[str] | None, name: str | None) -> Sequence[Spec]:
     """Those of the command line, else that of -n or of this project; with a marker or without."""
     if names:
-        return workspace.matching(names)
+        return instances.matching(names)
     try:
         return [existing(name)]
     except (MarkerLost, Damaged):
         here = look_around(name)
-        return workspace.matching([here.settings.name or slug(here.project.name)])
+        return instances.matching([here.settings.name or slug(here.project.name)])
 
 
-def _removals(specs: Sequence[Spec]) -> list[workspace.Removal]:
+def _removals(specs: Sequence[Spec]) -> list[Removal]:
     """What each would delete; an engine that does not answer is told when it is its turn."""
     found = []
     for spec in specs:
         try:
-            found.append(workspace.removal(spec))
+            found.append(removal_of(spec))
         except DevdbError:
             if len(specs) == 1:
                 raise
@@ -130,7 +134,7 @@ def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
         raise DevdbError("Nothing was deleted.", again)
 
 
-def _words(removal: workspace.Removal) -> str:
+def _words(removal: Removal) -> str:
     """What goes, e.g. `'shop' (running): main (7.7 MB); 48 MB in /var/lib/...`."""
     which = "all its databases"
     if removal.databases is not None:
@@ -141,12 +145,12 @@ def _words(removal: workspace.Removal) -> str:
     return f"'{removal.spec.name}' ({removal.state}): {which}{where}"
 
 
-def _database(name: str, count: int, removal: workspace.Removal) -> str:
+def _database(name: str, count: int, removal: Removal) -> str:
     claimed = ", claimed" if name in removal.claimed else ""
     return f"{name} ({size(count)}{claimed})"
 
 
-def _record(removal: workspace.Removal) -> dict[str, Any]:
+def _record(removal: Removal) -> dict[str, Any]:
     databases = removal.databases
     return {
         "name": removal.spec.name,

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from devdb import pgbouncer, postgres
-from devdb.engines.docker import asking, images, labels, survey
-from devdb.engines.docker.blueprint import CONF, DIRECTORY
-from devdb.engines.docker.survey import Found
+from devdb.engines.docker import find, image_contents, labels
+from devdb.engines.docker.config import CONF, DIRECTORY
+from devdb.engines.docker.find import Found
+from devdb.engines.docker.image import DEFAULT_POOLER, find_image, wanted_images
 from devdb.errors import StartFailed
 from devdb.model import MAINTENANCE_DATABASE, PoolMode, Spec
 
@@ -26,7 +27,7 @@ _SQL = "passwords.sql"
 
 def recover(client: APIClient, host: str, name: str) -> Spec | None:
     """See `Engine.recover`; `host` is where the engine is."""
-    found = survey.look(client, name)
+    found = find.look(client, name)
     if found.data is None or found.unfinished:
         return None
     known = found.data["Labels"]
@@ -43,12 +44,12 @@ def recover(client: APIClient, host: str, name: str) -> Spec | None:
         pool_port=_port(found, labels.PGBOUNCER),
         password=pgbouncer.password_in(pooler.get("userlist.txt", ""))
         or _password_in(server.get("pgpass", "")),
-        created=survey.moment(found.data.get("CreatedAt", "")) or datetime.now(UTC),
+        created=find.moment(found.data.get("CreatedAt", "")) or datetime.now(UTC),
         pool_mode=_mode(found, ini),
         major=major,
         has_data=True,
         postgres_image=_image(found, labels.POSTGRES, f"postgres:{major}"),
-        pooler_image=_image(found, labels.PGBOUNCER, images.DEFAULT_POOLER),
+        pooler_image=_image(found, labels.PGBOUNCER, DEFAULT_POOLER),
         docker_host=host,
         settings=postgres.settings_in(server.get(PurePosixPath(CONF).name, "")),
     )
@@ -91,7 +92,7 @@ def _mode(found: Found, ini: str) -> PoolMode:
     container = found.containers.get(labels.PGBOUNCER)
     if container is None:
         return PoolMode.TRANSACTION
-    version = asking.version(container["Image"], labels.PGBOUNCER, container["Config"])
+    version = image_contents.version(container["Image"], labels.PGBOUNCER, container["Config"])
     return pgbouncer.mode_in(ini, pgbouncer.parse_version(version or "0.0"))
 
 
@@ -99,9 +100,9 @@ def set_password(client: APIClient, spec: Spec) -> None:
     """See `Engine.set_password`: by a single-user server in a container of its own."""
     from docker.types import Mount
 
-    found = survey.look(client, spec.name)
-    reference, _ = images.wanted(spec.postgres_image, None, spec.major)
-    image = images.inspect(client, reference)
+    found = find.look(client, spec.name)
+    reference, _ = wanted_images(spec.postgres_image, None, spec.major)
+    image = find_image(client, reference)
     if found.data is None or image is None:
         raise StartFailed(
             f"The engine has no image {reference}, or no data of '{spec.name}'.",
@@ -115,7 +116,7 @@ def set_password(client: APIClient, spec: Spec) -> None:
         entrypoint=["sh", "-c", f'exec "$@" < /{_SQL}', "sh"],
         command=words,
         environment={"PATH": image.path},
-        user=str(asking.server_user_id(client, image, spec.name) or 0),
+        user=str(image_contents.server_user_id(client, image, spec.name) or 0),
         labels=labels.common(spec.name, labels.QUESTION),
         host_config=client.create_host_config(
             network_mode="none",

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from devdb import certificates
-from devdb.engines.native import finding, processes
+from devdb.engines.native import find, processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.replacing import sync_directory
@@ -96,19 +96,19 @@ def take_back(part: str, pid: int, *, gently: bool) -> None:
 
 def stop_postgres(layout: Layout, *, how: Signals = FAST) -> None:
     """End Postgres: sessions are ended, transactions rolled back."""
-    pid = finding.postmaster(layout).pid
+    pid = find.postmaster(layout).pid
     _end(pid, how, partial(processes.is_postmaster, layout=layout), "Postgres")
 
 
 def stop_pooler(layout: Layout) -> None:
     """End PgBouncer, whoever is connected."""
-    pid = finding.pooler(layout).pid
+    pid = find.pooler(layout).pid
     _end(pid, POOLER, partial(processes.is_pooler, layout=layout), "PgBouncer")
 
 
 def stop_reaper(layout: Layout) -> None:
     """End the reaper, and the psql or sleep that it waits for, also of one that was killed."""
-    seen = finding.reaper(layout)
+    seen = find.reaper(layout)
     _end(seen.pid, REAPER, partial(processes.is_reaper, layout=layout), "The reaper", group=True)
     if seen.stale:
         left = processes.left_by_reaper(layout)
@@ -117,13 +117,13 @@ def stop_reaper(layout: Layout) -> None:
 
 def stay_down(layout: Layout) -> None:
     """From now on the supervisor starts nothing again; it goes on writing the logs."""
-    seen = finding.supervisor(layout)
+    seen = find.supervisor(layout)
     if seen.pid is None or seen.stopping:
         return
     with suppress(ProcessLookupError):
         os.kill(seen.pid, signal.SIGUSR1)
     deadline = time.monotonic() + _OBEDIENCE
-    while (seen := finding.supervisor(layout)).pid is not None and not seen.stopping:
+    while (seen := find.supervisor(layout)).pid is not None and not seen.stopping:
         if time.monotonic() > deadline:
             end_supervisor(layout)
         time.sleep(0.001)
@@ -131,7 +131,7 @@ def stay_down(layout: Layout) -> None:
 
 def end_supervisor(layout: Layout) -> None:
     """End the supervisor; the servers live on."""
-    pid = finding.supervisor(layout).pid
+    pid = find.supervisor(layout).pid
     _end(pid, SUPERVISOR, partial(processes.is_supervisor, layout=layout), "The supervisor")
 
 

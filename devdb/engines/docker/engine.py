@@ -1,0 +1,204 @@
+"""The docker engine, as the protocol wants it; most of a method's work has its own module."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from devdb import certificates, marker, psql
+from devdb.engines import programs
+from devdb.engines.docker import (
+    client,
+    config,
+    create,
+    find,
+    labels,
+    logs,
+    recover,
+    stop,
+)
+from devdb.engines.docker.client import Connection, speaking
+from devdb.engines.docker.find import Found
+from devdb.engines.docker.image import require_images, wanted_images
+from devdb.engines.docker.login import Login
+from devdb.engines.docker.start import start
+from devdb.engines.waiting import attend, begin
+from devdb.errors import DevdbError, NotFound
+from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
+from devdb.wire import Refused
+
+
+class DockerEngine:
+    """Runs instances in the Docker (or Podman) engine of this machine."""
+
+    name = "docker"
+
+    def __init__(self, docker_host: str | None = None) -> None:
+        """`docker_host` pins the endpoint; None: the first that answers. Touches nothing yet."""
+        self._pinned = docker_host
+        self._connection: Connection | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """The endpoint that was chosen, for `Spec.docker_host`; raises EngineUnavailable."""
+        return self._connect().host
+
+    @property
+    def title(self) -> str:
+        """Name and version of the engine, e.g. `Docker 28.2.2`; raises EngineUnavailable."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return connection.title
+
+    def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
+        """Raise EngineUnavailable unless an engine answers that has the images or can get them.
+
+        Also where devdb is in a container of that engine, which has a 127.0.0.1 of its own. Takes
+        up to 5 s where a registry has to be asked; nothing is pulled.
+        """
+        connection = self._connect()
+        references = wanted_images(image, pooler_image, major)
+        with speaking(connection.host):
+            connection.refuse_from_inside()
+            require_images(connection.client, references)
+
+    def check(self) -> Sequence[Finding]:
+        """Which sockets were looked at, what answers there, and whether its images are there."""
+        from devdb.engines.docker.check import findings
+
+        return findings(self._pinned)
+
+    def start(self, spec: Spec) -> Iterator[Progress]:
+        """Make the instance, or start what is stopped of it; see `Engine.start`."""
+        connection = yield from attend(begin(self._connect), None)
+        with speaking(connection.host):
+            yield from attend(begin(connection.refuse_from_inside), None)
+            yield from start(connection.client, spec)
+
+    def find(self, name: str) -> Server | None:
+        """The instance as it is now; raises EngineUnavailable when the engine does not answer."""
+        connection = self._connect()
+        with speaking(connection.host):
+            found = find.look(connection.client, name)
+        return find.server(found) if found else None
+
+    def list(self) -> Sequence[Server]:
+        """All of this user's instances in this engine, by name, with or without a marker."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return [find.server(found) for found in find.look_at_all(connection.client)]
+
+    def recover(self, name: str) -> Spec | None:
+        """By its volume, and by its containers where they are there."""
+        connection = self._connect()
+        with speaking(connection.host):
+            return recover.recover(connection.client, connection.host, name)
+
+    def set_password(self, spec: Spec) -> None:
+        """By a single-user server in a container of its own."""
+        connection = self._connect()
+        with speaking(connection.host):
+            recover.set_password(connection.client, spec)
+
+    def stop(self, name: str, *, destroy: bool = False) -> None:
+        """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
+        connection = self._connect()
+        with speaking(connection.host):
+            if destroy:
+                stop.destroy(connection.client, name)
+                certificates.remove(name)
+                return
+            found = find.look(connection.client, name)
+            self._keep_if_usable(found)
+            stop.stop(connection.client, found)
+
+    def _keep_if_usable(self, found: Found) -> None:
+        """Data whose first start was interrupted, but which was used since, is data."""
+        if found.unfinished and found.is_running(labels.POSTGRES):
+            spec = None
+            with suppress(DevdbError):
+                spec = marker.load(found.name)
+            if spec is None:
+                return
+            login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
+            with suppress(Refused):
+                if login.settle() is not None:
+                    create.finish(self._connect().client, found.name)
+
+    def mend(self, name: str) -> None:
+        """The engine itself looks after its containers."""
+
+    def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
+        """The last `tail` lines of each server, then, with `follow`, what comes."""
+        connection = self._connect()
+        with speaking(connection.host):
+            found = find.look(connection.client, name)
+            client = connection.listener() if follow else connection.client
+            read = logs.followed if follow else logs.written
+            yield from read(client, found, tail=tail)
+
+    def psql_argv(self, name: str, *, pooled: bool = False, files: bool = False) -> Sequence[str]:
+        """This machine's psql where it is no older than the server or none other reaches files,
+        else the container's."""
+        found = self._found(name)
+        port = found.containers[labels.PGBOUNCER if pooled else labels.POSTGRES]["Config"]["Labels"]
+        here = programs.client("psql", None if files else found.major, typing=True)
+        there = [] if here else self._inside(found, "psql", pooled=pooled, typing=True)
+        if not here and not there:
+            here = programs.client("psql", None, typing=True)
+        argv = [here, "-h", HOST, "-p", port[labels.PORT]] if here else there
+        return _or_none("psql", [*argv, "-U", USER, "-d", DATABASE] if argv else [])
+
+    def tool_argv(self, name: str, tool: str) -> Sequence[str]:
+        """One of this machine that is no older than the server, else the container's.
+
+        What goes through `docker exec` is copied by three more processes: a dump of 80 MB takes
+        half as long again.
+        """
+        found = self._found(name)
+        if here := programs.client(tool, found.major):
+            port = found.containers[labels.POSTGRES]["Config"]["Labels"][labels.PORT]
+            return [here, "-h", HOST, "-p", port]
+        return _or_none(tool, self._inside(found, tool))
+
+    def _found(self, name: str) -> Found:
+        """What there is of the instance; raises NotFound where it has not both servers."""
+        found = find.look(self._connect().client, name)
+        if not {labels.POSTGRES, labels.PGBOUNCER} <= set(found.containers):
+            raise NotFound(f"There is no instance '{name}' in Docker.", "Make it with `devdb up`.")
+        return found
+
+    def _inside(
+        self, found: Found, tool: str, *, pooled: bool = False, typing: bool = False
+    ) -> Sequence[str]:
+        """The command that runs it in the Postgres container; empty where nothing can."""
+        for command, host_option in (("docker", "-H"), ("podman", "--url")):
+            if path := shutil.which(command):
+                terminal = "-it" if typing and sys.stdin.isatty() else "-i"
+                # The file has devdb's own password; another role's comes in the environment.
+                passed = [f"-e{name}" for name in ("PGPASSWORD", *psql.MEANT_FOR_PSQL)]
+                container = found.containers[labels.POSTGRES]["Name"].lstrip("/")
+                argv = [path, host_option, self.host, "exec", terminal, *passed]
+                argv += [f"-ePGPASSFILE={config.PGPASS}", container]
+                return [*argv, tool, *config.address_in_container(pooled=pooled)]
+        return []
+
+    def _connect(self) -> Connection:
+        with self._connecting:
+            if self._connection is None:
+                self._connection = client.connect(self._pinned)
+            return self._connection
+
+
+def _or_none(tool: str, argv: Sequence[str]) -> Sequence[str]:
+    if not argv:
+        raise NotFound(
+            f"There is no {tool} here that is new enough, and no docker or podman command to run "
+            "the container's.",
+            "Install one: `apt install postgresql-client`, or `brew install libpq`.",
+        )
+    return argv
