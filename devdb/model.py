@@ -16,6 +16,11 @@ DATABASE = "main"
 MAINTENANCE_DATABASE = "postgres"
 HOST = "127.0.0.1"
 
+ENGINES = ("docker", "native")
+"""What runs instances, each a package or module of `devdb.engines`; `doctor` looks at all."""
+UNOFFERED_ENGINES = ("fake",)
+"""For tests and pictures: taken where it is named, and never offered."""
+
 LOOKUP_SCHEMA = "pg_devdb"
 """Where PgBouncer's question is answered. `pg_`: pg_dump takes it for Postgres' own and leaves it
 out, wherever an old PgBouncer needs it."""
@@ -54,7 +59,7 @@ class Spec:
     name: str
     project: Path | None
     engine: str
-    """`docker`, `native` or `fake`."""
+    """One of `ENGINES`, or of those that are not offered."""
     port: int
     pool_port: int
     password: str = field(repr=False)
@@ -69,8 +74,8 @@ class Spec:
     """Whether its password is another one than that its data was made with."""
     postgres_image: str | None = None
     pooler_image: str | None = None
-    docker_host: str | None = None
-    """The Docker endpoint the instance lives in, e.g. `unix:///var/run/docker.sock`."""
+    host: str | None = None
+    """Where its engine is, e.g. `unix:///var/run/docker.sock`; None: it needs no telling."""
     settings: tuple[tuple[str, str], ...] = ()
     """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
     pooler_settings: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ from devdb.cli.cancel import cancellable
 from devdb.cli.here import Here, look_around
 from devdb.config import Settings, slug
 from devdb.errors import NeedsConsent
-from devdb.model import Progress, Spec, Step
+from devdb.model import ENGINES, Progress, Spec, Step
 from devdb.output import envelope, records, streams
 from devdb.output.narration import Narrator
 from devdb.workspace import cancelling, names, staleness
@@ -36,7 +36,7 @@ Examples:
 
 
 def _engines() -> list[str]:
-    return ["auto", "docker", "native"]
+    return ["auto", *ENGINES]
 
 
 def _number(flag: str, what: str) -> Any:
@@ -54,7 +54,7 @@ def up(
         str | None,
         typer.Option(
             "--engine",
-            metavar="auto|docker|native",
+            metavar="|".join(_engines()),
             help="What runs it.  [auto]",
             autocompletion=_engines,
             show_default=False,

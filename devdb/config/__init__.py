@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from devdb.config.settings import ENGINES as ENGINES
 from devdb.config.settings import FILE as FILE
 from devdb.config.settings import NAME_LENGTH as NAME_LENGTH
 from devdb.config.settings import ROOT_MARKS as ROOT_MARKS

@@ -13,12 +13,11 @@ from typing import Any
 
 from devdb.decoding import decoded
 from devdb.errors import UsageError
-from devdb.model import PoolMode
+from devdb.model import ENGINES, UNOFFERED_ENGINES, PoolMode
 
 FILE = "devdb.toml"
 ROOT_MARKS = (FILE, ".git", "pyproject.toml", "package.json")
 _REPOSITORY = (".git", ".hg", ".jj", ".svn")
-ENGINES = ("auto", "docker", "native", "fake")
 NAME_LENGTH = 40
 
 
@@ -247,7 +246,7 @@ def _check_ports(settings: Settings) -> None:
 
 _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "name": lambda source, value: check_name(_text(source, value), source),
-    "engine": _one_of(*ENGINES),
+    "engine": _one_of("auto", *ENGINES, *UNOFFERED_ENGINES),
     "pg": _integer(13, 99),
     "port": _integer(1, 65535),
     "pool_port": _integer(1, 65535),

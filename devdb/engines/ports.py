@@ -40,6 +40,16 @@ def is_taken(port: int) -> bool:
     return accepts(port)
 
 
+def answers(spec: Spec) -> bool:
+    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
+    if spec.engine == "fake":
+        from devdb.engines.fake import FakeEngine
+
+        server = FakeEngine().find(spec.name)
+        return server is not None and server.running
+    return accepts(spec.port)
+
+
 def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
     """The error for a port that somebody else holds: `holder`, where that is known already."""
     who = holder or owner(port, besides=spec.name)

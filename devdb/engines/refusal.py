@@ -91,8 +91,8 @@ def is_crowded(spec: Spec) -> bool:
     with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
         if pgbouncer.is_pool_taken(session):
             return True
-        vitals = postgres.vitals(spec.direct)
-        return vitals is not None and vitals.full
+        health = postgres.health(spec.direct)
+        return health is not None and health.full
     return False
 
 

@@ -10,8 +10,9 @@ from devdb.model import Finding, LogLine, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
+    from devdb.engines.vitals import Health
     from devdb.temporary import Loaded, TemporaryDatabase
-    from devdb.workspace.instances import Health, Instance
+    from devdb.workspace.instances import Instance
 
 
 def instance(found: Instance) -> dict[str, Any]:

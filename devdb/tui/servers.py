@@ -10,11 +10,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from devdb.engines.vitals import Health
 from devdb.masking import visible
 from devdb.model import Part, PartState, Server
 from devdb.tui import words
 from devdb.tui.messages import Seen
-from devdb.workspace.instances import Health, State
+from devdb.workspace.instances import State
 
 _TITLES = {
     "postgres": "Postgres",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from devdb import certificates, marker, psql
-from devdb.engines import programs
+from devdb.engines import Engine, programs
 from devdb.engines.docker import (
     client,
     config,
@@ -31,21 +32,27 @@ from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server
 from devdb.wire import Refused
 
 
-class DockerEngine:
+class DockerEngine(Engine):
     """Runs instances in the Docker (or Podman) engine of this machine."""
 
     name = "docker"
+    takes_images = True
 
-    def __init__(self, docker_host: str | None = None) -> None:
-        """`docker_host` pins the endpoint; None: the first that answers. Touches nothing yet."""
-        self._pinned = docker_host
+    def __init__(self, host: str | None = None) -> None:
+        """`host` pins the endpoint; None: the first that answers. Touches nothing yet."""
+        self._pinned = host
         self._connection: Connection | None = None
         self._connecting = threading.Lock()
 
     @property
     def host(self) -> str:
-        """The endpoint that was chosen, for `Spec.docker_host`; raises EngineUnavailable."""
+        """The endpoint that was chosen; raises EngineUnavailable."""
         return self._connect().host
+
+    @property
+    def is_expected(self) -> bool:
+        """Who has no Docker names none."""
+        return bool(os.environ.get("DOCKER_HOST"))
 
     @property
     def title(self) -> str:
