@@ -24,8 +24,8 @@ from devdb.engines.docker import (
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import require_images, wanted_images
-from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
+from devdb.engines.login import Login
 from devdb.engines.waiting import attend, begin
 from devdb.errors import DevdbError, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
@@ -131,9 +131,14 @@ class DockerEngine(Engine):
                 spec = marker.load(found.name)
             if spec is None:
                 return
-            login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
+            login = Login(
+                spec,
+                first_password=config.bootstrap_password(spec),
+                looks_up_everywhere=False,
+                is_initdb_at_work=True,
+            )
             with suppress(Refused):
-                if login.settle() is not None:
+                if login.set_up() is not None:
                     create.finish(self._connect().client, found.name)
 
     def mend(self, name: str) -> None:

@@ -16,13 +16,13 @@ from devdb import certificates
 from devdb.certificates import Certificates
 from devdb.config import allowed
 from devdb.engines import ports
+from devdb.engines.login import Login
 from devdb.engines.native import (
     binaries,
     copies,
     data,
     failure,
     find,
-    login,
     owner,
     processes,
     servers,
@@ -262,9 +262,16 @@ class _Attempt:
             yield
 
     def _log_in(self) -> None:
-        password = self.new.template.password if self.new else None
+        login = Login(
+            self.spec,
+            first_password=self.new.template.password if self.new else None,
+            looks_up_everywhere=self.config.looks_up_everywhere,
+        )
         ran = all(launch.part != "pgbouncer" for launch in self.started)
-        self.notes = login.log_in(self.config, password, self.cancelled, pooler_ran=ran)
+        done = login.until_set_up(self.cancelled)
+        if done is not None:
+            done = login.until_ready(done, self.cancelled, pooler_ran=ran)
+        self.notes = done.notes if done else ()
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""
