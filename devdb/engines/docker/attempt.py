@@ -11,11 +11,11 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from devdb import certificates
+from devdb.engines import ports
 from devdb.engines.docker import (
     config,
     create,
     find,
-    holders,
     image_contents,
     labels,
     limits,
@@ -28,7 +28,7 @@ from devdb.engines.docker.image import Image
 from devdb.engines.login import Login
 from devdb.engines.refusal import LetsNobodyIn
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
-from devdb.errors import DevdbError, TimedOut
+from devdb.errors import DevdbError, TimedOut, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 from devdb.postgres import SetUp
@@ -230,10 +230,10 @@ class Attempt:
             for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
             for binding in bindings or ()
         }
-        for plan in todo:
-            for port in plan.ports.values():
-                if port not in ours and holders.is_taken(port):
-                    raise holders.in_use(self._client, self._spec, port)
+        holder = partial(find.publisher, self._client)
+        for port in (port for plan in todo for port in plan.ports.values() if port not in ours):
+            with suppress(UsageError):  # whether who is not root may listen is the engine's to say
+                ports.require_free(self._spec, port, holder=holder)
 
     def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
