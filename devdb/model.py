@@ -31,6 +31,15 @@ CLAIMED_GROUP = "devdb_claimed"
 """Members of the two groups reach the database that bears their name, and no other."""
 
 
+SERVERS = {"postgres": "Postgres", "pgbouncer": "PgBouncer"}
+"""The parts of an instance that serve, and what people call them."""
+
+
+def title(part: str) -> str:
+    """What people call that part of an instance."""
+    return SERVERS.get(part, part.capitalize())
+
+
 class PoolMode(StrEnum):
     """When PgBouncer gives a server connection back: after each transaction, or at disconnect."""
 
@@ -151,6 +160,11 @@ class Part:
     detail: str = ""
     """What is worth knowing about the state: `pid 123`, `exit code 137`, ..."""
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return title(self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
@@ -171,7 +185,7 @@ class Server:
     @property
     def serving(self) -> bool:
         """Whether Postgres and PgBouncer both run (not yet: whether they answer)."""
-        return all(self.part(name).state == PartState.RUNNING for name in ("postgres", "pgbouncer"))
+        return all(self.part(name).state == PartState.RUNNING for name in SERVERS)
 
     @property
     def running(self) -> bool:

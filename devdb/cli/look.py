@@ -11,7 +11,7 @@ from devdb.cli import options
 from devdb.cli.here import existing, look_around
 from devdb.engines.vitals import Health
 from devdb.errors import ExitCode, TimedOut
-from devdb.model import DATABASE, Part, PartState
+from devdb.model import DATABASE, SERVERS, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
 from devdb.output.words import count, since
@@ -161,7 +161,7 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
 
 
 def _extra(part: Part) -> bool:
-    return part.name not in ("postgres", "pgbouncer")
+    return part.name not in SERVERS
 
 
 def _project(instance: Instance) -> str:

@@ -13,9 +13,8 @@ from devdb.engines.native.copies import reason
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.logs import Position
 from devdb.errors import DevdbError, StartFailed, TimedOut
-from devdb.model import Spec
+from devdb.model import Spec, title
 
-NAMES = {"postgres": "Postgres", "pgbouncer": "PgBouncer"}
 _SHOWN = 3
 """Lines of a server's last words; what they mean is decided by all it said."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\]\s+")
@@ -32,7 +31,7 @@ def of_server(spec: Spec, layout: Layout, part: str, begin: Position) -> DevdbEr
         return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
     telling = _telling(layout, part, begin)
     return StartFailed(
-        f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
+        f"{title(part)} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
     )
 
 
@@ -48,7 +47,7 @@ def timed_out(spec: Spec, layout: Layout, part: str, seconds: float, begin: Posi
     """For a server that did not become ready in time."""
     telling = _telling(layout, part, begin)
     return TimedOut(
-        f"{NAMES[part]} was not ready within {seconds:.0f} s: {_last(telling)}",
+        f"{title(part)} was not ready within {seconds:.0f} s: {_last(telling)}",
         _way_out(telling, layout, spec, part),
     )
 
