@@ -86,11 +86,13 @@ class Login:
         """
         in_pool = partial(sessions.version, self._spec.pooled, timeout=_LOGIN_TIMEOUT)
         visit = partial(pgbouncer.visit, self._spec) if pooler_ran else in_pool
+        ask = partial(sessions.version, self._spec.direct, timeout=_LOGIN_TIMEOUT)
         revive_at = time.monotonic() + _POOLER_PATIENCE
+        is_in = False
         while not given_up.is_set():
-            ask = partial(sessions.version, self._spec.direct, timeout=_LOGIN_TIMEOUT)
-            asking = begin(partial(_failure, ask))
-            pooled, direct = _failure(visit), asking.result()
+            asking = None if is_in else begin(partial(_failure, ask))
+            pooled, direct = _failure(visit), asking.result() if asking is not None else None
+            is_in = direct is None
             if direct is not None:
                 if isinstance(direct, _NO) and is_crowded(self._spec):
                     return done
