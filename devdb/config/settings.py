@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from devdb.decoding import decoded
+from devdb.config import file
+from devdb.config.file import FILE, TABLES, Pairs
+from devdb.config.naming import check_name
 from devdb.errors import UsageError
 from devdb.model import PoolMode
 
-FILE = "devdb.toml"
-ROOT_MARKS = (FILE, ".git", "pyproject.toml", "package.json")
-_REPOSITORY = (".git", ".hg", ".jj", ".svn")
 ENGINES = ("auto", "docker", "native", "fake")
-NAME_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +31,13 @@ class Settings:
     preset: str | None = None
     client: str | None = None
     max_connections: int | None = None
-    postgres: tuple[tuple[str, str], ...] = ()
+    postgres: Pairs = ()
     """Postgres settings from the table `[postgres]`."""
-    pgbouncer: tuple[tuple[str, str], ...] = ()
+    pgbouncer: Pairs = ()
     """PgBouncer settings from the table `[pgbouncer]`."""
-    env: tuple[tuple[str, str], ...] = ()
+    env: Pairs = ()
     """Variables of `.env` from the table `[env]`, and what each is to be (`devdb.urls.presets`)."""
-    sources: tuple[tuple[str, str], ...] = ()
+    sources: Pairs = ()
     """Where each setting that was given comes from, e.g. `("port", "--port")`."""
 
     def source(self, setting: str) -> str:
@@ -59,11 +53,8 @@ def load(
     Raises UsageError for a value that cannot be right, naming who said it.
     """
     given: dict[str, tuple[str, object]] = {}
-    table = _file(project / FILE)
-    postgres = table.pop("postgres", {})
-    pgbouncer = table.pop("pgbouncer", {})
-    env = table.pop("env", {})
-    for key, value in table.items():
+    keys, tables = file.read(project)
+    for key, value in keys.items():
         given[key.replace("-", "_")] = (FILE, value)
     for key, variable in _VARIABLES.items():
         if environment.get(variable):
@@ -72,80 +63,16 @@ def load(
         if option is not None:
             given[key] = (f"--{key.replace('_', '-')}", option)
     known = {name: parse for name, parse in _PARSERS.items() if name in given}
+    tables_known = ", ".join(f"[{name}]" for name in TABLES)
     if unknown := set(given) - set(_PARSERS):
         raise UsageError(
             f"{FILE} has a setting '{min(unknown)}' that devdb does not know.",
-            f"Known: {', '.join(sorted(_PARSERS))}, and the tables [postgres], [pgbouncer], [env].",
+            f"Known: {', '.join(sorted(_PARSERS))}, and the tables {tables_known}.",
         )
-    values = {name: parse(*given[name]) for name, parse in known.items()}
-    settings = Settings(
-        **values,
-        postgres=_postgres(postgres),
-        pgbouncer=_pgbouncer(pgbouncer),
-        env=_env(env),
-    )
+    values: dict[str, Any] = {name: parse(*given[name]) for name, parse in known.items()}
+    settings = Settings(**values | tables)
     _check_ports(settings)
     return replace(settings, sources=tuple((name, given[name][0]) for name in known))
-
-
-def project_root(start: Path) -> Path:
-    """The nearest directory upward with a project's mark in it; `start` where there is none."""
-    start = start.absolute()
-    return next((each for each in (start, *start.parents) if is_project(each)), start)
-
-
-def repository_root(start: Path) -> Path | None:
-    """The root of the repository that a directory is in; None outside of one.
-
-    A git worktree's and a submodule's are their own.
-    """
-    around = (start, *start.parents)
-    return next((each for each in around for mark in _REPOSITORY if (each / mark).exists()), None)
-
-
-def has_file(directory: Path) -> bool:
-    """Whether the directory has a devdb.toml."""
-    return (directory / FILE).is_file()
-
-
-def is_project(directory: Path) -> bool:
-    """Whether the directory has a project's mark in it."""
-    return any((directory / mark).exists() for mark in ROOT_MARKS)
-
-
-def slug(text: str) -> str:
-    """An instance name made of a directory's name: ASCII, lower case, at most 40 characters."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:NAME_LENGTH].strip("-")
-    return name or "project"
-
-
-def suffixed(name: str, project: Path) -> str:
-    """The name with four hex digits of the project's path behind it."""
-    import hashlib  # loads OpenSSL, which most commands need nothing of
-
-    digits = hashlib.sha256(os.fsencode(project)).hexdigest()[:4]
-    return f"{name[: NAME_LENGTH - 5]}-{digits}"
-
-
-def check_name(name: str, source: str = "--name") -> str:
-    """The name as it was given; raises UsageError when it is none."""
-    if re.fullmatch(rf"[a-z0-9][a-z0-9_-]{{0,{NAME_LENGTH - 1}}}", name) is None:
-        shown = name if len(name) <= NAME_LENGTH else f"{name[:NAME_LENGTH]}..."
-        raise UsageError(
-            f"{source}: {shown!r} is no instance name.",
-            f"Lower-case letters, digits, - and _, at most {NAME_LENGTH}; try '{slug(name)}'.",
-        )
-    return name
-
-
-def _file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(decoded(path.read_bytes()))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
 
 
 def _integer(low: int, high: int) -> Callable[[str, object], int]:
@@ -180,61 +107,6 @@ def _text(source: str, value: object) -> str:
 
 def _mode(source: str, value: object) -> PoolMode:
     return PoolMode(_one_of(*PoolMode)(source, value))
-
-
-def _postgres(table: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(table, dict):
-        raise UsageError(f"{FILE}: 'postgres' is no table.", "Write [postgres] and settings below.")
-    flat = _flat(table)
-    for key, value in flat.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", key) or isinstance(value, dict | list):
-            raise UsageError(
-                f"{FILE}: [postgres] {key} is no setting.", 'As in postgresql.conf: name = "value".'
-            )
-    return tuple(sorted((key.lower(), _setting(value)) for key, value in flat.items()))
-
-
-def _flat(table: dict[str, Any]) -> dict[str, Any]:
-    """`auto_explain.log_format` is a table in a table to TOML, and one name to Postgres."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        inner = _flat(value) if isinstance(value, dict) else None
-        flat |= {f"{key}.{k}": v for k, v in inner.items()} if inner else {key: value}
-    return flat
-
-
-def _pgbouncer(table: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(table, dict):
-        raise UsageError(
-            f"{FILE}: 'pgbouncer' is no table.", "Write [pgbouncer] and settings below."
-        )
-    for key, value in table.items():
-        # A line of an ini each: whatever is more than that would be another setting.
-        is_line = isinstance(value, str | int | float) and str(value).isprintable()
-        if re.fullmatch(r"[a-z_]+", key) is None or not is_line:
-            raise UsageError(
-                f"{FILE}: [pgbouncer] {key} is no setting.", 'As in pgbouncer.ini: name = "value".'
-            )
-    return tuple(sorted((key, _number(value)) for key, value in table.items()))
-
-
-def _env(table: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(table, dict):
-        raise UsageError(f"{FILE}: 'env' is no table.", 'Write [env] and NAME = "pooled" below.')
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise UsageError(f"{FILE}: [env] {key} is no text.", f'E.g. {key} = "pooled".')
-    return tuple(table.items())
-
-
-def _number(value: object) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
 
 
 def _check_ports(settings: Settings) -> None:
