@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 from devdb import config, postgres
-from devdb.cli.app import command
 from devdb.config.file import TABLES
 from devdb.config.table import SETTINGS, Setting
 from devdb.model import Spec
@@ -22,17 +18,6 @@ from devdb.urls import presets
 PACKAGE = Path(config.__file__).parents[1]
 
 every_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
-
-
-def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each command, by what is typed for it, and what typer made of it."""
-    found = group or command()
-    context = typer.Context(found)
-    for name in found.list_commands(context):
-        one = found.get_command(context, name)
-        yield f"{path}{name}", one
-        if hasattr(one, "list_commands"):
-            yield from commands(one, f"{path}{name} ")
 
 
 def test_each_field_is_a_setting_or_a_table() -> None:
@@ -50,23 +35,6 @@ def test_a_setting_is_heard_wherever_it_is_said(setting: Setting, tmp_path: Path
     ):
         assert getattr(settings, setting.name) == value
     assert settings.source(setting.name) == setting.option
-
-
-@every_setting
-def test_a_setting_is_an_option_of_the_commands_that_the_table_says(setting: Setting) -> None:
-    having = {}
-    for name, one in commands():
-        for option in one.params:
-            if setting.option in option.opts:
-                having[name] = option
-    if setting.commands:
-        assert having.keys() == set(setting.commands)
-    else:
-        assert {"up", "url", "temp claim"} <= having.keys()
-    for option in having.values():
-        assert option.name == setting.name
-        assert option.help.startswith(setting.help)
-        assert option.metavar == setting.metavar
 
 
 @every_setting
