@@ -110,7 +110,7 @@ def test_a_value_of_the_file_that_cannot_be_right_is_told_with_its_key(
     tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "devdb.toml").write_text(f'{key} = "statement"\n')
-    with pytest.raises(UsageError, match="^devdb.toml: pool-mode: 'statement' is unknown"):
+    with pytest.raises(UsageError, match=r"^devdb\.toml: pool-mode: 'statement' is unknown"):
         config.load(tmp_path, {}, {})
 
 
