@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,13 @@ def read(project: Path) -> tuple[dict[str, Any], dict[str, Pairs]]:
     """
     path = project / FILE
     try:
-        keys = tomllib.loads(decoded(path.read_bytes()))
+        content = path.read_bytes()
+        import tomllib  # 3 ms that only such a file needs
+
+        keys = tomllib.loads(decoded(content))
     except FileNotFoundError:
         keys = {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
     tables = {name: check(keys.pop(name)) for name, check in TABLES.items() if name in keys}
     return keys, tables

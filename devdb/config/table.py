@@ -8,7 +8,7 @@ from typing import Any
 
 from devdb.config.naming import check_name
 from devdb.errors import UsageError
-from devdb.model import PoolMode
+from devdb.model import ENGINES, UNOFFERED_ENGINES, PoolMode
 
 Parser = Callable[[str, object], Any]
 """Who said it and what, to the value; raises UsageError for one that cannot be right."""
@@ -110,8 +110,6 @@ def _name(source: str, value: object) -> str:
     return check_name(_text(source, value), source)
 
 
-_ENGINES = ("auto", "docker", "native")
-
 _TABLE = (
     _setting(
         "name",
@@ -126,8 +124,8 @@ _TABLE = (
         "engine",
         "What runs it.",
         '"native"',
-        _one_of(*_ENGINES, "fake"),
-        choices=_ENGINES,
+        _one_of("auto", *ENGINES, *UNOFFERED_ENGINES),
+        choices=("auto", *ENGINES),
         default="auto",
     ),
     _setting("pg", "Postgres major, for new data.", "17", _whole(13, 99), metavar="MAJOR"),
