@@ -14,7 +14,7 @@ from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines.refusal import Refusals, is_crowded, other_password
 from devdb.engines.waiting import begin
 from devdb.essentials import NO_DATABASE
-from devdb.model import DATABASE, Spec
+from devdb.model import DATABASE, Endpoint, Spec
 from devdb.postgres import SetUp
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Login:
         self._first = (
             replace(spec.direct, password=first_password) if first_password is not None else None
         )
+        self._is_new = self._first is not None
         self._looks_up_everywhere = looks_up_everywhere
         self._is_initdb_at_work = is_initdb_at_work
         self._by_postgres = Refusals.of_postgres(spec)
@@ -141,17 +142,15 @@ class Login:
         except OSError:
             return None  # an engine's proxy accepts before there is a server
         try:
-            if self._first is not None:
-                with suppress(wire.Refused):  # it has the instance's already, or another's
-                    if not postgres.set_password(self._first, self._spec.password):
-                        return None
+            if self._first is not None and not self._replace_password(self._first):
+                return None
             done = postgres.set_up(
                 self._spec,
                 lookup_everywhere=self._looks_up_everywhere,
                 makes_main=making is None,
             )
             # Of new data nothing was gone.
-            return replace(done, notes=()) if done is not None and self._first else done
+            return replace(done, notes=()) if done is not None and self._is_new else done
         except wire.Refused:
             if not self._is_anothers():
                 raise
@@ -159,6 +158,18 @@ class Login:
         finally:
             if making is not None:
                 making.exception()
+
+    def _replace_password(self, first: Endpoint) -> bool:
+        """Give the superuser the instance's own password, once; False: nobody gets in yet."""
+        try:
+            if not postgres.set_password(first, self._spec.password):
+                return False
+        except wire.Refused as refused:
+            if refused.sqlstate != sessions.INVALID_PASSWORD:
+                raise
+            # It has the instance's already, or another's.
+        self._first = None  # each further try would be an alarm in the log
+        return True
 
     def _is_anothers(self) -> bool:
         known = [self._spec.direct, *([self._first] if self._first is not None else [])]
