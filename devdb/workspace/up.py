@@ -85,6 +85,14 @@ def up(
             yield from _create(settings, project, name, engine, reason)
 
 
+def as_it_is(spec: Spec, project: Path) -> tuple[Settings, Path, str]:
+    """What `up` is to be given to start an instance that is there, from whatever directory.
+
+    The settings of that directory, and its project, may speak of another instance.
+    """
+    return Settings(), spec.project or project, spec.name
+
+
 def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
