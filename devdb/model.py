@@ -197,11 +197,11 @@ class Progress:
 
     step: Step
     detail: str = ""
-    done: int | None = None
-    """Bytes of `total` that were pulled."""
-    total: int | None = None
     layer: str | None = None
-    """The image layer `done` and `total` speak of; None: all of them together."""
+    """With PULL: the image layer that is got; None between two of them."""
+    done: int = 0
+    """Bytes of the layer that were pulled, of `total`."""
+    total: int = 0
     server: Server | None = None
     """With READY: the instance as it was found ready."""
     notes: tuple[str, ...] = ()

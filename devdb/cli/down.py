@@ -15,7 +15,7 @@ from devdb.errors import DevdbError, ExitCode, MarkerLost, NotFound, UsageError
 from devdb.marker import Damaged
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
-from devdb.output.words import size
+from devdb.wording import size
 from devdb.workspace import down, instances
 from devdb.workspace.down import Removal
 

@@ -13,6 +13,7 @@ from devdb.envfile import Written
 from devdb.errors import ExitCode
 from devdb.model import Endpoint, Spec
 from devdb.output import envelope, records, streams
+from devdb.wording import env_change
 from devdb.workspace import environment
 from devdb.workspace.environment import Variables, tls_of, variables
 from devdb.workspace.unwritten import left_over
@@ -158,9 +159,8 @@ def _tell_changes(written: Written, *, dry_run: bool) -> None:
     if written.link is not None:
         streams.narrate(f"note: {written.link} is a symbolic link to {written.path}")
     for change in written.changes:
-        old = f" (was {change.old})" if change.old else ""
-        places = f" in {change.places} places" if change.places > 1 else ""
         would = "would be " if dry_run and written.changed else ""
-        streams.narrate(f"{written.path}: {change.key} {would}{change.action}{places}{old}")
+        became = env_change(change.action, old=change.old, places=change.places)
+        streams.narrate(f"{written.path}: {change.key} {would}{became}")
     for warning in environment.advice(written):
         streams.narrate(f"warning: {warning}")

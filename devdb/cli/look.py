@@ -14,7 +14,7 @@ from devdb.errors import ExitCode, TimedOut
 from devdb.model import DATABASE, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
-from devdb.output.words import count, since
+from devdb.wording import count, since
 from devdb.workspace import instances, staleness
 from devdb.workspace.instances import Health, Instance, State
 

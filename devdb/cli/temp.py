@@ -15,8 +15,8 @@ from devdb.cli.here import Here, look_around
 from devdb.errors import ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
-from devdb.output.words import span
 from devdb.temporary import Loaded, TemporaryDatabase
+from devdb.wording import span
 from devdb.workspace.temp import make
 
 app = options.new_app()

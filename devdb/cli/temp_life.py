@@ -15,9 +15,8 @@ from devdb.errors import ExitCode, NotFound, UsageError
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import table
-from devdb.output.words import size, span
 from devdb.temporary import State, TemporaryDatabase
-from devdb.wording import did_you_mean
+from devdb.wording import did_you_mean, size, span
 
 
 def ttl_option(default: str | None) -> Any:
@@ -110,7 +109,7 @@ def drop(
         chosen = _chosen(temporary.every(spec), databases or ["*"], spec, claimed=claimed)
         permanent = [each for each in chosen if each.state == State.CLAIMED]
         if permanent and claimed and not force:
-            _ask(permanent)
+            _ask_to_drop(permanent)
         names = [each.name for each in chosen]
         dropped = temporary.drop(spec, names, claimed=claimed) if names else []
     if json:
@@ -163,7 +162,7 @@ def _kept(one: TemporaryDatabase) -> bool:
     return one.state == State.CLAIMED
 
 
-def _ask(permanent: Sequence[TemporaryDatabase]) -> None:
+def _ask_to_drop(permanent: Sequence[TemporaryDatabase]) -> None:
     words = [f"'{each.name}' ({size(each.size)}), which is claimed" for each in permanent]
     if not streams.interactive():
         raise UsageError(

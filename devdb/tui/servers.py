@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,6 +13,7 @@ from devdb.masking import visible
 from devdb.model import Part, PartState, Server
 from devdb.tui import words
 from devdb.tui.messages import Seen
+from devdb.wording import count, since
 from devdb.workspace.instances import Health, State
 
 _TITLES = {
@@ -60,7 +60,7 @@ def uptime(seen: Seen) -> str:
     started = seen.instance.server.part("postgres").started if seen.instance.server else None
     if seen.health is not None and seen.health.postgres is not None:
         started = seen.health.postgres.started
-    return words.duration((datetime.now(UTC) - started).total_seconds()) if started else ""
+    return since(started)
 
 
 class Servers(Vertical):
@@ -132,5 +132,4 @@ def _says(name: str, server: Server, health: Health | None) -> str:
         return f"{postgres.connections} of {postgres.max_connections} connections"
     if (pgbouncer := health.pgbouncer) is None:
         return "lets nobody in"
-    clients = "1 client" if pgbouncer.clients == 1 else f"{pgbouncer.clients} clients"
-    return f"{clients}, {server.pool_mode} pooling"
+    return f"{count(pgbouncer.clients, 'client')}, {server.pool_mode} pooling"

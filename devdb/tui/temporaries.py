@@ -22,6 +22,7 @@ from devdb.tui import words
 from devdb.tui.dialogs import Confirm, TemporaryUrls
 from devdb.tui.ending import Unfinished
 from devdb.tui.messages import Done, Refused
+from devdb.wording import count, size
 
 COLUMNS = {"name": 26, "left": 13, "size": 9, "sessions": 8}
 """The columns and their widths: all of them are seen on a terminal of 60."""
@@ -93,7 +94,7 @@ class Temporaries(Vertical):
     @work(thread=True)
     def make(self) -> None:
         """A new one."""
-        self._do(self._make)
+        self._do(self._make_one)
 
     def claim(self) -> None:
         """Make the chosen one permanent."""
@@ -104,7 +105,7 @@ class Temporaries(Vertical):
         """Drop the chosen one, once that was confirmed."""
         if (chosen := self.chosen) is None:
             return
-        sessions = f" and its {chosen.sessions} sessions" if chosen.sessions else ""
+        sessions = f" and its {count(chosen.sessions, 'session')}" if chosen.sessions else ""
         question = f"Drop '{chosen.name}' with all its data{sessions}?"
 
         def decide(confirmed: bool | None) -> None:
@@ -135,7 +136,7 @@ class Temporaries(Vertical):
 
         self._do(drop)
 
-    def _make(self) -> tuple[str, ...]:
+    def _make_one(self) -> tuple[str, ...]:
         made = temporary.create(self._spec, ttl=temporary.DEFAULT_TTL)
         self._made = made.name
         return f"'{made.name}' is made", f"It is gone in {LIFE}. Enter shows its URLs."
@@ -169,7 +170,7 @@ class Temporaries(Vertical):
     def _cells(self, database: TemporaryDatabase) -> tuple[Content, Content, Content]:
         return (
             self._left(database),
-            Content(words.size(database.size)),
+            Content(size(database.size)),
             Content(str(database.sessions)),
         )
 
