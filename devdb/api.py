@@ -59,7 +59,11 @@ def temp(
     """
     lifetime = temporary.parse_ttl(ttl) if isinstance(ttl, str) else temporary.check_ttl(ttl)
     with ExitStack() as stack:
-        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
+        content = None
+        if seed is not None:
+            from devdb.temporary.seeding import opened
+
+            content = stack.enter_context(opened(seed))
         project = names.place(Path.cwd()).project
         settings = config.load(project, {"name": instance}, os.environ)
         spec, made = make(

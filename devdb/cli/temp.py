@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,12 @@ from devdb.cli.here import Here, look_around
 from devdb.errors import ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
-from devdb.temporary import Loaded, TemporaryDatabase
+from devdb.temporary import TemporaryDatabase
 from devdb.wording import span
 from devdb.workspace.temp import make
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Loaded
 
 app = options.new_app()
 
@@ -86,7 +89,11 @@ def temp(
     lifetime = temporary.parse_ttl(ttl)
     here = look_around(name, quiet=quiet, preset=preset)
     with contextlib.ExitStack() as stack:
-        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
+        content = None
+        if seed is not None:
+            from devdb.temporary.seeding import opened
+
+            content = stack.enter_context(opened(seed))
         spec, made = make(
             here.settings,
             here.project,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -141,10 +140,13 @@ def check_name(name: str, source: str = "--name") -> str:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(decoded(path.read_bytes()))
+        content = path.read_bytes()
+        import tomllib  # 3 ms that only such a file needs
+
+        return tomllib.loads(decoded(content))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
 
 

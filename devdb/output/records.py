@@ -12,7 +12,8 @@ from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
     from devdb.envfile import Written
-    from devdb.temporary import Loaded, TemporaryDatabase
+    from devdb.temporary import TemporaryDatabase
+    from devdb.temporary.seeding import Loaded
     from devdb.workspace.diagnosis import Diagnosis
     from devdb.workspace.down import Removal
     from devdb.workspace.environment import Variables

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from devdb.model import Endpoint
-from devdb.temporary.seeding.report import Loaded
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Loaded
 
 
 class State(StrEnum):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devdb import marker, temporary
 from devdb.config import Settings
 from devdb.errors import EngineUnavailable
 from devdb.model import Spec
-from devdb.temporary import Seed, TemporaryDatabase
+from devdb.temporary import TemporaryDatabase
 from devdb.workspace import instances, names
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Seed
 
 
 def make(
@@ -43,7 +48,11 @@ def make(
     with suppress(names.Gone, EngineUnavailable):
         spec = marker.load(names.resolve(settings.name, project))
         if spec is not None:
-            made = create(spec)
-            instances.mend(spec)
-            return made
+            # Nothing of it is needed for the database: it is done while the server makes that.
+            mending = threading.Thread(target=instances.mend, args=(spec,))
+            mending.start()
+            try:
+                return create(spec)
+            finally:
+                mending.join()
     return create(bring_up(spec))
