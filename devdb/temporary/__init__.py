@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from devdb.temporary.claiming import claim, extend
 from devdb.temporary.creating import create
-from devdb.temporary.database import State, TemporaryDatabase
+from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.temporary.dropping import drop, reap
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
@@ -22,7 +22,7 @@ __all__ = [
     "LONGEST_TTL",
     "REAPER",
     "SHORTEST_TTL",
-    "State",
+    "Stage",
     "TemporaryDatabase",
     "check_ttl",
     "claim",

@@ -12,7 +12,7 @@ from devdb import postgres, sessions
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
 from devdb.temporary import closing, console, copying, dropping, names, ownership, registry
-from devdb.temporary.database import State, TemporaryDatabase
+from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 from devdb.wire import Identifier, Refused, Session
 
@@ -108,7 +108,7 @@ def _finish(
         spec,
         name,
         password,
-        state=State.READY,
+        state=Stage.READY,
         created=created,
         expires=expires,
         age=timedelta(0),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from devdb.temporary.seeding import Loaded
 
 
-class State(StrEnum):
+class Stage(StrEnum):
     """Where a temporary database is in its life."""
 
     MAKING = "making"
@@ -33,7 +33,7 @@ class TemporaryDatabase:
     name: str
     role: str
     """The role that owns it, and that its URLs log in as; it bears the database's name."""
-    state: State
+    state: Stage
     created: datetime
     expires: datetime | None
     """None once it is claimed."""

@@ -82,7 +82,7 @@ class Starting(Screen[None]):
         self.query_one("#trouble", Static).display = False
         self.refresh_bindings()
         self._draw()
-        self._run()
+        self._run_start()
 
     def action_cancel(self) -> None:
         """Ctrl-C, by the mouse or the command palette."""
@@ -118,7 +118,7 @@ class Starting(Screen[None]):
         return super().check_action(action, parameters)
 
     @work(thread=True, exclusive=True)
-    def _run(self) -> None:
+    def _run_start(self) -> None:
         with self._unfinished.work():
             for message in self._start(self._cancelled, self._consent):
                 self.post_message(message)
@@ -195,6 +195,8 @@ def _line(row: Row, spinner: str) -> Content:
 
 
 def _pull_lines(timeline: Timeline) -> Iterator[Content]:
+    if timeline.layers:
+        yield _pull_line("all layers", *timeline.pulled, "$text-accent")
     unfinished = [(name, *pair) for name, pair in timeline.layers.items() if pair[0] < pair[1]]
     for name, done, total in unfinished[:_LAYERS]:
         yield _pull_line(name[:12], done, total, "$foreground-muted")

@@ -17,11 +17,11 @@ from textual.widgets import DataTable, Static
 from devdb import temporary
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.temporary import State, TemporaryDatabase
+from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import words
 from devdb.tui.dialogs import Confirm, TemporaryUrls
 from devdb.tui.ending import Unfinished
-from devdb.tui.messages import Done, Refused
+from devdb.tui.messages import Done, NotDone
 from devdb.wording import count, size
 
 COLUMNS = {"name": 26, "left": 13, "size": 9, "sessions": 8}
@@ -146,7 +146,7 @@ class Temporaries(Vertical):
             with self._unfinished.work():
                 lines = what()
         except DevdbError as error:
-            self.post_message(Refused(error))
+            self.post_message(NotDone(error))
         else:
             self.post_message(Done(lines))
 
@@ -175,9 +175,9 @@ class Temporaries(Vertical):
         )
 
     def _left(self, database: TemporaryDatabase) -> Content:
-        if database.state == State.CLAIMED:
+        if database.state == Stage.CLAIMED:
             return Content.styled("kept", "$text-success")
-        if database.state != State.READY or database.left is None:
+        if database.state != Stage.READY or database.left is None:
             return Content.styled(database.state.value, "$foreground-muted")
         seconds = database.left.total_seconds() - (time.monotonic() - self._seen_at)
         style = WARNING if seconds < LAST_HOUR else ""
@@ -186,5 +186,5 @@ class Temporaries(Vertical):
     def _count_down(self) -> None:
         table = self.query_one(Table)
         for name, database in self._databases.items():
-            if database.state == State.READY:
+            if database.state == Stage.READY:
                 table.update_cell(name, "left", self._left(database))

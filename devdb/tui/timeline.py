@@ -80,6 +80,12 @@ class Timeline:
         return (self.ended or now) - self.begun
 
     @property
+    def pulled(self) -> tuple[int, int]:
+        """Bytes done and bytes in all of all layers together."""
+        done, total = zip(*self.layers.values(), strict=True) if self.layers else ((), ())
+        return sum(done), sum(total)
+
+    @property
     def pulling(self) -> bool:
         """Whether an image is being pulled just now."""
         entry = self._entries.get(Step.PULL.value)
