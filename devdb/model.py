@@ -42,6 +42,8 @@ class Endpoint:
     user: str
     password: str = field(repr=False)
     database: str
+    tracked: bool = True
+    """Whether a prepared statement is there in the client's next transaction too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,14 @@ class Spec:
     @property
     def pooled(self) -> Endpoint:
         """Through PgBouncer."""
+        tracked = dict(self.pooler_settings).get("max_prepared_statements") != "0"
         return Endpoint(
-            host=HOST, port=self.pool_port, user=USER, password=self.password, database=DATABASE
+            host=HOST,
+            port=self.pool_port,
+            user=USER,
+            password=self.password,
+            database=DATABASE,
+            tracked=tracked or self.pool_mode == PoolMode.SESSION,
         )
 
 
