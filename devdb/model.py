@@ -16,6 +16,11 @@ DATABASE = "main"
 MAINTENANCE_DATABASE = "postgres"
 HOST = "127.0.0.1"
 
+ENGINES = ("docker", "native")
+"""What runs instances, each a package or module of `devdb.engines`; `doctor` looks at all."""
+UNOFFERED_ENGINES = ("fake",)
+"""For tests and pictures: taken where it is named, and never offered."""
+
 LOOKUP_SCHEMA = "pg_devdb"
 """Where PgBouncer's question is answered. `pg_`: pg_dump takes it for Postgres' own and leaves it
 out, wherever an old PgBouncer needs it."""

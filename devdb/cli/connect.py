@@ -45,16 +45,7 @@ Examples:
 def url(
     name: options.Name = None,
     pooled: Annotated[bool, typer.Option("--pooled", help="The URL through PgBouncer.")] = False,
-    client: Annotated[
-        str | None,
-        typer.Option(
-            "--for",
-            metavar="CLIENT",
-            help="As that library reads it: asyncpg, prisma, jdbc, ...; else devdb.toml's client.",
-            autocompletion=options.clients,
-            show_default=False,
-        ),
-    ] = None,
+    client: options.Client = None,
     tls: options.Tls = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
     json: options.Json = False,

@@ -33,6 +33,7 @@ _STDOUT = Path("-")
 
 
 @app.command(epilog=_EXAMPLES)
+@options.with_settings
 def env(
     name: options.Name = None,
     files: Annotated[
@@ -41,7 +42,7 @@ def env(
             "--file", metavar="FILE", help="Instead of .env; - is stdout.", show_default=False
         ),
     ] = None,
-    preset: options.Preset = None,
+    *,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,9 +59,10 @@ def env(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change.")] = False,
     json: options.Json = False,
+    **settings: Any,
 ) -> int:
     """Write the URLs to .env; every other byte of the file stays as it is."""
-    here = look_around(name, preset=preset)
+    here = look_around(name, **settings)
     spec = here.instance()
     how = tls_of(spec, tls, spec.direct, spec.pooled)
     wanted = [file for file in files or [Path(".env")] if file != _STDOUT]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
+from devdb.config.table import SETTINGS
 from devdb.errors import DevdbError, UsageError
 from devdb.masking import visible
 
@@ -62,6 +66,45 @@ def a_file(path: Path | None) -> Path | None:
     return path
 
 
+_WORDS: dict[str, Any] = {"name": names, "preset": presets, "client": clients}
+"""What completes a setting that takes more than its own choices."""
+
+
+def of(name: str) -> Any:
+    """The option of a setting, whose value is text here: the settings say who gave a wrong one."""
+    setting = SETTINGS[name]
+    words = (lambda: list(setting.choices)) if setting.choices else _WORDS.get(name)
+    return typer.Option(
+        *filter(None, (setting.letter, setting.option)),
+        metavar=setting.metavar,
+        help=f"{setting.help}  [{setting.default}]" if setting.default else setting.help,
+        autocompletion=words,
+        show_default=False,
+    )
+
+
+def with_settings(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, with the options of its settings where its `*` is.
+
+    It gets them in its `**`, which is all it has to know of them. Typer reads a signature.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for each in signature.parameters.values() if each.kind != each.VAR_KEYWORD]
+    settings = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[str | None, of(name)],
+        )
+        for name, setting in SETTINGS.items()
+        if command.__name__ in setting.commands
+    ]
+    parameters = sorted([*settings, *own], key=attrgetter("kind"))
+    cast(Any, command).__signature__ = signature.replace(parameters=parameters)
+    return command
+
+
 def new_app() -> typer.Typer:
     """The commands of one module."""
     return typer.Typer(
@@ -72,17 +115,7 @@ def new_app() -> typer.Typer:
     )
 
 
-Name = Annotated[
-    str | None,
-    typer.Option(
-        "-n",
-        "--name",
-        metavar="NAME",
-        help="The instance; else DEVDB_NAME, else this project's.",
-        autocompletion=names,
-        show_default=False,
-    ),
-]
+Name = Annotated[str | None, of("name")]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
@@ -104,13 +137,4 @@ Tls = Annotated[
         show_default=False,
     ),
 ]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="The variables of a framework or provider; auto looks at the project.  [plain]",
-        autocompletion=presets,
-        show_default=False,
-    ),
-]
+Client = Annotated[str | None, of("client")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +41,7 @@ for _command in (temp_life.ls, temp_life.claim, temp_life.extend, temp_life.drop
 
 
 @app.callback(invoke_without_command=True, epilog=_EXAMPLES)
+@options.with_settings
 def temp(
     context: typer.Context,
     name: options.Name = None,
@@ -75,19 +76,20 @@ def temp(
             callback=options.a_file,
         ),
     ] = None,
-    preset: options.Preset = None,
+    *,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the URL to the clipboard.")] = False,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Say nothing on stderr, but of a new instance.")
     ] = False,
     json: options.Json = False,
+    **settings: Any,
 ) -> int:
     """Make a temporary database and print its URL; it is dropped when its time is over."""
     context.obj = name
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     lifetime = temporary.parse_ttl(ttl)
-    here = look_around(name, quiet=quiet, preset=preset)
+    here = look_around(name, quiet=quiet, **settings)
     with contextlib.ExitStack() as stack:
         content = None
         if seed is not None:

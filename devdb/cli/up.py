@@ -27,62 +27,14 @@ Examples:
 """
 
 
-def _engines() -> list[str]:
-    return ["auto", "docker", "native"]
-
-
-def _number(flag: str, what: str) -> Any:
-    # A string here: the settings know the range, and say who gave a number that is out of it.
-    return typer.Option(flag, metavar="N", help=what, show_default=False)
-
-
 @app.command(epilog=_EXAMPLES)
+@options.with_settings
 def up(
     name: options.Name = None,
     detach: Annotated[
         bool, typer.Option("-d", "--detach", help="Print the two URLs; no dashboard.")
     ] = False,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            metavar="auto|docker|native",
-            help="What runs it.  [auto]",
-            autocompletion=_engines,
-            show_default=False,
-        ),
-    ] = None,
-    pg: Annotated[
-        str | None,
-        typer.Option(
-            "--pg", metavar="MAJOR", help="Postgres major, for new data.", show_default=False
-        ),
-    ] = None,
-    port: Annotated[str | None, _number("--port", "Port of the direct URL.")] = None,
-    pool_port: Annotated[str | None, _number("--pool-port", "Port of the pooled URL.")] = None,
-    pool_mode: Annotated[
-        str | None,
-        typer.Option(
-            "--pool-mode",
-            metavar="transaction|session",
-            help="When a server connection is given back.  [transaction]",
-            autocompletion=lambda: ["transaction", "session"],
-            show_default=False,
-        ),
-    ] = None,
-    max_connections: Annotated[
-        str | None, _number("--max-connections", "Postgres' own limit.  [100]")
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option("--image", metavar="IMAGE", help="Postgres image.", show_default=False),
-    ] = None,
-    pooler_image: Annotated[
-        str | None,
-        typer.Option(
-            "--pooler-image", metavar="IMAGE", help="PgBouncer image.", show_default=False
-        ),
-    ] = None,
+    *,
     env: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +45,6 @@ def up(
             callback=options.a_file,
         ),
     ] = None,
-    preset: options.Preset = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over one whose marker is lost.")
     ] = False,
@@ -101,24 +52,14 @@ def up(
         bool, typer.Option("--anew", help="Where its data is gone: a new, empty one.")
     ] = False,
     json: options.Json = False,
+    **settings: Any,
 ) -> int:
     """Start this project's instance, or attach to it, and open the dashboard.
 
     Off a terminal, on a dumb one, or with -d: print the direct and the pooled URL, one a line,
     and return.
     """
-    here = look_around(
-        name,
-        engine=engine,
-        pg=pg,
-        port=port,
-        pool_port=pool_port,
-        pool_mode=pool_mode,
-        max_connections=max_connections,
-        image=image,
-        pooler_image=pooler_image,
-        preset=preset,
-    )
+    here = look_around(name, **settings)
     chosen = resolve(here)
     dashboard = streams.full_screen() and not (detach or json)
     consent = {option for option, given in (("anew", anew), ("adopt", adopt)) if given}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from devdb.config.settings import FILE
+from devdb.config.file import FILE
 from devdb.errors import UsageError
 from devdb.model import HOST
 

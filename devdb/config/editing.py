@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from devdb import replacing
-from devdb.config.settings import FILE
+from devdb.config.file import FILE
 from devdb.errors import DevdbError
 
 _MARK = "\ufeff"  # the byte order mark, which TOML has no room for

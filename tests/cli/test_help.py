@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from commandline import Cli
@@ -32,13 +31,6 @@ def test_each_command_has_help(cli: Cli, command: str) -> None:
     done = cli(command, "-h")
     assert done.code == 0
     assert f"Usage: devdb {command}" in done.out
-
-
-def test_what_the_readme_and_the_help_show_is_known(cli: Cli) -> None:
-    root = Path(__file__).parents[2]
-    shown = (root / "README.md").read_text() + "".join(cli(name, "-h").out for name in COMMANDS)
-    for name in set(re.findall(r"^ *devdb ([a-z]+)", shown, re.MULTILINE)):
-        assert name in COMMANDS, f"devdb {name} is shown and does not exist"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,15 @@ def test_a_file_that_cannot_be_right_is_refused(tmp_path: Path, text: str) -> No
         config.load(tmp_path, {}, {})
 
 
+@pytest.mark.parametrize("key", ["pool-mode", "pool_mode"])
+def test_a_value_of_the_file_that_cannot_be_right_is_told_with_its_key(
+    tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "devdb.toml").write_text(f'{key} = "statement"\n')
+    with pytest.raises(UsageError, match=r"^devdb\.toml: pool-mode: 'statement' is unknown"):
+        config.load(tmp_path, {}, {})
+
+
 def test_the_pool_mode_is_a_word_of_the_model(tmp_path: Path) -> None:
     assert config.load(tmp_path, {"pool_mode": "session"}, {}).pool_mode is PoolMode.SESSION
 

@@ -1,13 +1,51 @@
 """What the README and docs/ have from the program is what the program says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+from devdb import config
+from devdb.config.table import SETTINGS
+from devdb.tui.dashboard import Dashboard
+from devdb.tui.keys import KEYS
+
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 def test_the_tables_are_up_to_date() -> None:
     check = [sys.executable, ROOT / "scripts" / "docs", "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_each_variable_of_the_program_is_told_of() -> None:
+    found = {
+        name
+        for path in (ROOT / "devdb").rglob("*")
+        if path.suffix in (".py", ".sh")
+        for name in re.findall(r"(?<!\w)DEVDB_[A-Z_]*[A-Z]", path.read_text())
+    }
+    page = (ROOT / "docs" / "settings.md").read_text()
+    settings = {setting.variable for setting in SETTINGS.values()}
+    assert found - settings == set(re.findall(r"`(DEVDB_[A-Z_]+)`", page)) - settings
+
+
+def test_each_devdb_toml_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    shown = [
+        text for page in PAGES for text in re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)
+    ]
+    assert shown
+    for text in shown:
+        (tmp_path / "devdb.toml").write_text(text)
+        config.load(tmp_path, {}, {})
+
+
+def test_the_readme_names_every_key_and_every_key_does_something() -> None:
+    keys = {"question_mark": "?"}
+    told = (ROOT / "README.md").read_text().split("In the dashboard:")[1].split("\n\n")[0]
+    shown = [binding for binding in KEYS if binding.show]
+    assert [each.key for each in shown if f"`{keys.get(each.key, each.key)}`" not in told] == []
+    actions = {each.action.split("(")[0] for each in KEYS}
+    assert [name for name in actions if not hasattr(Dashboard, f"action_{name}")] == []
