@@ -31,6 +31,10 @@ def test_the_command_line_loads_no_slow_library() -> None:
     assert loaded_by("devdb.cli.app") & {"textual", "docker", "psycopg", "psutil"} == set()
 
 
+def test_a_temporary_database_is_made_without_what_only_a_seed_or_a_file_needs() -> None:
+    assert loaded_by("devdb.cli.temp") & {"tarfile", "tomllib", "platformdirs"} == set()
+
+
 @pytest.mark.parametrize("package", ["devdb.workspace", "devdb.temporary", "devdb.engines"])
 def test_what_is_below_the_command_line_loads_no_user_interface(package: str) -> None:
     assert loaded_by(*modules_of(package)) & {"typer", "click", "rich", "textual"} == set()
