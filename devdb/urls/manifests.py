@@ -136,9 +136,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The file's table; empty where it has none."""
+    if not (text := read_text(path)):
+        return {}
     import tomllib  # 3 ms that only such a file needs
 
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return {}
