@@ -16,7 +16,7 @@ from devdb import engines, pgbouncer, postgres, temporary
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.model import Server, Spec
-from devdb.temporary import State, TemporaryDatabase
+from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import DevdbApp
 from devdb.tui.ending import Unfinished
 from devdb.tui.temporaries import Table
@@ -100,7 +100,7 @@ def temporaries(spec: Spec) -> list[TemporaryDatabase]:
         TemporaryDatabase(
             name=name,
             role=name,
-            state=State.READY,
+            state=Stage.READY,
             created=now,
             expires=now + left,
             age=timedelta(),

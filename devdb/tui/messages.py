@@ -47,7 +47,7 @@ class Cancelled(Message):
 
 
 @dataclass
-class Seen(Message):
+class Looked(Message):
     """How the instance is at this moment."""
 
     instance: Instance
@@ -67,7 +67,7 @@ class Done(Message):
 
 
 @dataclass
-class Refused(Message):
+class NotDone(Message):
     """What a key asked for could not be done."""
 
     error: DevdbError

@@ -84,10 +84,10 @@ def engine_of(spec: Spec) -> Engine:
     return engines.get(spec.engine, docker_host=spec.docker_host)
 
 
-def find(spec: Spec) -> Instance:
-    """The instance as it is now."""
+def find(spec: Spec, engine: Engine | None = None) -> Instance:
+    """The instance as it is now; by that engine of it, which has connected already, maybe."""
     try:
-        return Instance(spec=spec, server=engine_of(spec).find(spec.name))
+        return Instance(spec=spec, server=(engine or engine_of(spec)).find(spec.name))
     except DevdbError as error:
         return Instance(spec=spec, server=None, trouble=error)
 
