@@ -47,10 +47,11 @@ def test_who_waits_goes_on_telling_until_the_maker_is_killed(tmp_path: Path) -> 
 def test_what_another_one_has_made_meanwhile_is_not_made_again(tmp_path: Path) -> None:
     final = tmp_path / "kept"
     final.mkdir()
+    begun: list[Path] = []
 
     def build(building: Path) -> Beats[None]:
-        raise AssertionError(f"nobody needs {building}")
+        begun.append(building)
         yield
 
     finished(cache.make(final, build, is_whole=final.is_dir, failed="Cannot make it in"))
-    assert final.is_dir()
+    assert begun == []

@@ -57,11 +57,13 @@ def _copied(program: Path, version: str, parts: dict[str, Path], owner: Owner) -
     final = home / f"{program.name}-{version}-{digest}"
     if not final.is_dir():
         failed = f"Cannot copy {', '.join(parts)} to"
-        yield from cache.make(final, partial(_copy, parts), is_whole=final.is_dir, failed=failed)
+        yield from cache.make(
+            final, partial(_copy_parts, parts), is_whole=final.is_dir, failed=failed
+        )
     return final
 
 
-def _copy(parts: dict[str, Path], building: Path) -> Beats[None]:
+def _copy_parts(parts: dict[str, Path], building: Path) -> Beats[None]:
     for name, source in parts.items():
         if source.exists():
             (building / name).parent.mkdir(parents=True, exist_ok=True)
