@@ -54,7 +54,8 @@ def test_what_waits_is_closed_with_who_tells_of_it() -> None:
         finally:
             closed.append(True)
 
-    telling = told(PROGRESS, work())
+    beats = work()  # not closed by being forgotten
+    telling = told(PROGRESS, beats)
     next(telling)
     telling.close()
     assert closed
