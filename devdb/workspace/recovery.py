@@ -8,7 +8,7 @@ from contextlib import suppress
 from devdb import engines
 from devdb.config import Settings
 from devdb.engines import Engine
-from devdb.engines.waiting import attend, begin
+from devdb.engines.waiting import beside, told
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Spec, Step
 from devdb.workspace.instances import engine_of
@@ -32,8 +32,6 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
 
     Raises DevdbError.
     """
-    from concurrent.futures import wait
-
     engine = engine_of(spec)
 
     def work() -> None:
@@ -42,8 +40,4 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
 
     beat = Progress(step=Step.PREPARE, detail="a new password, as the old one is lost")
     yield beat
-    doing = begin(work)
-    try:
-        yield from attend(doing, beat)
-    finally:
-        wait([doing])  # abandoned, it is not left half done
+    yield from told(beat, beside(work))
