@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from devdb import config, marker, temporary, urls
-from devdb.errors import EngineUnavailable, NotFound, UsageError
+from devdb import config, temporary, urls
+from devdb.errors import NotFound, UsageError
 from devdb.model import Spec
-from devdb.workspace import instances, names, up
+from devdb.workspace import names, up
+from devdb.workspace.temp import make
 from devdb.workspace.up import Outcome, Ready
 
 
@@ -58,8 +59,22 @@ def temp(
     """
     lifetime = temporary.parse_ttl(ttl) if isinstance(ttl, str) else temporary.check_ttl(ttl)
     with ExitStack() as stack:
-        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
-        spec, made = _make(instance, lifetime, source=source, seed=content, name=name)
+        content = None
+        if seed is not None:
+            from devdb.temporary.seeding import opened
+
+            content = stack.enter_context(opened(seed))
+        project = names.place(Path.cwd()).project
+        settings = config.load(project, {"name": instance}, os.environ)
+        spec, made = make(
+            settings,
+            project,
+            partial(_bring_up, settings, project),
+            ttl=lifetime,
+            source=source,
+            seed=content,
+            name=name,
+        )
     assert made.expires is not None
     try:
         yield Temp(
@@ -76,34 +91,13 @@ def temp(
             temporary.drop(spec, [made.name])
 
 
-def _make(
-    instance: str | None,
-    ttl: timedelta,
-    *,
-    source: str | None,
-    seed: temporary.Seed | None,
-    name: str | None,
-) -> tuple[Spec, temporary.TemporaryDatabase]:
-    def make(spec: Spec) -> temporary.TemporaryDatabase:
-        tools = partial(instances.tool_argv, spec)
-        return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)
-
-    project = names.place(Path.cwd()).project
-    settings = config.load(project, {"name": instance}, os.environ)
-    wanted = names.resolve(settings.name, project)
-    spec = marker.load(wanted)
-    if spec is not None:
-        # An instance mostly runs: trying is cheaper than asking.
-        with suppress(EngineUnavailable):
-            made = make(spec)
-            instances.mend(spec)
-            return spec, made
-        # As it is: the settings of this directory may speak of another instance.
-        settings, project = config.Settings(), spec.project or project
-    for item in up.up(settings, project, wanted):
-        if isinstance(item, Ready):
-            spec = item.instance.spec
-            if item.outcome == Outcome.CREATED:
-                logging.getLogger("devdb").warning(names.made_instance(spec))
-    assert spec is not None, "the last item of up is a Ready"
-    return spec, make(spec)
+def _bring_up(settings: config.Settings, project: Path, spec: Spec | None) -> Spec:
+    if spec is None:
+        run = up.up(settings, project, names.resolve(settings.name, project))
+    else:
+        run = up.up(*up.as_it_is(spec, project))
+    *_, ready = run
+    assert isinstance(ready, Ready), "the last item of up is a Ready"
+    if ready.outcome == Outcome.CREATED:
+        logging.getLogger("devdb").warning(names.made_instance(ready.instance.spec))
+    return ready.instance.spec

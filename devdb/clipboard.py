@@ -15,7 +15,7 @@ SECONDS = 2
 def copy(text: str) -> str | None:
     """Copy the text; returns the name of the tool that confirmed it, None when none did."""
     for argv in _tools(os.environ):
-        if shutil.which(argv[0]) is not None and _run(argv, text):
+        if shutil.which(argv[0]) is not None and _feed(argv, text):
             return argv[0]
     return None
 
@@ -34,7 +34,7 @@ def _tools(environment: Mapping[str, str]) -> list[list[str]]:
     return [*tools, ["clip.exe"]]
 
 
-def _run(argv: list[str], text: str) -> bool:
+def _feed(argv: list[str], text: str) -> bool:
     # xclip stays behind to serve the text: with a pipe for its output we would wait for it.
     try:
         done = subprocess.run(

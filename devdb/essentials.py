@@ -30,7 +30,7 @@ def maintenance(endpoint: Endpoint, *, patience: float) -> tuple[Session, tuple[
     for beside in ("template1", DATABASE):
         try:
             with sessions.direct(endpoint, database=beside, patience=patience) as session:
-                notes = _make(session, MAINTENANCE_DATABASE)
+                notes = _make_database(session, MAINTENANCE_DATABASE)
         except Refused:
             continue
         gone = (
@@ -49,7 +49,7 @@ def ensure_main(session: Session) -> tuple[str, ...]:
     if session.query("SELECT FROM pg_database WHERE datname = {}", DATABASE):
         return ()
     others = [str(name) for (name,) in session.query(_OTHERS)]
-    notes = _make(session, DATABASE)
+    notes = _make_database(session, DATABASE)
     gone = f"the database '{DATABASE}' was gone (dropped or renamed) and is made anew, empty"
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
@@ -57,7 +57,7 @@ def ensure_main(session: Session) -> tuple[str, ...]:
     return (gone, *notes)
 
 
-def _make(session: Session, name: str) -> tuple[str, ...]:
+def _make_database(session: Session, name: str) -> tuple[str, ...]:
     """Make the database, out of template0 where template1 is gone or in use; says so then."""
     try:
         session.query("CREATE DATABASE {}", Identifier(name))

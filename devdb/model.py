@@ -56,6 +56,8 @@ class Endpoint:
     user: str
     password: str = field(repr=False)
     database: str
+    tracked: bool = True
+    """Whether a prepared statement is there in the client's next transaction too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +116,14 @@ class Spec:
     @property
     def pooled(self) -> Endpoint:
         """Through PgBouncer."""
+        tracked = dict(self.pooler_settings).get("max_prepared_statements") != "0"
         return Endpoint(
-            host=HOST, port=self.pool_port, user=USER, password=self.password, database=DATABASE
+            host=HOST,
+            port=self.pool_port,
+            user=USER,
+            password=self.password,
+            database=DATABASE,
+            tracked=tracked or self.pool_mode == PoolMode.SESSION,
         )
 
 
@@ -216,11 +224,11 @@ class Progress:
 
     step: Step
     detail: str = ""
-    done: int | None = None
-    """Bytes of `total` that were pulled."""
-    total: int | None = None
     layer: str | None = None
-    """The image layer `done` and `total` speak of; None: all of them together."""
+    """With PULL: the image layer that is got; None between two of them."""
+    done: int = 0
+    """Bytes of the layer that were pulled, of `total`."""
+    total: int = 0
     server: Server | None = None
     """With READY: the instance as it was found ready."""
     notes: tuple[str, ...] = ()

@@ -6,10 +6,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
-
-import platformdirs
 
 from devdb.errors import DevdbError
 
@@ -28,8 +25,8 @@ def data_home() -> Path:
     if override := os.environ.get("DEVDB_DATA_DIR"):
         return Path(override).absolute()
     if _is_root():
-        return _system("/var/lib/devdb", platformdirs.site_data_dir("devdb", appauthor=False))
-    if home := _of_user(platformdirs.user_data_dir):
+        return _of_system("/var/lib/devdb", "site_data_dir")
+    if home := _of_user("user_data_dir"):
         return home
     raise DevdbError(
         f"There is no home directory to keep data in: HOME is not set, and {_user(os.geteuid())} "
@@ -48,9 +45,8 @@ def cache_home() -> Path:
     if not _is_root():
         if override:
             return Path(override).absolute()
-        return _of_user(platformdirs.user_cache_dir) or data_home() / "cache"
-    default = platformdirs.site_cache_dir("devdb", appauthor=False)
-    home = Path(override).absolute() if override else _system("/var/cache/devdb", default)
+        return _of_user("user_cache_dir") or data_home() / "cache"
+    home = Path(override or _of_system("/var/cache/devdb", "site_cache_dir")).absolute()
     if reason := _reason_to_distrust(home):
         raise DevdbError(
             f"Root runs programs from {home}, and {reason}.",
@@ -103,10 +99,10 @@ def from_text(text: str) -> Path:
     return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
 
 
-def _of_user(directory: Callable[..., str]) -> Path | None:
+def _of_user(kind: str) -> Path | None:
     """That directory of platformdirs; None for a user without HOME and without passwd entry."""
     try:
-        found = Path(directory("devdb", appauthor=False))
+        found = Path(_of_platform(kind))
     except RuntimeError:
         return None
     return found if found.is_absolute() else None  # older ones leave the `~` there
@@ -151,5 +147,11 @@ def _is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-def _system(linux: str, elsewhere: str) -> Path:
-    return Path(linux) if sys.platform.startswith("linux") else Path(elsewhere)
+def _of_system(linux: str, kind: str) -> Path:
+    return Path(linux if sys.platform.startswith("linux") else _of_platform(kind))
+
+
+def _of_platform(kind: str) -> str:
+    import platformdirs  # 4 ms that root on Linux does not need
+
+    return str(getattr(platformdirs, kind)("devdb", appauthor=False))

@@ -146,10 +146,13 @@ def refuse_own(settings: tuple[tuple[str, str], ...]) -> None:
                 f"Remove it from devdb.toml{_INSTEAD.get(name, '')}.",
             )
         # The others are PgBouncer's to judge; with these devdb calculates.
-        if name in _COUNTS and not (re.fullmatch("[0-9]+", value) and 0 < int(value) <= _MOST):
+        least = _COUNTS.get(name)
+        if least is not None and not (
+            re.fullmatch("0|[1-9][0-9]*", value) and least <= int(value) <= _MOST
+        ):
             raise UsageError(
                 f"[pgbouncer] {name}: {value!r} is out of range.",
-                f"A whole number from 1 to {_MOST}.",
+                f"A whole number from {least} to {_MOST}.",
             )
 
 
@@ -163,7 +166,8 @@ _INSTEAD = {
     "listen_port": "; the setting is `pool-port`, above the tables",
     "pool_mode": "; the setting is `pool-mode`, above the tables",
 }
-_COUNTS = ("max_client_conn", "default_pool_size", "max_prepared_statements")
+_COUNTS = {"max_client_conn": 1, "default_pool_size": 1, "max_prepared_statements": 0}
+"""And the least of each: 0 prepared statements is a pooler that tracks none, as others are."""
 _MOST = 100_000
 
 

@@ -24,7 +24,6 @@ from devdb.model import (
 from devdb.wire import Identifier, Session
 
 NEWEST_MAJOR = 18
-OLDEST_MAJOR = 13
 
 _SCRAM_ITERATIONS = 4096
 _SETUP_VERSION = 3

@@ -17,7 +17,7 @@ from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.engines.vitals import Health
 from devdb.model import Server, Spec
-from devdb.temporary import State, TemporaryDatabase
+from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import DevdbApp
 from devdb.tui.ending import Unfinished
 from devdb.tui.temporaries import Table
@@ -101,7 +101,7 @@ def temporaries(spec: Spec) -> list[TemporaryDatabase]:
         TemporaryDatabase(
             name=name,
             role=name,
-            state=State.READY,
+            state=Stage.READY,
             created=now,
             expires=now + left,
             age=timedelta(),

@@ -134,7 +134,7 @@ def psql(
     here = look_around(name)
     spec = here.instance()
     if instances.find(spec).state != State.RUNNING:
-        from devdb.cli.up import bring_up
+        from devdb.cli.start import bring_up
 
         spec = bring_up(here, spec)
     asked = arguments or []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -49,10 +49,14 @@ def doctor(
     settings = look_around(name).settings
     diagnosed = diagnosis.diagnose(settings)
     if json:
-        data = {"asked": settings.engine, **_record(diagnosed)}
+        data = {
+            "asked": settings.engine,
+            **records.diagnosis(diagnosed),
+            "surroundings": _surroundings(),
+        }
         streams.data(envelope.ok("doctor", data, success=diagnosed.healthy))
     else:
-        _say(diagnosed)
+        _print(diagnosed)
     return ExitCode.OK if diagnosed.healthy else ExitCode.FAILURE
 
 
@@ -92,7 +96,7 @@ def _surroundings() -> dict[str, str]:
     }
 
 
-def _say(diagnosis: Diagnosis) -> None:
+def _print(diagnosis: Diagnosis) -> None:
     for line in facts(list(_surroundings().items())):
         streams.data(line)
     chosen = streams.paint(diagnosis.engine or "none", "green" if diagnosis.engine else "red")
@@ -104,33 +108,15 @@ def _say(diagnosis: Diagnosis) -> None:
         usable = all(finding.level != Level.ERROR for finding in findings)
         word = streams.paint("usable", "green") if usable else streams.paint("not usable", "yellow")
         streams.data(f"{engine}: {word}")
-        _list(findings)
+        _print_findings(findings)
     if diagnosis.instances:
         streams.data("instances:")
-        _list(diagnosis.instances)
+        _print_findings(diagnosis.instances)
 
 
-def _list(findings: tuple[Finding, ...]) -> None:
+def _print_findings(findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         level = streams.paint(f"{finding.level.value:<7}", _COLOURS[finding.level])
         streams.data(f"  {level}  {finding.subject}: {finding.message}")
         if finding.fix:
             streams.data(f"           try: {finding.fix}")
-
-
-def _record(diagnosis: Diagnosis) -> dict[str, Any]:
-    return {
-        "engine": diagnosis.engine,
-        "reason": diagnosis.reason,
-        "healthy": diagnosis.healthy,
-        "engines": {
-            name: {
-                "usable": all(finding.level != Level.ERROR for finding in findings),
-                "findings": [records.finding(finding) for finding in findings],
-            }
-            for name, findings in diagnosis.engines
-        },
-        "ports": list(diagnosis.ports) if diagnosis.ports else None,
-        "surroundings": _surroundings(),
-        "instances": [records.finding(finding) for finding in diagnosis.instances],
-    }

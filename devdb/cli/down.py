@@ -14,13 +14,10 @@ from devdb.config import slug
 from devdb.errors import DevdbError, ExitCode, MarkerLost, NotFound, UsageError
 from devdb.marker import Damaged
 from devdb.model import Spec
-from devdb.output import envelope, streams
-from devdb.output.words import size
-from devdb.workspace import instances
+from devdb.output import envelope, records, streams
+from devdb.wording import size
+from devdb.workspace import down, instances
 from devdb.workspace.down import Removal
-from devdb.workspace.down import down as run_down
-from devdb.workspace.down import removal as removal_of
-from devdb.workspace.down import remove as run_remove
 
 app = options.new_app()
 
@@ -37,8 +34,8 @@ Examples:
 """
 
 
-@app.command(epilog=_DOWN_EXAMPLES)
-def down(
+@app.command("down", epilog=_DOWN_EXAMPLES)
+def stop(
     names: options.Names = None,
     every: Annotated[bool, typer.Option("--all", help="All instances.")] = False,
     name: options.Name = None,
@@ -55,8 +52,8 @@ def down(
         specs = _meant(names, name)
     results: list[dict[str, Any]] = []
 
-    def stop(spec: Spec) -> None:
-        was_running = run_down(spec)
+    def stop_one(spec: Spec) -> None:
+        was_running = down.down(spec)
         results.append({"name": spec.name, "was_running": was_running})
         streams.narrate(
             f"stopped '{spec.name}'; its data stays"
@@ -64,7 +61,7 @@ def down(
             else f"'{spec.name}' was not running"
         )
 
-    failed = _each(specs, stop)
+    failed = _each(specs, stop_one)
     if not specs:
         streams.narrate("there is no instance")
     if json:
@@ -72,8 +69,8 @@ def down(
     return ExitCode.FAILURE if failed else ExitCode.OK
 
 
-@app.command(epilog=_RM_EXAMPLES)
-def rm(
+@app.command("rm", epilog=_RM_EXAMPLES)
+def delete(
     names: options.Names = None,
     force: options.Force = False,
     name: options.Name = None,
@@ -85,17 +82,17 @@ def rm(
     specs = _meant(names, name)
     removals = _removals(specs)
     if not force:
-        _ask([_words(removal) for removal in removals], specs, json=json)
+        _ask_to_delete([_as_text(removal) for removal in removals], specs, json=json)
     results: list[dict[str, Any]] = []
     known = {(removal.spec.name, removal.spec.engine): removal for removal in removals}
 
-    def remove(spec: Spec) -> None:
-        removal = known.get((spec.name, spec.engine)) or removal_of(spec)
-        run_remove(spec)
-        results.append(_record(removal))
-        streams.narrate(f"deleted {_words(removal)}")
+    def delete_one(spec: Spec) -> None:
+        removal = known.get((spec.name, spec.engine)) or down.removal(spec)
+        down.remove(spec)
+        results.append(records.removal(removal))
+        streams.narrate(f"deleted {_as_text(removal)}")
 
-    failed = _each(specs, remove)
+    failed = _each(specs, delete_one)
     if json:
         streams.data(_envelope("rm", {"deleted": results}, failed))
     return ExitCode.FAILURE if failed else ExitCode.OK
@@ -117,14 +114,14 @@ def _removals(specs: Sequence[Spec]) -> list[Removal]:
     found = []
     for spec in specs:
         try:
-            found.append(removal_of(spec))
+            found.append(down.removal(spec))
         except DevdbError:
             if len(specs) == 1:
                 raise
     return found
 
 
-def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
+def _ask_to_delete(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
     """Go on only after a yes; off a terminal nobody can say it."""
     again = f"devdb rm --force {' '.join(spec.name for spec in specs)}"
     if json or not streams.interactive():
@@ -134,7 +131,7 @@ def _ask(words: Sequence[str], specs: Sequence[Spec], *, json: bool) -> None:
         raise DevdbError("Nothing was deleted.", again)
 
 
-def _words(removal: Removal) -> str:
+def _as_text(removal: Removal) -> str:
     """What goes, e.g. `'shop' (running): main (7.7 MB); 48 MB in /var/lib/...`."""
     which = "all its databases"
     if removal.databases is not None:
@@ -148,20 +145,6 @@ def _words(removal: Removal) -> str:
 def _database(name: str, count: int, removal: Removal) -> str:
     claimed = ", claimed" if name in removal.claimed else ""
     return f"{name} ({size(count)}{claimed})"
-
-
-def _record(removal: Removal) -> dict[str, Any]:
-    databases = removal.databases
-    return {
-        "name": removal.spec.name,
-        "location": removal.location,
-        "size_bytes": removal.size,
-        "databases": databases
-        and [
-            {"name": name, "size_bytes": count, "claimed": name in removal.claimed}
-            for name, count in databases
-        ],
-    }
 
 
 def _each(specs: Sequence[Spec], act: Callable[[Spec], None]) -> list[DevdbError]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,8 @@ from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
 from devdb.model import Endpoint, Spec
-from devdb.output import envelope, streams
+from devdb.output import envelope, records, streams
+from devdb.wording import env_change
 from devdb.workspace import environment
 from devdb.workspace.environment import Variables, tls_of, variables
 from devdb.workspace.unwritten import left_over
@@ -68,7 +68,7 @@ def env(
     wanted = [file for file in files or [Path(".env")] if file != _STDOUT]
     more = environment.wanted(sets or ())
     chosen = _choose(here, spec.direct, spec.pooled, wanted[:1], more=more, tls=how)
-    _say(chosen)
+    _tell_why(chosen)
     wanted = [] if only_print else wanted
     if wanted and not dry_run:
         _make_databases(spec, chosen)
@@ -76,7 +76,7 @@ def env(
         _write(chosen, file, here, spec.direct, spec.pooled, dry_run=dry_run) for file in wanted
     ]
     if json:
-        streams.data(envelope.ok("env", _record(chosen, written)))
+        streams.data(envelope.ok("env", records.variables(chosen, written)))
     elif only_print or _STDOUT in (files or ()):
         for key, value in chosen.values.items():
             streams.data(f"{key}={value}")
@@ -88,7 +88,7 @@ def env(
 def write(spec: Spec, file: Path, here: Here) -> None:
     """Write the URLs of an instance to a file, as `devdb env` does; raises DevdbError."""
     chosen = _choose(here, spec.direct, spec.pooled, [file])
-    _say(chosen)
+    _tell_why(chosen)
     _make_databases(spec, chosen)
     _write(chosen, file, here, spec.direct, spec.pooled)
 
@@ -99,7 +99,7 @@ def write_temporary(
     """The same of a temporary database, with a comment above each; raises DevdbError."""
     chosen = _choose(here, direct, pooled, [file])
     if not quiet:
-        _say(chosen)
+        _tell_why(chosen)
     _write(chosen, file, here, direct, pooled, comment=comment, quiet=quiet)
 
 
@@ -123,7 +123,7 @@ def _make_databases(spec: Spec, chosen: Variables) -> None:
         streams.narrate(news)
 
 
-def _say(chosen: Variables) -> None:
+def _tell_why(chosen: Variables) -> None:
     if chosen.origin is not None:
         streams.narrate(chosen.origin)
     for note in chosen.notes:
@@ -150,40 +150,19 @@ def _write(
         dry_run=dry_run,
     )
     if not quiet:
-        _say_written(written, dry_run=dry_run)
+        _tell_changes(written, dry_run=dry_run)
         name = here.settings.name if here.settings.source("name") == "--name" else None
         for left in left_over(chosen, written.path, direct, pooled, name=name):
             streams.narrate(f"note: {left}")
     return written
 
 
-def _say_written(written: Written, *, dry_run: bool) -> None:
+def _tell_changes(written: Written, *, dry_run: bool) -> None:
     if written.link is not None:
         streams.narrate(f"note: {written.link} is a symbolic link to {written.path}")
     for change in written.changes:
-        old = f" (was {change.old})" if change.old else ""
-        places = f" in {change.places} places" if change.places > 1 else ""
         would = "would be " if dry_run and written.changed else ""
-        streams.narrate(f"{written.path}: {change.key} {would}{change.action}{places}{old}")
+        became = env_change(change.action, old=change.old, places=change.places)
+        streams.narrate(f"{written.path}: {change.key} {would}{became}")
     for warning in environment.advice(written):
         streams.narrate(f"warning: {warning}")
-
-
-def _record(chosen: Variables, written: Sequence[Written]) -> dict[str, Any]:
-    return {
-        "preset": chosen.preset.name,
-        "saw": list(chosen.saw or ()),
-        "variables": chosen.values,
-        "notes": list(chosen.notes),
-        "files": [
-            {
-                "path": str(each.path),
-                "created": each.created,
-                "changed": each.changed,
-                "changes": [
-                    {"key": change.key, "action": change.action.value} for change in each.changes
-                ],
-            }
-            for each in written
-        ],
-    }

@@ -14,7 +14,7 @@ from devdb.errors import ExitCode, TimedOut
 from devdb.model import DATABASE, SERVERS, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
-from devdb.output.words import count, since
+from devdb.wording import count, since
 from devdb.workspace import instances, staleness
 from devdb.workspace.instances import Instance, State
 
@@ -51,7 +51,7 @@ def ls(json: options.Json = False) -> int:
         streams.narrate("there is no instance; devdb up makes one")
         return ExitCode.OK
     headings = ("NAME", "STATE", "ENGINE", "POSTGRES", "DIRECT", "POOLED", "UP", "PROJECT")
-    for line in table(headings, [_row(each) for each in found], width=streams.width()):
+    for line in table(headings, [_instance_row(each) for each in found], width=streams.width()):
         streams.data(line)
     return ExitCode.OK
 
@@ -111,7 +111,7 @@ def logs(
     return ExitCode.OK
 
 
-def _row(instance: Instance) -> tuple[str, ...]:
+def _instance_row(instance: Instance) -> tuple[str, ...]:
     spec, server = instance.spec, instance.server
     postgres = server.part("postgres") if server else None
     version = (postgres and postgres.version) or (str(spec.major) if spec.major else "")

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from devdb import temporary, urls
 from devdb.cli import options, temp_life
 from devdb.cli.here import Here, look_around
-from devdb.errors import EngineUnavailable, ExitCode
+from devdb.errors import ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
-from devdb.output.words import span
-from devdb.temporary import Loaded, TemporaryDatabase
+from devdb.temporary import TemporaryDatabase
+from devdb.wording import span
+from devdb.workspace.temp import make
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Loaded
 
 app = options.new_app()
-
-T = TypeVar("T")
 
 _EXAMPLES = """\b
 Examples:
@@ -89,17 +90,21 @@ def temp(
         return ExitCode.OK
     lifetime = temporary.parse_ttl(ttl)
     here = look_around(name, quiet=quiet, **settings)
-
     with contextlib.ExitStack() as stack:
-        content = stack.enter_context(temporary.opened(seed)) if seed is not None else None
+        content = None
+        if seed is not None:
+            from devdb.temporary.seeding import opened
 
-        def make(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
-            made = temporary.create(
-                spec, ttl=lifetime, source=source, seed=content, name=called, tools=_tools(spec)
-            )
-            return spec, made
-
-        spec, made = _on_running(here, make, quiet=quiet)
+            content = stack.enter_context(opened(seed))
+        spec, made = make(
+            here.settings,
+            here.project,
+            partial(_bring_up, here, quiet),
+            ttl=lifetime,
+            source=source,
+            seed=content,
+            name=called,
+        )
     url = urls.url(made.pooled if pooled else made.direct)
     if env is not None:
         _write_env(made, env, here, quiet=quiet)
@@ -112,7 +117,7 @@ def temp(
 
         copy_to_clipboard(url, quiet=quiet)
     if not quiet and made.loaded is not None:
-        _tell(made.loaded, made.name, spec)
+        _tell_of_seed(made.loaded, made.name, spec)
     if not quiet and made.left is not None:
         left = span(made.left.total_seconds())
         streams.narrate(f"'{made.name}' in '{spec.name}' lives for {left}")
@@ -120,37 +125,13 @@ def temp(
     return ExitCode.OK
 
 
-def _on_running(here: Here, act: Callable[[Spec], T], *, quiet: bool) -> T:
-    """Do it with the instance; one that is stopped or not yet made is started first.
+def _bring_up(here: Here, quiet: bool, spec: Spec | None) -> Spec:
+    from devdb.cli.start import bring_up  # 20 ms that mostly nobody needs
 
-    Trying is cheaper than asking whether it runs: an instance mostly does.
-    """
-    from devdb import marker
-    from devdb.workspace.instances import mend
-    from devdb.workspace.names import Gone, made_instance, resolve
-
-    spec = None
-    with contextlib.suppress(Gone, EngineUnavailable):
-        spec = marker.load(resolve(here.settings.name, here.project))
-        if spec is not None:
-            done = act(spec)
-            mend(spec)
-            return done
-    from devdb.cli.up import bring_up
-
-    running = bring_up(here, spec, quiet=quiet)
-    if spec is None and quiet:
-        streams.narrate(made_instance(running))  # it stays, which nobody asked for in so many words
-    return act(running)
+    return bring_up(here, spec, quiet=quiet)
 
 
-def _tools(spec: Spec) -> Callable[[str], Sequence[str]]:
-    from devdb.workspace import instances
-
-    return partial(instances.tool_argv, spec)
-
-
-def _tell(loaded: Loaded, name: str, spec: Spec) -> None:
+def _tell_of_seed(loaded: Loaded, name: str, spec: Spec) -> None:
     skipped = loaded.words()
     streams.narrate(f"loaded '{loaded.name}'{f'; skipped: {skipped}' if skipped else ''}")
     for remark in loaded.remarks:

@@ -15,9 +15,8 @@ from devdb.errors import ExitCode, NotFound, UsageError
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import table
-from devdb.output.words import size, span
-from devdb.temporary import State, TemporaryDatabase
-from devdb.wording import did_you_mean
+from devdb.temporary import Stage, TemporaryDatabase
+from devdb.wording import did_you_mean, size, span
 
 
 def ttl_option(default: str | None) -> Any:
@@ -38,7 +37,7 @@ def ls(context: typer.Context, name: options.Name = None, json: options.Json = F
         streams.narrate(f"'{spec.name}' has no temporary database; devdb temp makes one")
         return ExitCode.OK
     headings = ("NAME", "STATE", "SIZE", "AGE", "LEFT", "SESSIONS")
-    for line in table(headings, [_row(each) for each in found], width=streams.width()):
+    for line in table(headings, [_database_row(each) for each in found], width=streams.width()):
         streams.data(line)
     return ExitCode.OK
 
@@ -108,9 +107,9 @@ def drop(
         dropped = temporary.reap(spec)
     else:
         chosen = _chosen(temporary.every(spec), databases or ["*"], spec, claimed=claimed)
-        permanent = [each for each in chosen if each.state == State.CLAIMED]
+        permanent = [each for each in chosen if each.state == Stage.CLAIMED]
         if permanent and claimed and not force:
-            _ask(permanent)
+            _ask_to_drop(permanent)
         names = [each.name for each in chosen]
         dropped = temporary.drop(spec, names, claimed=claimed) if names else []
     if json:
@@ -130,7 +129,7 @@ def _existing(context: typer.Context, name: str | None) -> Spec:
     return spec
 
 
-def _row(one: TemporaryDatabase) -> tuple[str, ...]:
+def _database_row(one: TemporaryDatabase) -> tuple[str, ...]:
     return (
         one.name,
         one.state.value,
@@ -160,10 +159,10 @@ def _chosen(
 
 
 def _kept(one: TemporaryDatabase) -> bool:
-    return one.state == State.CLAIMED
+    return one.state == Stage.CLAIMED
 
 
-def _ask(permanent: Sequence[TemporaryDatabase]) -> None:
+def _ask_to_drop(permanent: Sequence[TemporaryDatabase]) -> None:
     words = [f"'{each.name}' ({size(each.size)}), which is claimed" for each in permanent]
     if not streams.interactive():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Slow calls in threads of their own, while the generator that waits for them gives heartbeats."""
+"""Slow work, waited for by generators that give a heartbeat meanwhile."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HEARTBEAT = 0.15
 """Seconds; the protocol allows 0.3, and a loaded machine wakes threads late."""
+Beats = Generator[None, None, T]
+"""What takes a while: yields at least every `HEARTBEAT` seconds, then returns its result."""
 
 
 def begin(function: Callable[[], T]) -> Future[T]:
@@ -32,14 +34,53 @@ def begin(function: Callable[[], T]) -> Future[T]:
     return future
 
 
-def attend(future: Future[T], beat: Progress | None) -> Generator[Progress, None, T]:
-    """The future's result; meanwhile `beat` again and again, where there is something to say."""
+def result(future: Future[T]) -> Beats[T]:
+    """What comes of it; abandoned, it is left to itself."""
     from concurrent.futures import wait
 
     while not wait([future], timeout=HEARTBEAT).done:
-        if beat is not None:
-            yield beat
+        yield
     return future.result()
+
+
+def beside(function: Callable[[], T]) -> Beats[T]:
+    """Call it in a thread; abandoned, it is waited for all the same: nothing is left half done."""
+    from concurrent.futures import wait
+
+    future = begin(function)
+    try:
+        return (yield from result(future))
+    finally:
+        wait([future])
+
+
+def told(progress: Progress | None, beats: Beats[T]) -> Generator[Progress, None, T]:
+    """The result of `beats`, each of which is told as this progress; None: there is none yet."""
+    try:
+        while True:
+            next(beats)
+            if progress is not None:
+                yield progress
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    finally:
+        beats.close()
+
+
+def attend(future: Future[T], progress: Progress | None) -> Generator[Progress, None, T]:
+    """What comes of it, told as this progress until then."""
+    return told(progress, result(future))
+
+
+def finished(beats: Beats[T]) -> T:
+    """The result of `beats`, where nobody is to be told."""
+    while True:
+        try:
+            next(beats)
+        except StopIteration as done:
+            value: T = done.value
+            return value
 
 
 def together(*functions: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ import time
 
 from devdb.model import Progress, Step
 from devdb.output import streams
-from devdb.output.words import seconds, size
+from devdb.wording import elapsed, size
 
 _SLOW = 10.0
 _TITLES = {Step.CHOOSE: "engine"}
@@ -36,8 +36,8 @@ class Narrator:
             self._said = self._since
             self._layers.clear()
         self._detail = progress.detail or self._detail
-        if progress.done is not None and progress.total:
-            self._layers[progress.layer or ""] = (progress.done, progress.total)
+        if progress.layer is not None and progress.total:
+            self._layers[progress.layer] = progress.done, progress.total
         self._show()
 
     def close(self) -> None:
@@ -48,31 +48,30 @@ class Narrator:
         took = time.monotonic() - self._since
         if self._step == Step.READY:
             took = time.monotonic() - self._begun
-        streams.narrate(f"{_title(self._step)}{self._words()}({seconds(took)})")
+        streams.narrate(f"{_title(self._step)}{self._about()}({elapsed(took)})")
         self._step, self._detail = None, ""
 
     def _show(self) -> None:
         assert self._step is not None
         now = time.monotonic()
-        text = f"{_title(self._step)}{self._words()}{self._pulled()}"
+        text = f"{_title(self._step)}{self._about()}{self._pulled()}"
         if self._live:
             streams.rewrite(text)
         elif now - self._said > _SLOW:
             self._said = now
-            streams.narrate(f"{text}... {seconds(now - self._since)}")
+            streams.narrate(f"{text}... {elapsed(now - self._since)}")
 
     def _erase(self) -> None:
         if self._live:
             streams.rewrite("")
 
-    def _words(self) -> str:
+    def _about(self) -> str:
         return f"{self._detail} " if self._detail else ""
 
     def _pulled(self) -> str:
         if not self._layers:
             return ""
-        whole = self._layers.get("")
-        done, total = whole or [sum(column) for column in zip(*self._layers.values(), strict=True)]
+        done, total = (sum(column) for column in zip(*self._layers.values(), strict=True))
         return f"{size(done)} of {size(total)}"
 
 

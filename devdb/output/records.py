@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb import paths, urls
-from devdb.model import Finding, LogLine, Part, Spec
+from devdb.model import Finding, Level, LogLine, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
     from devdb.engines.vitals import Health
-    from devdb.temporary import Loaded, TemporaryDatabase
+    from devdb.envfile import Written
+    from devdb.temporary import TemporaryDatabase
+    from devdb.temporary.seeding import Loaded
+    from devdb.workspace.diagnosis import Diagnosis
+    from devdb.workspace.down import Removal
+    from devdb.workspace.environment import Variables
     from devdb.workspace.instances import Instance
+    from devdb.workspace.up import Ready
+
+
+def started(ready: Ready) -> dict[str, Any]:
+    """What came of `up`."""
+    return {
+        "outcome": ready.outcome.value,
+        "reason": ready.reason,
+        "changes": list(ready.changes),
+        "notes": list(ready.notes),
+        "instance": instance(ready.instance),
+    }
+
+
+def removal(one: Removal) -> dict[str, Any]:
+    """What `rm` deleted."""
+    databases = one.databases
+    return {
+        "name": one.spec.name,
+        "location": one.location,
+        "size_bytes": one.size,
+        "databases": databases
+        and [
+            {"name": name, "size_bytes": count, "claimed": name in one.claimed}
+            for name, count in databases
+        ],
+    }
 
 
 def instance(found: Instance) -> dict[str, Any]:
@@ -123,6 +156,45 @@ def finding(one: Finding) -> dict[str, Any]:
         "subject": one.subject,
         "message": one.message,
         "fix": one.fix,
+    }
+
+
+def diagnosis(found: Diagnosis) -> dict[str, Any]:
+    """All that `doctor` found."""
+    return {
+        "engine": found.engine,
+        "reason": found.reason,
+        "healthy": found.healthy,
+        "engines": {
+            name: {
+                "usable": all(one.level != Level.ERROR for one in findings),
+                "findings": [finding(one) for one in findings],
+            }
+            for name, findings in found.engines
+        },
+        "ports": list(found.ports) if found.ports else None,
+        "instances": [finding(one) for one in found.instances],
+    }
+
+
+def variables(chosen: Variables, written: Sequence[Written]) -> dict[str, Any]:
+    """What `env` chose, and the files it wrote."""
+    return {
+        "preset": chosen.preset.name,
+        "saw": list(chosen.saw or ()),
+        "variables": chosen.values,
+        "notes": list(chosen.notes),
+        "files": [
+            {
+                "path": str(each.path),
+                "created": each.created,
+                "changed": each.changed,
+                "changes": [
+                    {"key": change.key, "action": change.action.value} for change in each.changes
+                ],
+            }
+            for each in written
+        ],
     }
 
 

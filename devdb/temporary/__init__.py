@@ -2,19 +2,19 @@
 
 The truth is in the instance's Postgres: the registry in its maintenance database, and the roles,
 which let nobody in past their `VALID UNTIL`. Each function takes the Spec of a running instance;
-all of them raise DevdbError, also when the instance does not answer.
+all of them raise DevdbError, also when the instance does not answer. What a new one is filled from
+is `temporary.seeding`'s, and not imported here: it takes as long as all the rest.
 """
 
 from __future__ import annotations
 
 from devdb.temporary.claiming import claim, extend
 from devdb.temporary.creating import create
-from devdb.temporary.database import State, TemporaryDatabase
-from devdb.temporary.dropping import drop, reap, resume_orphans
+from devdb.temporary.database import Stage, TemporaryDatabase
+from devdb.temporary.dropping import drop, reap
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
 from devdb.temporary.renewing import renew
-from devdb.temporary.seeding import Loaded, Seed, opened
 from devdb.temporary.ttl import DEFAULT_TTL, LONGEST_TTL, SHORTEST_TTL, check_ttl, parse_ttl
 
 __all__ = [
@@ -22,9 +22,7 @@ __all__ = [
     "LONGEST_TTL",
     "REAPER",
     "SHORTEST_TTL",
-    "Loaded",
-    "Seed",
-    "State",
+    "Stage",
     "TemporaryDatabase",
     "check_ttl",
     "claim",
@@ -32,9 +30,7 @@ __all__ = [
     "drop",
     "every",
     "extend",
-    "opened",
     "parse_ttl",
     "reap",
     "renew",
-    "resume_orphans",
 ]

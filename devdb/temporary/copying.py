@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import MAINTENANCE_DATABASE, Spec
 from devdb.temporary import closing, console, ownership, registry
-from devdb.temporary.database import State
+from devdb.temporary.database import Stage
 from devdb.wire import Identifier, Session
 
 _LARGE = 32 * 1024 * 1024
@@ -47,7 +47,7 @@ def find(session: Session, spec: Spec, name: str) -> Origin:
             "`devdb psql -- -l` lists them.",
         )
     for known in registry.listing(session, spec, [name]):
-        if known.state not in (State.READY, State.CLAIMED):
+        if known.state not in (Stage.READY, Stage.CLAIMED):
             raise DevdbError(
                 f"'{name}' cannot be copied: it is {known.state}.", "Copy another database."
             )

@@ -6,15 +6,18 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from devdb import postgres, sessions
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import closing, console, copying, dropping, names, ownership, registry, seeding
-from devdb.temporary.database import State, TemporaryDatabase
-from devdb.temporary.seeding import Seed, Tools
+from devdb.temporary import closing, console, copying, dropping, names, ownership, registry
+from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.temporary.ttl import check_ttl
 from devdb.wire import Identifier, Refused, Session
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Seed, Tools
 
 _ATTEMPTS = 8
 """At a name that nobody has; the last ones are surely unique."""
@@ -41,14 +44,19 @@ def create(
     if name is not None:
         names.check(name)
     with registry.session(spec) as session, contextlib.ExitStack() as stack:
-        psql = stack.enter_context(seeding.Psql(tools)) if seed is not None and tools else None
+        if seed is not None:
+            from devdb.temporary import seeding  # 30 ms that only a seed needs
+
+            assert tools is not None, "a seed is loaded by Postgres' own tools"
+            psql = stack.enter_context(seeding.Psql(tools))
         origin = copying.find(session, spec, source) if source is not None else None
         entry, called = _enter(session, spec, name, ttl)
         try:
-            _make(session, spec, called, origin)
+            _create_database(session, spec, called, origin)
             password = registry.password(spec, entry)
             loaded = None
-            if seed is not None and tools is not None and psql is not None:
+            if seed is not None:
+                assert tools is not None
                 loaded = seeding.fill(
                     session,
                     spec,
@@ -100,7 +108,7 @@ def _finish(
         spec,
         name,
         password,
-        state=State.READY,
+        state=Stage.READY,
         created=created,
         expires=expires,
         age=timedelta(0),
@@ -110,7 +118,9 @@ def _finish(
     )
 
 
-def _make(session: Session, spec: Spec, name: str, origin: copying.Origin | None) -> None:
+def _create_database(
+    session: Session, spec: Spec, name: str, origin: copying.Origin | None
+) -> None:
     if origin is not None:
         copying.copy(session, spec, origin, name)
         return

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from devdb.model import Endpoint
-from devdb.temporary.seeding.report import Loaded
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Loaded
 
 
-class State(StrEnum):
+class Stage(StrEnum):
     """Where a temporary database is in its life."""
 
     MAKING = "making"
@@ -30,7 +33,7 @@ class TemporaryDatabase:
     name: str
     role: str
     """The role that owns it, and that its URLs log in as; it bears the database's name."""
-    state: State
+    state: Stage
     created: datetime
     expires: datetime | None
     """None once it is claimed."""

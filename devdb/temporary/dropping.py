@@ -36,17 +36,12 @@ def drop(spec: Spec, names: Sequence[str], *, claimed: bool = False) -> list[str
 
 
 def reap(spec: Spec) -> list[str]:
-    """Drop what has expired or was left half-made, and resume_orphans(); returns the names."""
+    """Drop what has expired or was left half-made, open again what was left closed; returns the
+    names of what was dropped."""
     with registry.session(spec) as session:
         dropped = remove(session, spec, None)
         closing.reopen(session, spec, None)
         return dropped
-
-
-def resume_orphans(spec: Spec) -> list[str]:
-    """Open again what a killed devdb had closed; returns the names of those databases."""
-    with registry.session(spec) as session:
-        return closing.reopen(session, spec, None)
 
 
 def remove(

@@ -14,7 +14,7 @@ from devdb.errors import DevdbError, EngineUnavailable, NotFound, PortInUse
 from devdb.listeners import owner
 from devdb.model import Endpoint, Spec
 from devdb.temporary import blockers
-from devdb.temporary.database import State, TemporaryDatabase
+from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.wire import Refused, Session
 
 SCHEMA = "_devdb"
@@ -77,7 +77,7 @@ def database(
     return TemporaryDatabase(
         name=name,
         role=name,
-        state=State(state),
+        state=Stage(state),
         direct=endpoint(spec.direct, name, password),
         pooled=endpoint(spec.pooled, name, password),
         **found,

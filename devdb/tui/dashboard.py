@@ -26,7 +26,7 @@ from devdb.tui.help import HelpScreen
 from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.keys import KEYS
 from devdb.tui.logview import LogView
-from devdb.tui.messages import ClientChosen, Done, Failed, Refused, Seen, Stopped
+from devdb.tui.messages import ClientChosen, Done, Failed, Looked, NotDone, Stopped
 from devdb.tui.notice import Notice
 from devdb.tui.servers import Servers, uptime, verdict
 from devdb.tui.temporaries import Temporaries
@@ -71,7 +71,7 @@ class Dashboard(Screen[None]):
         self._unfinished = unfinished
         self._owned = owned
         self._watch = Watch(self._spec, self.post_message)
-        self._seen: Seen | None = None
+        self._seen: Looked | None = None
         self._seen_at = time.monotonic()
         self._leaving = False
         self._said: tuple[str | tuple[str, str], ...] = ()
@@ -91,7 +91,7 @@ class Dashboard(Screen[None]):
     def on_mount(self) -> None:
         """Show what `up` found, then look for oneself."""
         ready = self._found
-        self.show(Seen(ready.instance, None), known_ready=True)
+        self.show(Looked(ready.instance, None), known_ready=True)
         news = (*ready.changes, *ready.notes)
         self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, news)
         self._watch.start()
@@ -101,16 +101,16 @@ class Dashboard(Screen[None]):
         """Look no more."""
         self._watch.stop()
 
-    @on(Seen)
-    def _take_a_look(self, message: Seen) -> None:
+    @on(Looked)
+    def _take_a_look(self, message: Looked) -> None:
         self._watch.taken()
         self.show(message)
 
-    def show(self, seen: Seen, *, known_ready: bool = False) -> None:
+    def show(self, seen: Looked, *, known_ready: bool = False) -> None:
         """Show what was seen; `known_ready`: `up` has logged in, though nobody asked since."""
         self._seen, self._seen_at = seen, time.monotonic()
         words, style = ("● ready", "$text-success") if known_ready else verdict(seen)
-        self._say(words, style, uptime(seen))
+        self._say_state(words, style, uptime(seen))
         self.query_one(Servers).show(seen)
         self.query_one(Temporaries).show(seen.temporaries)
         self.refresh_bindings()
@@ -118,15 +118,15 @@ class Dashboard(Screen[None]):
     def _tick(self) -> None:
         silence = time.monotonic() - self._seen_at
         if silence > STALE and not self._leaving:
-            self._say(f"◐ no answer for {silence:.0f} s", "$text-warning", "")
+            self._say_state(f"◐ no answer for {silence:.0f} s", "$text-warning", "")
 
-    def _say(self, words: str, style: str, up: str) -> None:
+    def _say_state(self, words: str, style: str, up: str) -> None:
         if not self._leaving:
             rest = ("  ·  up ", "$foreground-muted"), up
             self._said = ((words, style), *(rest if up else ()))
-            self._repeat()
+            self._repeat_state()
 
-    def _repeat(self) -> None:
+    def _repeat_state(self) -> None:
         for screen in self.app.screen_stack:
             for banner in screen.query(Banner):
                 banner.say(*self._said)
@@ -138,7 +138,7 @@ class Dashboard(Screen[None]):
         if action == "make":
             return self._seen is not None and self._seen.temporaries is not None
         if action in ("claim", "drop"):
-            return self._chosen is not None and self._chosen.state == temporary.State.READY
+            return self._chosen is not None and self._chosen.state == temporary.Stage.READY
         if action == "urls":
             return self._chosen is not None
         if self._leaving and action in ("restart", "psql", "write_env", "choose_client"):
@@ -185,7 +185,7 @@ class Dashboard(Screen[None]):
     async def action_logs(self) -> None:
         """Open the logs, under the same state on the right of the banner."""
         await self.app.push_screen(LogView(self._spec))
-        self._repeat()
+        self._repeat_state()
 
     def action_help(self) -> None:
         """Open the help."""
@@ -212,8 +212,8 @@ class Dashboard(Screen[None]):
         self._notice.tell(*message.lines)
         self._watch.hurry()
 
-    @on(Refused)
-    def _complain(self, message: Refused) -> None:
+    @on(NotDone)
+    def _complain(self, message: NotDone) -> None:
         self._notice.complain(message.error)
         self._watch.hurry()
 
@@ -229,7 +229,7 @@ class Dashboard(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop it, then leave."""
-        self._say("◐ stopping", "$text-warning", "")
+        self._say_state("◐ stopping", "$text-warning", "")
         self._leaving = True
         self._watch.stop()
         self.refresh_bindings()

@@ -9,6 +9,7 @@ from devdb.config import Settings
 from devdb.model import Spec
 from devdb.tui import words
 from devdb.urls.presets import Goes
+from devdb.wording import env_change
 from devdb.workspace import environment
 from devdb.workspace.unwritten import left_over
 
@@ -26,7 +27,9 @@ def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> lis
     goes = dict(chosen.preset.variables)
     width = max((len(change.key) for change in written.changes), default=0)
     lines = [f"{gist} {path}"]
-    lines += [f"{each.key:<{width}} {_words(each, goes.get(each.key))}" for each in written.changes]
+    lines += [
+        f"{each.key:<{width}} {_became(each, goes.get(each.key))}" for each in written.changes
+    ]
     lines += [text for text in (chosen.origin, *news, *chosen.notes) if text]
     if written.link is not None:
         lines.append(f"{words.path(written.link)} is a symbolic link to it")
@@ -34,7 +37,6 @@ def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> lis
     return lines + environment.advice(written)
 
 
-def _words(change: envfile.Change, goes: Goes | None) -> str:
-    was = f" (was {change.old})" if change.old else ""
+def _became(change: envfile.Change, goes: Goes | None) -> str:
     what = f"{goes:<6} URL, " if goes is not None and goes.is_url else f"{goes}, " if goes else ""
-    return f"{what}{change.action}{was}"
+    return what + env_change(change.action, old=change.old, places=change.places)

@@ -48,7 +48,7 @@ class Cancelled(Message):
 
 
 @dataclass
-class Seen(Message):
+class Looked(Message):
     """How the instance is at this moment."""
 
     instance: Instance
@@ -68,7 +68,7 @@ class Done(Message):
 
 
 @dataclass
-class Refused(Message):
+class NotDone(Message):
     """What a key asked for could not be done."""
 
     error: DevdbError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,7 +13,8 @@ from devdb.engines.vitals import Health
 from devdb.masking import visible
 from devdb.model import SERVERS, Part, PartState, Server, title
 from devdb.tui import words
-from devdb.tui.messages import Seen
+from devdb.tui.messages import Looked
+from devdb.wording import count, since
 from devdb.workspace.instances import State
 
 _IN_THE_BACKGROUND = ("reaper", "supervisor")
@@ -27,7 +27,7 @@ Verdict = tuple[str, str]
 """How things stand in a few words, and the style of them."""
 
 
-def verdict(seen: Seen) -> Verdict:
+def verdict(seen: Looked) -> Verdict:
     """The whole instance in one phrase."""
     instance = seen.instance
     if instance.trouble is not None:
@@ -50,25 +50,25 @@ def verdict(seen: Seen) -> Verdict:
     return "● ready", "$text-success"
 
 
-def uptime(seen: Seen) -> str:
+def uptime(seen: Looked) -> str:
     """How long Postgres has been up; empty when it is not."""
     started = seen.instance.server.part("postgres").started if seen.instance.server else None
     if seen.health is not None and seen.health.postgres is not None:
         started = seen.health.postgres.started
-    return words.duration((datetime.now(UTC) - started).total_seconds()) if started else ""
+    return since(started)
 
 
 class Servers(Vertical):
     """What the last look found."""
 
-    _shown: Seen | None = None
+    _shown: Looked | None = None
 
     def compose(self) -> ComposeResult:
         """The lines, and room for last words."""
         yield Static(id="parts")
         yield Static(id="last-words", markup=False)
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: Looked) -> None:
         """Show what was seen."""
         if self._shown is not None and _same(seen, self._shown):
             return
@@ -87,7 +87,7 @@ class Servers(Vertical):
         last_words.update("\n".join(lines))
 
 
-def _same(one: Seen, other: Seen) -> bool:
+def _same(one: Looked, other: Looked) -> bool:
     return (one.instance, one.health, one.last_words) == (
         other.instance,
         other.health,
@@ -127,5 +127,4 @@ def _says(name: str, server: Server, health: Health | None) -> str:
         return f"{postgres.connections} of {postgres.max_connections} connections"
     if (pgbouncer := health.pgbouncer) is None:
         return "lets nobody in"
-    clients = "1 client" if pgbouncer.clients == 1 else f"{pgbouncer.clients} clients"
-    return f"{clients}, {server.pool_mode} pooling"
+    return f"{count(pgbouncer.clients, 'client')}, {server.pool_mode} pooling"

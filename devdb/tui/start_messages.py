@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from textual.message import Message
 
 from devdb.config import Settings
 from devdb.errors import DevdbError
-from devdb.model import Spec, Step
+from devdb.model import Spec
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
 from devdb.workspace import cancelling, down, up
 from devdb.workspace.up import Ready
@@ -47,28 +47,13 @@ def _up(
     consent: Collection[str],
 ) -> Iterator[Message]:
     stream = up.up(settings, project, name, consent=consent)
-    assert isinstance(stream, Generator)
-    for item in stream:
-        if isinstance(item, Ready):
-            stream.close()  # lets go of the instance's lock, which whoever comes next wants
-            yield _ready(item, cancelled)
-            return
-        yield Stepped(item)
-        # From READY on the instance is whole: closing there would leave it running.
-        if cancelled.is_set() and item.step != Step.READY:
-            stream.close()
-            yield _cancelled(name)
-            return
-
-
-def _ready(ready: Ready, cancelled: threading.Event) -> Message:
-    name = ready.instance.spec.name
-    if not cancelled.is_set():
-        return Started(ready)
-    if cancelling.take_back(ready):
-        return _cancelled(name)
-    return Cancelled(f"'{name}' runs on, as it did. devdb down {name} stops it.")
-
-
-def _cancelled(name: str) -> Cancelled:
-    return Cancelled(f"Cancelled the start of {cancelling.standing(name)}.")
+    try:
+        for item in cancelling.cancellable(stream, cancelled.is_set):
+            if not isinstance(item, Ready):
+                yield Stepped(item)
+            elif cancelled.is_set():
+                yield Cancelled(f"'{name}' runs on, as it did. devdb down {name} stops it.")
+            else:
+                yield Started(item)
+    except KeyboardInterrupt:
+        yield Cancelled(f"Cancelled the start of {cancelling.standing(name)}.")

@@ -24,6 +24,7 @@ from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.keybar import KeyBar
 from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
 from devdb.tui.timeline import Mark, Row, Timeline
+from devdb.wording import elapsed, size
 
 Start = Callable[[threading.Event, Collection[str]], Iterator[Message]]
 """Begins a start that looks at the event to know whether it was cancelled, with what was consented
@@ -81,7 +82,7 @@ class Starting(Screen[None]):
         self.query_one("#trouble", Static).display = False
         self.refresh_bindings()
         self._draw()
-        self._run()
+        self._run_start()
 
     def action_cancel(self) -> None:
         """Ctrl-C, by the mouse or the command palette."""
@@ -117,7 +118,7 @@ class Starting(Screen[None]):
         return super().check_action(action, parameters)
 
     @work(thread=True, exclusive=True)
-    def _run(self) -> None:
+    def _run_start(self) -> None:
         with self._unfinished.work():
             for message in self._start(self._cancelled, self._consent):
                 self.post_message(message)
@@ -153,9 +154,9 @@ class Starting(Screen[None]):
         self.refresh_bindings()
         self._draw()
         if isinstance(message.error, NeedsConsent):
-            self._ask(message.error)
+            self._ask_for_consent(message.error)
 
-    def _ask(self, asked: NeedsConsent) -> None:
+    def _ask_for_consent(self, asked: NeedsConsent) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
                 self._consent = {*self._consent, asked.option}
@@ -173,7 +174,7 @@ class Starting(Screen[None]):
         pulls.display = self._timeline.pulling
         if self._timeline.pulling:
             pulls.update(Content("\n").join(_pull_lines(self._timeline)))
-        seconds = words.elapsed(self._timeline.seconds(now))
+        seconds = elapsed(self._timeline.seconds(now))
         if self._error is not None:
             self.query_one(Banner).say(("✕ not started", "$text-error"))
         elif self._cancelled.is_set():
@@ -188,14 +189,14 @@ def _line(row: Row, spinner: str) -> Content:
     return Content.assemble(
         (f"{sign} ", style),
         (f"{row.label:<11}", "b" if row.mark is Mark.ACTIVE else ""),
-        (f"{words.elapsed(row.seconds):>8}  ", "$foreground-muted"),
+        (f"{elapsed(row.seconds):>8}  ", "$foreground-muted"),
         row.detail,
     )
 
 
 def _pull_lines(timeline: Timeline) -> Iterator[Content]:
-    if timeline.pull is not None:
-        yield _pull_line("all layers", *timeline.pull, "$text-accent")
+    if timeline.layers:
+        yield _pull_line("all layers", *timeline.pulled, "$text-accent")
     unfinished = [(name, *pair) for name, pair in timeline.layers.items() if pair[0] < pair[1]]
     for name, done, total in unfinished[:_LAYERS]:
         yield _pull_line(name[:12], done, total, "$foreground-muted")
@@ -207,5 +208,5 @@ def _pull_line(label: str, done: int, total: int, style: str) -> Content:
         f"  {label:<12} ",
         (filled, style),
         (empty, "$foreground-disabled"),
-        f"  {words.size(done)} of {words.size(total)}",
+        f"  {size(done)} of {size(total)}",
     )

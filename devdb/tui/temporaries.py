@@ -17,11 +17,12 @@ from textual.widgets import DataTable, Static
 from devdb import temporary
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.temporary import State, TemporaryDatabase
+from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import words
 from devdb.tui.dialogs import Confirm, TemporaryUrls
 from devdb.tui.ending import Unfinished
-from devdb.tui.messages import Done, Refused
+from devdb.tui.messages import Done, NotDone
+from devdb.wording import count, size
 
 COLUMNS = {"name": 26, "left": 13, "size": 9, "sessions": 8}
 """The columns and their widths: all of them are seen on a terminal of 60."""
@@ -93,7 +94,7 @@ class Temporaries(Vertical):
     @work(thread=True)
     def make(self) -> None:
         """A new one."""
-        self._do(self._make)
+        self._do(self._make_one)
 
     def claim(self) -> None:
         """Make the chosen one permanent."""
@@ -104,7 +105,7 @@ class Temporaries(Vertical):
         """Drop the chosen one, once that was confirmed."""
         if (chosen := self.chosen) is None:
             return
-        sessions = f" and its {chosen.sessions} sessions" if chosen.sessions else ""
+        sessions = f" and its {count(chosen.sessions, 'session')}" if chosen.sessions else ""
         question = f"Drop '{chosen.name}' with all its data{sessions}?"
 
         def decide(confirmed: bool | None) -> None:
@@ -135,7 +136,7 @@ class Temporaries(Vertical):
 
         self._do(drop)
 
-    def _make(self) -> tuple[str, ...]:
+    def _make_one(self) -> tuple[str, ...]:
         made = temporary.create(self._spec, ttl=temporary.DEFAULT_TTL)
         self._made = made.name
         return f"'{made.name}' is made", f"It is gone in {LIFE}. Enter shows its URLs."
@@ -145,7 +146,7 @@ class Temporaries(Vertical):
             with self._unfinished.work():
                 lines = what()
         except DevdbError as error:
-            self.post_message(Refused(error))
+            self.post_message(NotDone(error))
         else:
             self.post_message(Done(lines))
 
@@ -169,14 +170,14 @@ class Temporaries(Vertical):
     def _cells(self, database: TemporaryDatabase) -> tuple[Content, Content, Content]:
         return (
             self._left(database),
-            Content(words.size(database.size)),
+            Content(size(database.size)),
             Content(str(database.sessions)),
         )
 
     def _left(self, database: TemporaryDatabase) -> Content:
-        if database.state == State.CLAIMED:
+        if database.state == Stage.CLAIMED:
             return Content.styled("kept", "$text-success")
-        if database.state != State.READY or database.left is None:
+        if database.state != Stage.READY or database.left is None:
             return Content.styled(database.state.value, "$foreground-muted")
         seconds = database.left.total_seconds() - (time.monotonic() - self._seen_at)
         style = WARNING if seconds < LAST_HOUR else ""
@@ -185,5 +186,5 @@ class Temporaries(Vertical):
     def _count_down(self) -> None:
         table = self.query_one(Table)
         for name, database in self._databases.items():
-            if database.state == State.READY:
+            if database.state == Stage.READY:
                 table.update_cell(name, "left", self._left(database))

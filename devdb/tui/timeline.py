@@ -42,8 +42,6 @@ class Timeline:
         self.ended: float | None = None
         self.layers: dict[str, tuple[int, int]] = {}
         """Bytes done and bytes in all of each image layer that is being pulled."""
-        self.pull: tuple[int, int] | None = None
-        """The same of all layers together."""
         self._entries: dict[str, _Entry] = {}
 
     def add(self, progress: Progress, now: float) -> None:
@@ -51,11 +49,8 @@ class Timeline:
         if progress.step == Step.READY:
             return
         self.note(progress.step.value, progress.detail, now)
-        if progress.done is not None and progress.total is not None:
-            if progress.layer is None:
-                self.pull = progress.done, progress.total
-            else:
-                self.layers[progress.layer] = progress.done, progress.total
+        if progress.layer is not None:
+            self.layers[progress.layer] = progress.done, progress.total
 
     def note(self, label: str, detail: str, now: float) -> None:
         """The step of that label is what is going on now; those before it are done."""
@@ -83,6 +78,12 @@ class Timeline:
     def seconds(self, now: float) -> float:
         """How long the whole start has taken."""
         return (self.ended or now) - self.begun
+
+    @property
+    def pulled(self) -> tuple[int, int]:
+        """Bytes done and bytes in all of all layers together."""
+        done, total = zip(*self.layers.values(), strict=True) if self.layers else ((), ())
+        return sum(done), sum(total)
 
     @property
     def pulling(self) -> bool:

@@ -51,13 +51,15 @@ class UrlCard(Static):
         reader = (f" for {self._client}", "$text-accent") if self._client else ""
         self.border_title = Content.assemble((title, "b"), reader, f"  {purpose}")
         self.remove_class("whole")
-        self._say((self._key, KEY), " copies it" if self._whole else " shows and copies it")
+        self._set_subtitle(
+            (self._key, KEY), " copies it" if self._whole else " shows and copies it"
+        )
         self.update(Content(self.url if self._whole else urls.masked(self.url)))
 
     def show_and_copy(self) -> None:
         """Show it whole, copy it, and say which of the two happened."""
         self.add_class("whole")
-        self._say("copying")
+        self._set_subtitle("copying")
         self.update(Content(self.url))
         self._copy(self.url)
 
@@ -69,15 +71,15 @@ class UrlCard(Static):
     def _say_what_happened(self, message: Copied) -> None:
         message.stop()
         if message.tool is not None:
-            self._say(("✓ copied", "b $text-success"), f" ({message.tool})")
+            self._set_subtitle(("✓ copied", "b $text-success"), f" ({message.tool})")
             return
         # OSC 52: a terminal may drop it silently, so nothing more than this is known.
         self.app.copy_to_clipboard(message.text)
-        self._say(("→ sent to the terminal's clipboard", "$text-success"))
+        self._set_subtitle(("→ sent to the terminal's clipboard", "$text-success"))
 
     @on(Click)
     def _show_at_a_click(self) -> None:
         self.show_and_copy()
 
-    def _say(self, *parts: str | tuple[str, str]) -> None:
+    def _set_subtitle(self, *parts: str | tuple[str, str]) -> None:
         self.border_subtitle = Content.assemble(*parts)

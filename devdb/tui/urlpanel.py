@@ -15,7 +15,7 @@ from devdb.model import Spec
 from devdb.tui import dotenv, words
 from devdb.tui.clientlist import ClientList
 from devdb.tui.ending import Unfinished
-from devdb.tui.messages import ClientChosen, Done, Refused
+from devdb.tui.messages import ClientChosen, Done, NotDone
 from devdb.tui.urlcard import UrlCard
 from devdb.urls.clients import CLIENTS, DEFAULT, Client
 from devdb.workspace.environment import keep_client, named_client
@@ -45,7 +45,7 @@ class UrlPanel(Vertical):
         try:
             named = named_client(self._settings)
         except DevdbError as error:
-            self.post_message(Refused(error))
+            self.post_message(NotDone(error))
         else:
             if named is not None:
                 self._spell_for(named)
@@ -56,7 +56,7 @@ class UrlPanel(Vertical):
         """Say it when a `.env` of the project leads elsewhere."""
         for found in stale(self._spec, Path.cwd(), running=True)[:1]:
             how = "The key e writes it." if found.fix == "devdb env" else found.fix or ""
-            self.post_message(Refused(DevdbError(f"{found.subject}: {found.message}", how)))
+            self.post_message(NotDone(DevdbError(f"{found.subject}: {found.message}", how)))
 
     def show(self, key: str) -> None:
         """Show one URL whole and copy it; the other one hides its password again."""
@@ -79,7 +79,7 @@ class UrlPanel(Vertical):
             with self._unfinished.work():
                 lines = dotenv.write(self._spec, self._settings, self._project, Path.cwd())
         except DevdbError as error:
-            self.post_message(Refused(error))
+            self.post_message(NotDone(error))
         else:
             self.post_message(Done(tuple(lines)))
 
@@ -95,7 +95,7 @@ class UrlPanel(Vertical):
         try:
             kept = keep_client(self._project, client)
         except DevdbError as error:
-            self.post_message(Refused(error))
+            self.post_message(NotDone(error))
         else:
             self.post_message(Done(self._told(client, kept)))
 

@@ -13,7 +13,7 @@ from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
 from devdb.temporary import TemporaryDatabase
-from devdb.tui.messages import Seen
+from devdb.tui.messages import Looked
 from devdb.workspace import instances
 from devdb.workspace.instances import Instance
 from devdb.workspace.pulse import Pulse
@@ -25,7 +25,7 @@ LAST_WORDS = 8
 
 
 class Watch:
-    """Posts a Seen for each look, but no second one before the first was taken.
+    """Posts a Looked for each look, but no second one before the first was taken.
 
     The thread is a daemon: an engine that hangs must not keep the user from leaving.
     """
@@ -45,7 +45,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to look."""
-        threading.Thread(target=self._run, name="devdb-watch", daemon=True).start()
+        threading.Thread(target=self._keep_looking, name="devdb-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Look no more; a look that is under way is not waited for."""
@@ -53,7 +53,7 @@ class Watch:
         self._wake.set()
 
     def taken(self) -> None:
-        """The last Seen was dealt with; the next one may come."""
+        """The last Looked was dealt with; the next one may come."""
         self._taken.set()
 
     def hurry(self) -> None:
@@ -61,7 +61,7 @@ class Watch:
         self._temporaries_due = 0.0
         self._wake.set()
 
-    def _run(self) -> None:
+    def _keep_looking(self) -> None:
         try:
             while not self._stopped:
                 self._wake.clear()
@@ -74,9 +74,9 @@ class Watch:
             # Also when the app that it posts to has ended meanwhile.
             self._pulse.close()
 
-    def _look(self) -> Seen:
+    def _look(self) -> Looked:
         instance, health = self._pulse.look()
-        return Seen(
+        return Looked(
             instance=instance,
             health=health,
             last_words=self._ask_last_words(instance),

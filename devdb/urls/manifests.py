@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -137,7 +136,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The file's table; empty where it has none."""
+    if not (text := read_text(path)):
+        return {}
+    import tomllib  # 3 ms that only such a file needs
+
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return {}

@@ -231,13 +231,12 @@ def variables(
     client: str | None = None,
     before: Mapping[str, str] = {},
     tls: Tls | None = None,
-    tracked: bool = True,
 ) -> dict[str, Spelling]:
     """What each of the preset's variables is to be, in its order.
 
     `client` is the project's own, for presets that leave it open; where nobody names one, a
-    variable keeps the form that it has in `before`: SQLAlchemy's, JDBC's or .NET's. `tls` and
-    `tracked` as for `spelling`. Raises UsageError for an unknown client.
+    variable keeps the form that it has in `before`: SQLAlchemy's, JDBC's or .NET's. `tls` as for
+    `spelling`. Raises UsageError for an unknown client.
     """
     parts = {
         Goes.HOST: direct.host,
@@ -259,9 +258,7 @@ def variables(
         else:
             is_pooled = kind == Goes.POOLED
             reader = _reader(chosen, client or _client_of(before.get(name, "")))
-            found[name] = spelling(
-                reader, endpoints[kind], pooled=is_pooled, tls=tls, tracked=tracked
-            )
+            found[name] = spelling(reader, endpoints[kind], pooled=is_pooled, tls=tls)
     return found
 
 

@@ -21,34 +21,21 @@ class Spelling:
     notes: tuple[str, ...] = ()
 
 
-def spell(
-    name: str,
-    endpoint: Endpoint,
-    *,
-    pooled: bool = False,
-    tls: Tls | None = None,
-    tracked: bool = True,
-) -> str:
+def spell(name: str, endpoint: Endpoint, *, pooled: bool = False, tls: Tls | None = None) -> str:
     """The endpoint as that client reads it; `spelling` has the notes too."""
-    return spelling(name, endpoint, pooled=pooled, tls=tls, tracked=tracked).text
+    return spelling(name, endpoint, pooled=pooled, tls=tls).text
 
 
 def spelling(
-    name: str,
-    endpoint: Endpoint,
-    *,
-    pooled: bool = False,
-    tls: Tls | None = None,
-    tracked: bool = True,
+    name: str, endpoint: Endpoint, *, pooled: bool = False, tls: Tls | None = None
 ) -> Spelling:
     """The endpoint as that client reads it, and what has to be done beside it.
 
-    `tracked` is false where transaction mode runs on a pooler that cannot track prepared
-    statements. Raises UsageError for an unknown client, and for a database name that the
-    client's URLs have no room for.
+    Raises UsageError for an unknown client, and for a database name that the client's URLs have no
+    room for.
     """
     row = client(name)
-    untracked = pooled and not tracked
+    untracked = pooled and not endpoint.tracked
     parameters = [*(row.pooled if pooled else ()), *(row.untracked if untracked else ())]
     notes = [row.untracked_more] if untracked and row.untracked_more else []
     if tls is not None:

@@ -39,10 +39,11 @@ def down(spec: Spec) -> bool:
     if not spec.engine:
         return False
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
-        before = find(spec)
+        engine = engine_of(spec)
+        before = find(spec, engine)
         if before.trouble is not None:
             raise before.trouble
-        engine_of(spec).stop(spec.name)
+        engine.stop(spec.name)
         return before.state != State.STOPPED
 
 
@@ -76,7 +77,7 @@ def _claimed(spec: Spec) -> tuple[str, ...]:
         found = temporary.every(spec)
     except DevdbError:
         return ()
-    return tuple(each.name for each in found if each.state == temporary.State.CLAIMED)
+    return tuple(each.name for each in found if each.state == temporary.Stage.CLAIMED)
 
 
 def _size(location: str) -> int | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devdb import certificates, config, envfile, pgbouncer, postgres, wire
+from devdb import certificates, config, envfile, pgbouncer, postgres, wire, wording
 from devdb.config import FILE, Settings, editing
-from devdb.envfile import Git, Written
+from devdb.envfile import Written
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
 from devdb.urls import clients, detection, presets, reading
@@ -155,20 +155,8 @@ def write(
 
 def advice(written: Written) -> list[str]:
     """What is to be done for the passwords in the file to stay with its owner."""
-    path, found = written.path, []
-    if written.readable_by_others:
-        found.append(f"others can read {path}; chmod 600 {path}")
-    git = envfile.git_has(path)
-    if git == Git.TRACKED:
-        other = ", or write another: devdb env --file .env.local"
-        instead = other if path.name != ".env.local" else ""
-        found.append(
-            f"git tracks {path}, so a commit has its passwords; "
-            f"git rm --cached {path.name}{instead}"
-        )
-    elif git == Git.OFFERED:
-        found.append(f"git does not ignore {path}; echo {path.name} >> .gitignore")
-    return found
+    git = envfile.git_has(written.path)
+    return wording.env_warnings(written.path, is_open=written.readable_by_others, git=git)
 
 
 def wanted(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -76,10 +76,10 @@ def is_expected(engine: str) -> bool:
         return False
 
 
-def find(spec: Spec) -> Instance:
-    """The instance as it is now."""
+def find(spec: Spec, engine: Engine | None = None) -> Instance:
+    """The instance as it is now; by that engine of it, which has connected already, maybe."""
     try:
-        return Instance(spec=spec, server=engine_of(spec).find(spec.name))
+        return Instance(spec=spec, server=(engine or engine_of(spec)).find(spec.name))
     except DevdbError as error:
         return Instance(spec=spec, server=None, trouble=error)
 

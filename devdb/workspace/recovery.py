@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from devdb.config import Settings
 from devdb.engines import Engine
-from devdb.engines.waiting import attend, begin
+from devdb.engines.waiting import beside, told
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Spec, Step
 from devdb.workspace import choice
@@ -33,8 +33,6 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
 
     Raises DevdbError.
     """
-    from concurrent.futures import wait
-
     engine = engine_of(spec)
 
     def work() -> None:
@@ -43,8 +41,4 @@ def set_password(spec: Spec) -> Generator[Progress, None, None]:
 
     beat = Progress(step=Step.PREPARE, detail="a new password, as the old one is lost")
     yield beat
-    doing = begin(work)
-    try:
-        yield from attend(doing, beat)
-    finally:
-        wait([doing])  # abandoned, it is not left half done
+    yield from told(beat, beside(work))

@@ -85,6 +85,14 @@ def up(
             yield from _create(settings, project, name, engine, reason)
 
 
+def as_it_is(spec: Spec, project: Path) -> tuple[Settings, Path, str]:
+    """What `up` is to be given to start an instance that is there, from whatever directory.
+
+    The settings of that directory, and its project, may speak of another instance.
+    """
+    return Settings(), spec.project or project, spec.name
+
+
 def _lock(stack: ExitStack, name: str) -> Iterator[Progress]:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
@@ -135,12 +143,12 @@ def _start(
     if spec.project is not None and spec.project != project and not spec.project.exists():
         wanted = replace(wanted, project=project)
         changes = (*changes, f"project is now {project} ({spec.project} is gone)")
-    before = find(spec)
+    engine = engine_of(spec)
+    before = find(spec, engine)
     if before.trouble is not None:
         raise before.trouble
     reason = f"{spec.engine}: the instance was made with it"
     yield Progress(step=Step.CHOOSE, detail=reason)
-    engine = engine_of(wanted)
     try:
         server, notes = yield from _run(engine, wanted)
     except DataGone:
@@ -305,15 +313,18 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
     for key in ("port", "pool_port"):
         if key in new and new[key] not in (spec.port, spec.pool_port):
             ports.refuse_if_taken(getattr(wanted, key), others)
-    words = tuple(f"{_words(key)} {_show(getattr(spec, key))} -> {_show(new[key])}" for key in new)
+    words = tuple(
+        f"{_setting_name(key)} {_setting_text(getattr(spec, key))} -> {_setting_text(new[key])}"
+        for key in new
+    )
     return wanted, words
 
 
-def _words(key: str) -> str:
+def _setting_name(key: str) -> str:
     return {"port": "direct port", "pool_port": "pooled port"}.get(key, key.replace("_", " "))
 
 
-def _show(value: object) -> str:
+def _setting_text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"{key}={setting}" for key, setting in value) or "none"
     return str(value) if value is not None else "default"

@@ -34,6 +34,18 @@ def test_url_of_a_stopped_instance_warns_and_is_exit_0(cli: Cli) -> None:
     assert done.err == "warning: 'shop' is not running; devdb up -d -n shop\n"
 
 
+def test_a_pooler_that_tracks_no_prepared_statements_is_spelled_for(cli: Cli) -> None:
+    (cli.project / "devdb.toml").write_text("[pgbouncer]\nmax_prepared_statements = 0\n")
+    made(cli)
+    assert "prepareThreshold=0" in cli("url", "--for", "jdbc", "--pooled").out
+    assert "prepareThreshold" not in cli("url", "--for", "jdbc").out
+    assert "prepare_threshold=None" in cli("url", "--for", "psycopg", "--pooled").err
+    assert "pgbouncer=true" in cli("env", "--preset", "prisma", "--print").out
+    (cli.project / "devdb.toml").write_text('pool-mode = "session"\n')
+    cli("up", "-d")
+    assert "prepareThreshold" not in cli("url", "--for", "jdbc", "--pooled").out
+
+
 def test_url_for_a_client_is_its_spelling(cli: Cli) -> None:
     direct, pooled = made(cli)
     assert cli("url", "--for", "libpq").out == f"{direct}\n"

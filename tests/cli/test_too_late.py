@@ -17,12 +17,12 @@ SIGNALLED = """
 import os, signal, sys
 from devdb.workspace import up
 from devdb.cli.boundary import main
-up = up.up
+run = up.up
 wanted, number = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 
 def watched(*arguments, **rest):
-    for item in up(*arguments, **rest):
+    for item in run(*arguments, **rest):
         name = item.step.value if hasattr(item, "step") else "end"
         if name == wanted:
             os.kill(os.getpid(), number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from programs import Run, pgbench, psql, succeed
@@ -50,7 +51,7 @@ def test_pooled_in_session_mode(client: str, run: Callable[[str], Run], old_stac
 def test_pooled_without_tracking_needs_the_tables_additions(
     client: str, run: Callable[[str], Run], untracked: Stack
 ) -> None:
-    text = spell(client, untracked.spec.pooled, pooled=True, tracked=False)
+    text = spell(client, replace(untracked.spec.pooled, tracked=False), pooled=True)
     run(client)(client, text, together=True, tracked=False)
     assert done(untracked.spec, client) == everything()
 

@@ -182,7 +182,7 @@ def test_two_that_mend_at_once_leave_one_supervisor(native: NativeEngine, runnin
     kill_supervisor(native, running)
     layout = Layout.of(running.name)
     supervision.mend(layout)
-    second = supervision.Supervisor(layout)
+    second = supervision.Line(layout)
     with pytest.raises(StartFailed, match="taken"):
         list(second.take(layout.supervisor_conf.read_text()))
     second.hang_up()
@@ -194,7 +194,7 @@ def test_a_supervisor_waits_for_one_that_has_not_let_go_yet(
 ) -> None:
     kill_supervisor(native, running)
     layout = Layout.of(running.name)
-    second = supervision.Supervisor(layout)
+    second = supervision.Line(layout)
     try:
         with layout.supervisor_pid.open("r+") as held:
             fcntl.flock(held, fcntl.LOCK_EX)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import world
 
-from devdb.engines.native import binaries, nameless, supervision
+from devdb.engines.native import binaries, owner, supervision
 from devdb.engines.native.owner import Owner
 from devdb.errors import EngineUnavailable
 from devdb.model import Spec
@@ -94,8 +94,8 @@ def test_a_name_is_lent_by_a_library_where_there_is_one(
 ) -> None:
     library = tmp_path / "libnss_wrapper.so"
     library.touch()
-    monkeypatch.setattr(nameless, "WRAPPERS", (str(library)[1:],))
-    prefix, variables = nameless.named(Owner(NAMELESS, 0, "uid", foreign=False), tmp_path)
+    monkeypatch.setattr(owner, "WRAPPERS", (str(library)[1:],))
+    prefix, variables = Owner(NAMELESS, 0, "uid", foreign=False).named(tmp_path)
     assert prefix == []
     assert variables["LD_PRELOAD"] == str(library)
     assert Path(variables["NSS_WRAPPER_PASSWD"]).read_text().split(":")[2:4] == [str(NAMELESS), "0"]
@@ -104,10 +104,10 @@ def test_a_name_is_lent_by_a_library_where_there_is_one(
 def test_who_cannot_be_lent_a_name_is_told_two_ways_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nameless, "WRAPPERS", ())
+    monkeypatch.setattr(owner, "WRAPPERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))  # no unshare there
     with pytest.raises(EngineUnavailable, match=f"uid {NAMELESS}") as caught:
-        nameless.named(Owner(NAMELESS, 0, "uid", foreign=False), tmp_path)
+        Owner(NAMELESS, 0, "uid", foreign=False).named(tmp_path)
     assert "libnss-wrapper" in caught.value.hint
     assert "/etc/passwd" in caught.value.hint
 

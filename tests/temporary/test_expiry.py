@@ -178,4 +178,3 @@ def test_an_instance_that_never_had_one_has_nothing_to_reap(
     spec = new_instance().spec
     assert temporary.every(spec) == []
     assert temporary.reap(spec) == []
-    assert temporary.resume_orphans(spec) == []

@@ -108,9 +108,13 @@ def test_killed_in_a_copy_the_origin_is_opened_by_the_next(spec: Spec, inside: I
         os.waitpid(child, 0)
     assert inside.closed() == ["main"]
     assert "not currently accepting" in login(spec.direct)
-    until(lambda: temporary.resume_orphans(spec) == ["main"])
+
+    def is_open_again() -> bool:
+        temporary.reap(spec)
+        return inside.closed() == []
+
+    until(is_open_again)
     assert login(spec.direct) == login(spec.pooled) == "in"
-    temporary.reap(spec)
 
 
 def _copy_and_die(spec: Spec) -> None:

@@ -11,7 +11,7 @@ from inside import Inside, login
 from devdb import temporary
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, UsageError
 from devdb.model import Spec
-from devdb.temporary import State
+from devdb.temporary import Stage
 
 HOUR = timedelta(hours=1)
 
@@ -33,7 +33,7 @@ def test_its_times_are_the_servers_and_its_numbers_true(spec: Spec, inside: Insi
     assert valid == made.expires
     with libpq.connect(made.direct):
         [listed] = temporary.every(spec)
-    assert (listed.name, listed.state, listed.sessions) == (made.name, State.READY, 1)
+    assert (listed.name, listed.state, listed.sessions) == (made.name, Stage.READY, 1)
     assert listed.created == made.created
     assert listed.expires == made.expires
     assert listed.age >= timedelta(0)
@@ -121,7 +121,7 @@ def test_claim_keeps_data_and_password_for_good(spec: Spec, inside: Inside) -> N
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         kept = temporary.claim(spec, made.name)
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
-    assert (kept.state, kept.expires, kept.left) == (State.CLAIMED, None, None)
+    assert (kept.state, kept.expires, kept.left) == (Stage.CLAIMED, None, None)
     assert kept.direct == made.direct
     [valid] = inside.sql("SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = %s", made.name)
     assert valid == "infinity"
@@ -195,7 +195,7 @@ def test_an_expired_one_is_neither_extended_nor_claimed(spec: Spec, inside: Insi
     made = temporary.create(spec, ttl=HOUR)
     inside.expire(made.name)
     [found] = temporary.every(spec)
-    assert (found.state, found.left) == (State.EXPIRED, timedelta(0))
+    assert (found.state, found.left) == (Stage.EXPIRED, timedelta(0))
     for use in (temporary.claim, lambda s, n: temporary.extend(s, n, HOUR)):
         with pytest.raises(DevdbError, match="expired"):
             use(spec, made.name)

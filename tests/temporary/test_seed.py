@@ -22,6 +22,7 @@ from devdb.errors import DevdbError, EngineUnavailable, UsageError
 from devdb.model import Spec
 from devdb.psql import own_environment
 from devdb.temporary import TemporaryDatabase, registry
+from devdb.temporary.seeding import opened
 from devdb.temporary.seeding.loading import Psql
 
 HOUR = timedelta(hours=1)
@@ -102,7 +103,7 @@ def load(spec: Spec, shared: Instance, tmp_path: Path) -> Load:
             file.write_text(content)
         elif isinstance(content, bytes):
             file.write_bytes(content)
-        with temporary.opened(file) as seed:
+        with opened(file) as seed:
             return temporary.create(spec, ttl=HOUR, seed=seed, tools=shared.tool, **options)
 
     return make
@@ -377,14 +378,14 @@ def test_what_cannot_be_a_seed_is_refused_before_anything_is_made(
 ) -> None:
     (tmp_path / "empty.sql").write_text("")
     for seed in (tmp_path / "empty.sql", tmp_path / "missing.sql", tmp_path):
-        with pytest.raises(UsageError), temporary.opened(seed):
+        with pytest.raises(UsageError), opened(seed):
             pass
     assert inside.entries() == {}
 
 
 def test_without_a_psql_it_says_how_to_get_one(spec: Spec, inside: Inside, tmp_path: Path) -> None:
     (tmp_path / "seed.sql").write_text(SQL)
-    with temporary.opened(tmp_path / "seed.sql") as seed, pytest.raises(EngineUnavailable) as none:
+    with opened(tmp_path / "seed.sql") as seed, pytest.raises(EngineUnavailable) as none:
         temporary.create(spec, ttl=HOUR, seed=seed, tools=lambda tool: [f"/nowhere/{tool}"])
     assert "/nowhere/psql" in none.value.message
     assert inside.entries() == {}
@@ -401,7 +402,7 @@ def test_without_a_psql_here_that_is_new_enough_the_containers_is_used(
     (tmp_path / "b.tar").write_bytes(pg_dump(instance, "-Ft"))
     unpack((tmp_path / "b.tar").read_bytes(), tmp_path / "directory")
     for seed in ("a.sql", "b.tar", "directory"):
-        with temporary.opened(tmp_path / seed) as content, Psql(instance.tool) as psql:
+        with opened(tmp_path / seed) as content, Psql(instance.tool) as psql:
             assert Path(psql.argv[0]).name == "docker"
             made = temporary.create(instance.spec, ttl=HOUR, seed=content, tools=instance.tool)
         assert login(made.direct) == "in"

@@ -169,7 +169,7 @@ def test_c_keeps_the_one_that_was_chosen(drive: Drive, running: Spec) -> None:
 
     drive(scenario, size=(110, 40))
     states = {each.name: each.state for each in temporary.every(running)}
-    assert states == {names[0]: temporary.State.READY, names[1]: temporary.State.CLAIMED}
+    assert states == {names[0]: temporary.Stage.READY, names[1]: temporary.Stage.CLAIMED}
 
 
 def test_the_last_hour_is_coloured_and_the_countdown_runs(drive: Drive, running: Spec) -> None:

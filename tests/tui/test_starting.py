@@ -45,7 +45,6 @@ class Pulling(FakeEngine):
     def start(self, spec: Spec) -> Iterator[Progress]:
         yield Progress(step=Step.PULL, detail="postgres:18", done=9 * MB, total=9 * MB, layer="aa")
         while not self.released:
-            yield Progress(step=Step.PULL, detail="postgres:18", done=30 * MB, total=60 * MB)
             yield Progress(step=Step.PULL, done=21 * MB, total=51 * MB, layer="bb")
             yield from self._step(Step.PULL, "postgres:18")
         yield from super().start(spec)

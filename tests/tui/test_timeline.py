@@ -47,9 +47,8 @@ def test_a_pull_is_kept_by_layer_and_overall() -> None:
     timeline = Timeline(0)
     timeline.add(Progress(step=Step.PULL, done=5, total=10, layer="aa"), 0)
     timeline.add(Progress(step=Step.PULL, done=1, total=4, layer="bb"), 0)
-    timeline.add(Progress(step=Step.PULL, done=6, total=14), 0)
     assert timeline.layers == {"aa": (5, 10), "bb": (1, 4)}
-    assert timeline.pull == (6, 14)
+    assert timeline.pulled == (6, 14)
     assert timeline.pulling
     timeline.add(Progress(step=Step.PREPARE), 1)
     assert not timeline.pulling

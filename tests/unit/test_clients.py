@@ -1,5 +1,6 @@
 """The table of clients: what is added when, and what is said about it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from devdb.urls.clients import CLIENTS, Tls, client
 from devdb.urls.spelling import spell, spelling
 
 ENDPOINT = Endpoint(host="127.0.0.1", port=16543, user="u", password="p", database="main")
+UNTRACKED = replace(ENDPOINT, tracked=False)
 AUTHORITY = "u:p@127.0.0.1:16543"
 CA = Path("/data/my ca.crt")
 
@@ -63,14 +65,14 @@ def test_others_have_a_spelling_of_their_own(name: str, text: str) -> None:
 )
 def test_pooler_that_cannot_track_is_allowed_for(name: str, addition: str) -> None:
     pooled = spell(name, ENDPOINT, pooled=True)
-    assert spell(name, ENDPOINT, pooled=True, tracked=False) == pooled + addition
-    assert spell(name, ENDPOINT, tracked=False) == pooled
+    assert spell(name, UNTRACKED, pooled=True) == pooled + addition
+    assert spell(name, UNTRACKED) == pooled
 
 
 @pytest.mark.parametrize("name", ["psycopg", "asyncpg", "sqlalchemy", "sqlalchemy-asyncpg"])
 def test_what_the_url_cannot_say_is_a_note(name: str) -> None:
     assert spelling(name, ENDPOINT, pooled=True).notes == ()
-    (note,) = spelling(name, ENDPOINT, pooled=True, tracked=False).notes
+    (note,) = spelling(name, UNTRACKED, pooled=True).notes
     assert "prepare" in note or "cache" in note
 
 

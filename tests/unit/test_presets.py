@@ -1,5 +1,7 @@
 """The presets: which variable leads where, and in whose spelling."""
 
+from dataclasses import replace
+
 import pytest
 
 from devdb.errors import UsageError
@@ -14,8 +16,8 @@ URL_POOLED = "postgresql://u:p@127.0.0.1:16543/main"
 URL_SHADOW = "postgresql://u:p@127.0.0.1:15432/shadow"
 
 
-def texts(name: str, *, client: str | None = None, tracked: bool = True) -> dict[str, str]:
-    found = variables(preset(name), direct=DIRECT, pooled=POOLED, client=client, tracked=tracked)
+def texts(name: str, *, client: str | None = None, pooled: Endpoint = POOLED) -> dict[str, str]:
+    found = variables(preset(name), direct=DIRECT, pooled=pooled, client=client)
     return {key: value.text for key, value in found.items()}
 
 
@@ -128,7 +130,7 @@ def test_providers_ports() -> None:
 
 
 def test_pooler_that_cannot_track_shows_in_the_pooled_url_alone() -> None:
-    assert texts("prisma", tracked=False) == {
+    assert texts("prisma", pooled=replace(POOLED, tracked=False)) == {
         "DATABASE_URL": f"{URL_POOLED}?pgbouncer=true",
         "DIRECT_URL": URL_DIRECT,
         "SHADOW_DATABASE_URL": URL_SHADOW,

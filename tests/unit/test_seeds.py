@@ -18,8 +18,15 @@ from hypothesis import strategies as st
 
 from devdb.errors import DevdbError, UsageError
 from devdb.model import Spec
-from devdb.temporary import opened
-from devdb.temporary.seeding import commands, content, extensions, failure, loading, unpacking
+from devdb.temporary.seeding import (
+    commands,
+    content,
+    extensions,
+    failure,
+    loading,
+    opened,
+    unpacking,
+)
 from devdb.temporary.seeding.content import Kind
 from devdb.temporary.seeding.feeding import Feed
 from devdb.temporary.seeding.lexing import CutOff, Script

@@ -31,7 +31,11 @@ def modules_of(package: str) -> list[str]:
 
 
 def test_the_command_line_loads_no_slow_library() -> None:
-    assert loaded_by("devdb.cli") & {"textual", "docker", "psycopg", "psutil"} == set()
+    assert loaded_by("devdb.cli.app") & {"textual", "docker", "psycopg", "psutil"} == set()
+
+
+def test_a_temporary_database_is_made_without_what_only_a_seed_or_a_file_needs() -> None:
+    assert loaded_by("devdb.cli.temp") & {"tarfile", "tomllib", "platformdirs"} == set()
 
 
 @pytest.mark.parametrize("package", ["devdb.workspace", "devdb.temporary", "devdb.engines"])
@@ -50,6 +54,8 @@ def leaks(source: str) -> Iterator[str]:
     """
     for node in ast.walk(ast.parse(source)):
         words: list[str] = []
+        if not isinstance(node, ast.expr | ast.stmt):
+            continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             words = node.value.split("|")
         elif isinstance(node, ast.ImportFrom):
@@ -94,3 +100,27 @@ def test_a_leak_is_seen(source: str) -> None:
 )
 def test_what_is_none_is_not(source: str) -> None:
     assert not list(leaks(source))
+
+
+def openers(source: str) -> Iterator[int]:
+    """The lines that make a session themselves."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name == "Session":
+                yield node.lineno
+
+
+def test_nothing_but_sessions_opens_one() -> None:
+    opening = {
+        str(file.relative_to(PACKAGE)): lines
+        for file in PACKAGE.rglob("*.py")
+        if (lines := list(openers(file.read_text(encoding="utf-8"))))
+    }
+    assert opening.keys() == {"sessions.py"}
+
+
+@pytest.mark.parametrize("call", ["wire.Session(end)", "with Session(end, timeout=1) as s: pass"])
+def test_a_second_opener_is_found(call: str) -> None:
+    assert list(openers(f"import devdb\n{call}")) == [2]

@@ -1,29 +1,30 @@
-"""Other programs, run while the start goes on telling that it lives; and the cache's lock."""
+"""Other programs, run while the start goes on telling that it lives."""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import select
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from devdb.engines.native.owner import Owner
-
-T = TypeVar("T")
-Beats = Generator[None, None, T]
-"""Something that takes a while: yields at least every `BEAT` seconds, then returns its result."""
-
-BEAT = 0.1
+from devdb.engines.waiting import HEARTBEAT, Beats
 
 
 class CommandFailed(Exception):
     """The program ended with an error; the message is what it printed."""
+
+
+def reason(error: OSError | CommandFailed) -> str:
+    """What went wrong, in the last words of a program or the system's."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    lines = str(error).splitlines()
+    telling = [line for line in lines if re.search("No space left|could not|FATAL|error:", line)]
+    return (telling or lines)[-1].rstrip(".")
 
 
 def run(
@@ -56,7 +57,7 @@ def run(
             process.stdin.close()
             # The end of the output is noticed at once; Popen.wait(timeout) polls up to 50 ms.
             while True:
-                if not select.select([process.stdout], [], [], BEAT)[0]:
+                if not select.select([process.stdout], [], [], HEARTBEAT)[0]:
                     yield
                 elif chunk := os.read(process.stdout.fileno(), 65536):
                     output += chunk
@@ -78,66 +79,3 @@ def copy_tree(source: Path, target: Path) -> Beats[None]:
     else:
         argv = ["cp", "-a", "--reflink=auto"]
     yield from run([*argv, source, target])
-
-
-def beside(work: Callable[[], T], *, abandon: Callable[[], object] = lambda: None) -> Beats[T]:
-    """Do something that blocks in a thread; returns its result, raises what it raised.
-
-    Abandoned half-way, it is told so by `abandon`, and waited for: nothing is left half done.
-    """
-    with meanwhile(work, abandon=abandon) as doing:
-        return (yield from doing)
-
-
-@contextmanager
-def meanwhile(
-    work: Callable[[], T], *, abandon: Callable[[], object] = lambda: None
-) -> Iterator[Beats[T]]:
-    """The same for the length of a block, which waits for the result where it wants it."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run_it() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-
-    def result() -> Beats[T]:
-        while thread.is_alive():
-            thread.join(BEAT)
-            if thread.is_alive():
-                yield
-        if errors:
-            raise errors[0]
-        return results[0]
-
-    thread = threading.Thread(target=run_it, daemon=True)
-    thread.start()
-    try:
-        yield result()
-    except BaseException:
-        abandon()
-        raise
-    finally:
-        thread.join()
-
-
-def locked(path: Path) -> Beats[int]:
-    """Wait for an exclusive lock on that file; close the descriptor to let go of it.
-
-    A killed process lets go of it too.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                select.select([], [], [], BEAT)
-                yield
-            else:
-                return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise

@@ -126,7 +126,7 @@ class Config:
         if self.spec.reaper is None:
             return {}
         entries = [
-            f"*:{port}:*:{user}:{_escaped(password)}\n"
+            f"*:{port}:*:{user}:{_passfile_field(password)}\n"
             for port in (self.spec.port, self.spec.pool_port)
             for user, password in (
                 (USER, self.spec.password),
@@ -137,7 +137,7 @@ class Config:
 
     def environment(self) -> dict[str, str]:
         """The environment of Postgres: none of the user's PG* variables."""
-        return {"PATH": self._path(), "LC_ALL": "C", "HOME": str(self.layout.run)}
+        return {"PATH": self._search_path(), "LC_ALL": "C", "HOME": str(self.layout.run)}
 
     def pooler_environment(self) -> dict[str, str]:
         """The environment of PgBouncer."""
@@ -162,7 +162,7 @@ class Config:
             "DEVDB_POOLER_USER": POOLER_ROLE,
         }
 
-    def _path(self) -> str:
+    def _search_path(self) -> str:
         return os.pathsep.join([str(self.postgres.directory), os.environ.get("PATH", os.defpath)])
 
 
@@ -186,6 +186,5 @@ def write(files: dict[Path, str], owner: Owner | None) -> None:
                 owner.give(temporary)
 
 
-def _escaped(value: str) -> str:
-    """As a field of a PGPASSFILE."""
+def _passfile_field(value: str) -> str:
     return value.replace("\\", "\\\\").replace(":", "\\:")

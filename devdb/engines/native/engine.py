@@ -37,9 +37,9 @@ class NativeEngine(Engine):
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it."""
-        from devdb.engines.native import attempt
+        from devdb.engines.native import start
 
-        return attempt.start(spec)
+        return start.start(spec)
 
     def find(self, name: str) -> Server | None:
         """The instance as files and processes show it."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from devdb import paths
 from devdb.engines import ports, refusal
 from devdb.engines.native import logs
-from devdb.engines.native.commands import CommandFailed
-from devdb.engines.native.copies import reason
+from devdb.engines.native.commands import CommandFailed, reason
 from devdb.engines.native.layout import Layout
-from devdb.engines.native.logs import Position
+from devdb.engines.native.servers import Launch
+from devdb.engines.waiting import HEARTBEAT, Beats
 from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Spec, title
 
+PATIENCE = 60.0
+"""Seconds without any progress that a server may take."""
+_POLL = 0.002
+"""Seconds between two looks at a file: a server is up some 30 ms after it was started."""
 _SHOWN = 3
 """Lines of a server's last words; what they mean is decided by all it said."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\]\s+")
@@ -25,36 +30,68 @@ _NOISE = re.compile(
 _PORT_TAKEN = re.compile(r"^(?!.*\bunix\b).*Address already in use", re.MULTILINE | re.IGNORECASE)
 
 
-def of_server(spec: Spec, layout: Layout, part: str, begin: Position) -> DevdbError:
-    """For a server that ended while it started; `begin`: where its log began to be ours."""
-    if lost_its_port(layout, part, begin):
+class Vanished(Exception):
+    """A server that ran before this start has ended meanwhile."""
+
+
+class Patience:
+    """Lasts `PATIENCE` since the server last wrote something to its log: recovery takes long."""
+
+    def __init__(self, spec: Spec, layout: Layout, launch: Launch) -> None:
+        self._spec = spec
+        self._layout = layout
+        self._launch = launch
+        self._end = launch.begin
+        self._beat = time.monotonic()
+        self._deadline = self._beat + PATIENCE
+
+    def wait(self) -> Beats[None]:
+        """Sleep until it is worth to look again; raises TimedOut."""
+        time.sleep(_POLL)
+        now = time.monotonic()
+        if now < self._beat + HEARTBEAT:
+            return
+        self._beat = now
+        end = logs.end(self._layout, self._launch.part)
+        if end != self._end:
+            self._end, self._deadline = end, now + PATIENCE
+        if now > self._deadline:
+            raise timed_out(self._spec, self._layout, self._launch)
+        yield
+
+
+def of_server(spec: Spec, layout: Layout, launch: Launch) -> DevdbError:
+    """For a server that ended while it started."""
+    part = launch.part
+    if lost_its_port(layout, launch):
         return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
-    telling = _telling(layout, part, begin)
+    telling = _telling(layout, launch)
     return StartFailed(
         f"{title(part)} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
     )
 
 
-def lost_its_port(layout: Layout, part: str, begin: Position) -> bool:
+def lost_its_port(layout: Layout, launch: Launch) -> bool:
     """Whether it said that somebody else listens on its TCP port.
 
     A PgBouncer up to 1.22 lives on with its Unix socket alone.
     """
-    return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, part, begin))))
+    return bool(_PORT_TAKEN.search("\n".join(logs.since(layout, launch.part, launch.begin))))
 
 
-def timed_out(spec: Spec, layout: Layout, part: str, seconds: float, begin: Position) -> TimedOut:
-    """For a server that did not become ready in time."""
-    telling = _telling(layout, part, begin)
+def timed_out(spec: Spec, layout: Layout, launch: Launch) -> TimedOut:
+    """For a server that did not become ready within `PATIENCE`."""
+    telling = _telling(layout, launch)
     return TimedOut(
-        f"{title(part)} was not ready within {seconds:.0f} s: {_last(telling)}",
-        _way_out(telling, layout, spec, part),
+        f"{title(launch.part)} was not ready within {PATIENCE:.0f} s: {_last(telling)}",
+        _way_out(telling, layout, spec, launch.part),
     )
 
 
-def _telling(layout: Layout, part: str, begin: Position) -> list[str]:
-    """The lines of the log that tell anything."""
-    lines = [_STAMP.sub("", line).strip() for line in logs.since(layout, part, begin)]
+def _telling(layout: Layout, launch: Launch) -> list[str]:
+    """The lines of its log that tell anything."""
+    said = logs.since(layout, launch.part, launch.begin)
+    lines = [_STAMP.sub("", line).strip() for line in said]
     return [line for line in lines if line and not _NOISE.search(line)]
 
 

@@ -18,7 +18,7 @@ from devdb.model import SERVERS, Part, PartState, PoolMode, Server, Spec
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """One server as its pid file and the process table show it."""
 
     pid: int | None = None
@@ -30,20 +30,20 @@ class Seen:
     """There is a pid file, written then, but its process is gone or is somebody else's."""
 
 
-def postmaster(layout: Layout) -> Seen:
+def postmaster(layout: Layout) -> Sighting:
     """Postgres, as postmaster.pid tells: line 1 pid, 3 start time, 8 status (since 10)."""
     path = layout.data / "postmaster.pid"
     try:
         lines = path.read_text(errors="replace").splitlines()
         written = path.stat().st_mtime
     except OSError:
-        return Seen()
+        return Sighting()
     pid = processes.read_pid(path)
     if pid is None or not processes.is_postmaster(pid, layout):
-        return Seen(stale=datetime.fromtimestamp(written, UTC))
+        return Sighting(stale=datetime.fromtimestamp(written, UTC))
     started = int(lines[2]) if len(lines) > 2 and lines[2].isdigit() else written
     status = lines[7].strip() if len(lines) > 7 else ""
-    return Seen(
+    return Sighting(
         pid,
         datetime.fromtimestamp(started, UTC),
         ready=status == "ready",
@@ -51,19 +51,19 @@ def postmaster(layout: Layout) -> Seen:
     )
 
 
-def pooler(layout: Layout) -> Seen:
+def pooler(layout: Layout) -> Sighting:
     """PgBouncer, as its pid file tells."""
-    return _seen(layout.pooler_pid, layout, processes.is_pooler)
+    return _by_pid_file(layout.pooler_pid, layout, processes.is_pooler)
 
 
-def reaper(layout: Layout) -> Seen:
+def reaper(layout: Layout) -> Sighting:
     """The reaper, as its pid file tells."""
-    return _seen(layout.reaper_pid, layout, processes.is_reaper)
+    return _by_pid_file(layout.reaper_pid, layout, processes.is_reaper)
 
 
-def supervisor(layout: Layout) -> Seen:
+def supervisor(layout: Layout) -> Sighting:
     """The supervisor, as the file tells that it holds: line 1 pid, 2 what it does."""
-    seen = _seen(layout.supervisor_pid, layout, processes.is_supervisor)
+    seen = _by_pid_file(layout.supervisor_pid, layout, processes.is_supervisor)
     if seen.pid is None:
         return seen
     with suppress(OSError):
@@ -72,15 +72,15 @@ def supervisor(layout: Layout) -> Seen:
     return seen
 
 
-def _seen(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> Seen:
+def _by_pid_file(path: Path, layout: Layout, is_it: Callable[[int, Layout], bool]) -> Sighting:
     try:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError:
-        return Seen()
+        return Sighting()
     pid = processes.read_pid(path)
     if pid is None or not is_it(pid, layout):
-        return Seen(stale=written)
-    return Seen(pid, written, ready=True)
+        return Sighting(stale=written)
+    return Sighting(pid, written, ready=True)
 
 
 def held_ports(layout: Layout) -> set[int]:
@@ -90,7 +90,7 @@ def held_ports(layout: Layout) -> set[int]:
         argv = processes.words(pid)
         held |= {int(port) for word, port in pairwise(argv) if word == "-p" and port.isdigit()}
     if pooler(layout).pid:
-        found = re.search(r"^listen_port = (\d+)$", _text(layout.ini), re.MULTILINE)
+        found = re.search(r"^listen_port = (\d+)$", _whole_lines(layout.ini), re.MULTILINE)
         held |= {int(found[1])} if found else set()
     return held
 
@@ -110,7 +110,7 @@ def look(layout: Layout) -> Server | None:
         name=layout.name,
         engine="native",
         parts=tuple(
-            _part(layout, name, one, versions.get(name), others_run=up)
+            _found_part(layout, name, one, versions.get(name), others_run=up)
             for name, one in seen.items()
         ),
         pool_mode=mode,
@@ -120,7 +120,9 @@ def look(layout: Layout) -> Server | None:
     )
 
 
-def _part(layout: Layout, name: str, seen: Seen, version: str | None, *, others_run: bool) -> Part:
+def _found_part(
+    layout: Layout, name: str, seen: Sighting, version: str | None, *, others_run: bool
+) -> Part:
     if seen.pid:
         state = PartState.RUNNING if seen.ready else PartState.STARTING
         detail = f"pid {seen.pid}{', shutting down' if seen.stopping else ''}"
@@ -186,7 +188,7 @@ def _pooler_facts(
     found = _header(layout.ini)
     if not found:
         return None, PoolMode.TRANSACTION, None, ()
-    text, spec = _text(layout.ini), _spec(layout)
+    text, spec = _whole_lines(layout.ini), _marked(layout)
     mode = re.search(r"^pool_mode = (\w+)$", text, re.MULTILINE)
     clients = re.search(r"^max_client_conn = (\d+)$", text, re.MULTILINE)
     package = re.search(r"^; package (\S+)$", text, re.MULTILINE)
@@ -206,11 +208,11 @@ def _tls_notes(layout: Layout) -> Iterator[str]:
         (layout.ini, "\nclient_tls_sslmode = ", pgbouncer.NO_TLS),
     ):
         with suppress(OSError):
-            if sign not in _text(path):
+            if sign not in _whole_lines(path):
                 yield note
 
 
-def _spec(layout: Layout) -> Spec | None:
+def _marked(layout: Layout) -> Spec | None:
     try:
         return marker.load(layout.name)
     except DevdbError:
@@ -229,14 +231,14 @@ def package_line(package: str | None) -> str:
 
 def _header(path: Path) -> tuple[str, str] | None:
     try:
-        line, newline, _ = _text(path).partition("\n")
+        line, newline, _ = _whole_lines(path).partition("\n")
     except OSError:
         return None
     match = re.fullmatch(r"\S+ \w+ (\S+) at (.+); written by devdb at each start\n", line + newline)
     return (match[1], match[2]) if match else None
 
 
-def _text(path: Path) -> str:
+def _whole_lines(path: Path) -> str:
     """The whole lines of a configuration file: a power cut may have left half of it.
 
     Raises OSError.

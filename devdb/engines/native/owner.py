@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 from devdb.errors import DevdbError, EngineUnavailable
 
 UNPRIVILEGED = ("postgres", "nobody")
-"""Whom root's servers run as: the first that exists. initdb needs a passwd entry."""
+"""Whom root's servers run as: the first that exists."""
+WRAPPERS = ("usr/lib/*/libnss_wrapper.so", "usr/lib*/libnss_wrapper.so")
+"""Where the library is that answers out of a file; the official image uses it for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,38 @@ class Owner:
         if self.obstacle(program.parent) is not None:
             return False
         return not self.foreign or self._may(program.stat(), 0o5)
+
+    def named(self, directory: Path) -> tuple[list[str], dict[str, str]]:
+        """What goes before the arguments, and into the environment, of a program that asks who
+        runs it: nothing for who has a passwd entry.
+
+        OpenShift, and `docker run --user 4999`, run everything as somebody without one. `initdb`
+        and `postgres --single` end with `could not look up effective user ID`; the server itself
+        never asks. `directory` is one that this user can reach; a file is put there. Raises
+        EngineUnavailable when there is no way.
+        """
+        if _entry(self.uid):
+            return [], {}
+        for place in WRAPPERS:
+            for library in Path("/").glob(place):
+                passwd, group = directory / "passwd", directory / "group"
+                passwd.write_text(f"devdb:x:{self.uid}:{self.gid}::/:/bin/sh\n")
+                group.write_text(f"devdb:x:{self.gid}:\n")
+                files = {"NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": str(group)}
+                return [], {"LD_PRELOAD": str(library), **files}
+        # In a user namespace of its own it is somebody else to itself: to the files it is who it
+        # was.
+        other = next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid), None)
+        if other is not None and (unshare := shutil.which("unshare")):
+            prefix = [unshare, "--user", f"--map-user={other}"]
+            tried = subprocess.run([*prefix, "true"], capture_output=True, **self.credentials)
+            if tried.returncode == 0:
+                return prefix, {}
+        raise EngineUnavailable(
+            f"Postgres' initdb needs a passwd entry for uid {self.uid}, and there is none.",
+            "Install libnss_wrapper (apt-get install libnss-wrapper), or have root add an entry: "
+            f"echo 'devdb:x:{self.uid}:{self.gid}::/:/bin/sh' >> /etc/passwd",
+        )
 
     def _may(self, status: os.stat_result, bits: int) -> bool:
         shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0

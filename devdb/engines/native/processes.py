@@ -147,7 +147,7 @@ def is_postmaster(pid: int, layout: Layout) -> bool:
     if str(layout.data) in argv:
         return True
     # Somebody may have started it by hand, with another spelling of the directory.
-    return not argv[0].startswith("postgres: ") and _directory(pid) == str(layout.data)
+    return not argv[0].startswith("postgres: ") and _working_directory(pid) == str(layout.data)
 
 
 def is_pooler(pid: int, layout: Layout) -> bool:
@@ -166,18 +166,18 @@ def is_supervisor(pid: int, layout: Layout) -> bool:
     return words(pid)[-1:] == [str(layout.supervisor_conf)]
 
 
-def _directory(pid: int) -> str:
+def _working_directory(pid: int) -> str:
     import psutil
 
     try:
         return psutil.Process(pid).cwd()
     except psutil.AccessDenied:
-        return _directory_for_its_user(pid) if os.geteuid() == 0 else ""
+        return _working_directory_for_its_user(pid) if os.geteuid() == 0 else ""
     except psutil.Error:
         return ""
 
 
-def _directory_for_its_user(pid: int) -> str:
+def _working_directory_for_its_user(pid: int) -> str:
     """Root in a container may not look into another user's process (no CAP_SYS_PTRACE).
 
     But it may become that user, who may.
@@ -233,7 +233,7 @@ def left_by_reaper(layout: Layout) -> list[int]:
 def _is_ours(pid: int, argv: list[str], layout: Layout) -> bool:
     name = Path(argv[0]).name
     if argv[0].startswith("postgres: "):  # a backend; its postmaster may be dead
-        return _directory(pid) == str(layout.data)
+        return _working_directory(pid) == str(layout.data)
     if name in WORKERS:
         return str(layout.data) in argv
     return any(is_it(pid, layout) for is_it in (is_supervisor, is_postmaster, is_pooler, is_reaper))
@@ -244,7 +244,7 @@ def _is_in_session(pid: int, leader: int | None, layout: Layout) -> bool:
     if leader is None:
         return False
     try:
-        return os.getsid(pid) == leader and _directory(pid) == str(layout.run)
+        return os.getsid(pid) == leader and _working_directory(pid) == str(layout.run)
     except OSError:
         return False
 

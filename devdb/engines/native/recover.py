@@ -12,6 +12,7 @@ from devdb import pgbouncer, postgres
 from devdb.engines.native import binaries, find, owner, template
 from devdb.engines.native.commands import CommandFailed, run
 from devdb.engines.native.layout import Layout
+from devdb.engines.waiting import finished
 from devdb.errors import DevdbError, StartFailed
 from devdb.model import MAINTENANCE_DATABASE, PoolMode, Spec
 
@@ -27,7 +28,7 @@ def recover(layout: Layout) -> Spec | None:
             f"The instance '{layout.name}' in {layout.root} belongs to {who}.",
             f"Run devdb as {who}, or take another name with -n.",
         )
-    ini, conf = _text(layout.ini), _text(layout.postgres_conf)
+    ini, conf = _text_if_any(layout.ini), _text_if_any(layout.postgres_conf)
     direct = re.search(r"^\* = .*port=(\d+)$", ini, re.MULTILINE)
     pooled = re.search(r"^listen_port = (\d+)$", ini, re.MULTILINE)
     return Spec(
@@ -36,9 +37,9 @@ def recover(layout: Layout) -> Spec | None:
         engine="native",
         port=int(direct[1]) if direct else 0,
         pool_port=int(pooled[1]) if pooled else 0,
-        password=pgbouncer.password_in(_text(layout.userlist)),
+        password=pgbouncer.password_in(_text_if_any(layout.userlist)),
         created=datetime.fromtimestamp(int(layout.initialised.stat().st_mtime), UTC),
-        pool_mode=_mode(ini),
+        pool_mode=_pool_mode(ini),
         major=find.data_major(layout),
         has_data=True,
         settings=postgres.settings_in(conf),
@@ -52,12 +53,8 @@ def set_password(spec: Spec) -> None:
     found = binaries.postgres(spec.major, data=find.data_major(layout))
     argv = [str(found.program("postgres")), *postgres.SINGLE_USER, "-D", str(layout.data)]
     sql, env = postgres.passwords(spec), template.environment(found)
-    working = run([*argv, MAINTENANCE_DATABASE], owner=runs_as, env=env, text=sql)
     try:
-        while True:
-            next(working)
-    except StopIteration as done:
-        said = str(done.value)
+        said = finished(run([*argv, MAINTENANCE_DATABASE], owner=runs_as, env=env, text=sql))
     except CommandFailed as error:
         said = f"ERROR: {error}"
     if "ERROR:" in said:  # which does not show in the exit code
@@ -67,13 +64,13 @@ def set_password(spec: Spec) -> None:
         )
 
 
-def _mode(ini: str) -> PoolMode:
+def _pool_mode(ini: str) -> PoolMode:
     with suppress(ValueError):
         return pgbouncer.mode_in(ini, pgbouncer.parse_version(ini.partition("\n")[0]))
     return PoolMode.TRANSACTION
 
 
-def _text(path: Path) -> str:
+def _text_if_any(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

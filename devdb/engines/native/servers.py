@@ -10,7 +10,7 @@ from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.logs import Position
 from devdb.engines.native.owner import Owner
-from devdb.engines.native.supervision import Supervisor
+from devdb.engines.native.supervision import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,28 @@ def already(layout: Layout, part: str, pid: int) -> Launch:
     return Launch(part, pid, logs.end(layout, part))
 
 
-def start_postgres(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
+def start_postgres(config: Config, owner: Owner, line: Line) -> Launch:
     """Start Postgres; that it is ready is another question."""
     _remove_stale_locks(config.layout)
     configuration.write(config.postgres_files(), owner)
-    return _launch(config.layout, "postgres", supervisor)
+    return _launch(config.layout, "postgres", line)
 
 
-def start_pooler(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
+def start_pooler(config: Config, owner: Owner, line: Line) -> Launch:
     """Start PgBouncer."""
     configuration.write(config.pooler_files(), owner)
-    return _launch(config.layout, "pgbouncer", supervisor)
+    return _launch(config.layout, "pgbouncer", line)
 
 
-def start_reaper(config: Config, owner: Owner, supervisor: Supervisor) -> Launch:
+def start_reaper(config: Config, owner: Owner, line: Line) -> Launch:
     """Start the reaper; the supervisor writes down its pid, for it has no pid file of its own."""
     configuration.write(config.reaper_files(), owner)
-    return _launch(config.layout, "reaper", supervisor)
+    return _launch(config.layout, "reaper", line)
 
 
-def _launch(layout: Layout, part: str, supervisor: Supervisor) -> Launch:
+def _launch(layout: Layout, part: str, line: Line) -> Launch:
     begin = logs.end(layout, part)
-    return Launch(part, supervisor.start(part), begin)
+    return Launch(part, line.start(part), begin)
 
 
 def _remove_stale_locks(layout: Layout) -> None:

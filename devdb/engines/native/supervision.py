@@ -15,10 +15,10 @@ from typing import Any
 
 from devdb.engines.native import config as configuration
 from devdb.engines.native import find, logs, processes, stop
-from devdb.engines.native.commands import BEAT, Beats
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
+from devdb.engines.waiting import HEARTBEAT, Beats, finished
 from devdb.errors import StartFailed
 
 SCRIPT = Path(__file__).with_name("supervisor.py")
@@ -30,13 +30,13 @@ _KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What of the user's environment a Python may need to run at all."""
 
 
-class Supervisor:
-    """One that was started here and can still be told things. `hang_up` when all is said."""
+class Line:
+    """The line to a supervisor that was started here. `hang_up` when all is said."""
 
     def __init__(self, layout: Layout) -> None:
-        """Begin to start it: the first thing asked of it waits for it. Raises OSError."""
+        """Begin to start it: the first thing it is told waits for it. Raises OSError."""
         self._layout = layout
-        self._line, end = socket.socketpair()
+        self._socket, end = socket.socketpair()
         with end:
             self._pid = processes.spawn(
                 [sys.executable, "-I", "-S", SCRIPT, layout.supervisor_conf],
@@ -55,55 +55,50 @@ class Supervisor:
         Raises StartFailed when another one does, or when it does not run.
         """
         configuration.write({self._layout.supervisor_conf: text}, None)
-        self._line.sendall(b"take\n")
-        answer = yield from self._answer()
+        self._socket.sendall(b"take\n")
+        answer = yield from self._next_answer()
         if answer != "ok":
             raise _failed(answer)
         self._is_in_charge = True
 
     def start(self, part: str) -> int:
         """Start that server; its pid. Raises StartFailed."""
-        answer = self._ask(f"start {part}")
+        answer = self._answer_to(f"start {part}")
         if not answer.isdigit():
             raise _failed(answer)
         return int(answer)
 
     def adopt(self, part: str, pid: int) -> None:
         """Have it watch a server that runs already."""
-        self._ask(f"adopt {part} {pid}")
+        self._answer_to(f"adopt {part} {pid}")
 
     def flush(self) -> None:
         """Return when all that the servers wrote until now is in their logs."""
         with suppress(StartFailed):
-            self._ask("flush")
+            self._answer_to("flush")
 
     def guard(self, parts: list[str]) -> None:
         """From now on have these started again when they end."""
-        self._ask(" ".join(["guard", *parts]))
+        self._answer_to(" ".join(["guard", *parts]))
 
     def hang_up(self) -> None:
         """It goes on alone; one that never came to `take` the instance is ended."""
-        self._line.close()
+        self._socket.close()
         if not self._is_in_charge:
             kill = ((signal.SIGKILL, 5.0),)
             processes.end([self._pid], kill, is_there=processes.is_running)
 
-    def _ask(self, question: str) -> str:
+    def _answer_to(self, order: str) -> str:
         with suppress(OSError):  # what became of it shows in the answer
-            self._line.sendall(f"{question}\n".encode())
-        answering = self._answer()
-        while True:
-            try:
-                next(answering)
-            except StopIteration as done:
-                return str(done.value)
+            self._socket.sendall(f"{order}\n".encode())
+        return finished(self._next_answer())
 
-    def _answer(self) -> Beats[str]:
+    def _next_answer(self) -> Beats[str]:
         deadline = time.monotonic() + _PATIENCE
-        self._line.settimeout(BEAT)
+        self._socket.settimeout(HEARTBEAT)
         while b"\n" not in self._answers:
             try:
-                received = self._line.recv(4096)
+                received = self._socket.recv(4096)
             except TimeoutError:
                 if time.monotonic() > deadline:
                     raise _failed(f"no answer within {_PATIENCE:g} s") from None
@@ -128,16 +123,16 @@ def _failed(answer: str) -> StartFailed:
 def told(config: Config, owner: Owner) -> str:
     """The supervisor's configuration for these servers: secrets are in the files they read."""
     layout, port = config.layout, config.spec.port
-    postgres = _part(config, "postgres", config.postgres_argv, config.environment())
+    postgres = _told_of(config, "postgres", config.postgres_argv, config.environment())
     postgres["control"] = str(layout.data / "global" / "pg_control")
     locks = (layout.data / "postmaster.pid", *layout.socket_locks(port))
     postgres["stale"] = [str(path) for path in locks]
-    pooler = _part(config, "pgbouncer", config.pooler_argv, config.pooler_environment())
+    pooler = _told_of(config, "pgbouncer", config.pooler_argv, config.pooler_environment())
     pooler["stale"] = [str(layout.pooler_pid)]
     pooler["files"] = processes.MANY_FILES
     parts = {"postgres": postgres, "pgbouncer": pooler}
     if config.spec.reaper is not None:
-        reaper = _part(config, "reaper", config.reaper_argv, config.reaper_environment())
+        reaper = _told_of(config, "reaper", config.reaper_argv, config.reaper_environment())
         parts["reaper"] = {**reaper, "is_group": True, "pid_file": str(layout.reaper_pid)}
     clear = [sys.executable, "-I", "-m", "devdb.engines.native.backends"]
     return json.dumps(
@@ -152,7 +147,7 @@ def told(config: Config, owner: Owner) -> str:
     )
 
 
-def _part(config: Config, name: str, argv: list[str], env: dict[str, str]) -> dict[str, Any]:
+def _told_of(config: Config, name: str, argv: list[str], env: dict[str, str]) -> dict[str, Any]:
     layout = config.layout
     return {
         "argv": argv,
@@ -201,16 +196,15 @@ def mend(layout: Layout, *, what_died: bool = True) -> None:
     seen["reaper"] = find.reaper(layout).pid
     if seen["reaper"] is None:
         stop.stop_reaper(layout)
-    supervisor = Supervisor(layout)
+    line = Line(layout)
     try:
-        for _ in supervisor.take(text):
-            pass
+        finished(line.take(text))
         guarded = []
         for part in json.loads(text)["parts"]:
             if pid := seen[part]:
-                supervisor.adopt(part, pid)
+                line.adopt(part, pid)
             if pid or (what_died and not layout.verdict(part).exists()):
                 guarded.append(part)
-        supervisor.guard(guarded)
+        line.guard(guarded)
     finally:
-        supervisor.hang_up()
+        line.hang_up()

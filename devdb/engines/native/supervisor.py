@@ -144,7 +144,7 @@ class Log:
         self._file = -1
 
 
-class Part:
+class Ward:
     """One server."""
 
     def __init__(self, name: str, told: Told, user: list[int] | None) -> None:
@@ -169,7 +169,7 @@ class Part:
         """Start it. Raises OSError."""
         for path in (*self.told["stale"], self.told["verdict"]):
             _remove(path)
-        self.pid = _run(self.told, self.log.writer(), self.user)
+        self.pid = _run_program(self.told, self.log.writer(), self.user)
         self.is_child = True
         self.started, self.due = time.monotonic(), None
         if self.told["pid_file"]:
@@ -235,7 +235,7 @@ class Part:
         except OSError:
             pass
 
-    def last_words(self) -> str:
+    def last_exit_in_words(self) -> str:
         """Its last complaint, else its last line; printable, on one line."""
         lines = self.log.last.decode(errors="replace").splitlines()
         lines = [line.strip() for line in lines if line.strip()]
@@ -249,7 +249,7 @@ class Supervisor:
 
     def __init__(self, config: str) -> None:
         self.config = config
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, Ward] = {}
         self.clear: list[str] = []
         self.delays: list[float] = []
         self.lock = -1
@@ -284,7 +284,7 @@ class Supervisor:
             for part in self.parts.values():
                 if part.log.reader in ready:
                     part.log.read()
-            self._look()
+            self._look_for_the_dead()
             if self.orders is not None and self.orders in ready:
                 self._obey()
             self._start_what_is_due()
@@ -305,7 +305,7 @@ class Supervisor:
         self.is_guarding = self.is_told_off = False
         for part in self.parts.values():
             part.wanted, part.due = False, None
-        self._tell("hands off")
+        self._write_down("hands off")
 
     def _is_forgotten(self) -> bool:
         """Whether somebody removed the whole instance under it."""
@@ -321,7 +321,7 @@ class Supervisor:
         waits += [_POLL for part in parts if part.pid and not part.is_child and part.pidfd < 0]
         return max(0.0, min(waits)) * 1000 if waits else None
 
-    def _look(self) -> None:
+    def _look_for_the_dead(self) -> None:
         """See which servers have ended, and what is to be done about it."""
         for part in self.parts.values():
             if part.clearing and os.waitpid(part.clearing, os.WNOHANG)[0]:
@@ -338,11 +338,11 @@ class Supervisor:
                 continue
             if part.ended - part.started >= STABLE:
                 part.tries = 0
-            self._try_again(part, "" if code is None else f" ({_words(code)})")
+            self._try_again(part, "" if code is None else f" ({_exit_in_words(code)})")
 
-    def _try_again(self, part: Part, how: str) -> None:
+    def _try_again(self, part: Ward, how: str) -> None:
         if part.tries == len(self.delays):
-            part.judge(f"was given up after {part.tries} tries: {part.last_words()}")
+            part.judge(f"was given up after {part.tries} tries: {part.last_exit_in_words()}")
             return
         part.due = part.ended + self.delays[part.tries]
         part.tries += 1
@@ -362,7 +362,7 @@ class Supervisor:
                 part.ended = now
                 self._try_again(part, f" ({error})")
 
-    def _is_cleared(self, part: Part, now: float) -> bool:
+    def _is_cleared(self, part: Ward, now: float) -> bool:
         """Whether nothing is left of the dead Postgres; else that is seen to.
 
         Its backends have its end of the pipe, so that reading tells.
@@ -378,7 +378,9 @@ class Supervisor:
         if not self.clear:
             return True
         null = os.open(os.devnull, os.O_WRONLY)
-        part.clearing = _run({"argv": self.clear, "env": dict(os.environ), "cwd": "/"}, null, None)
+        part.clearing = _run_program(
+            {"argv": self.clear, "env": dict(os.environ), "cwd": "/"}, null, None
+        )
         part.log.has_writers = False  # once is enough: then Postgres itself looks for them
         return False
 
@@ -406,7 +408,7 @@ class Supervisor:
 
     def _do(self, order: str, words: list[str]) -> str:
         if order == "take":
-            return self._take()
+            return self._take_instance()
         if order == "start":
             part = self.parts[words[0]]
             part.start()
@@ -422,10 +424,10 @@ class Supervisor:
                 if not self.parts[name].pid:
                     self.parts[name].due = time.monotonic()
             self.is_guarding = True
-            self._tell("guarding")
+            self._write_down("guarding")
         return "ok"
 
-    def _take(self) -> str:
+    def _take_instance(self) -> str:
         """Become the instance's only supervisor."""
         with open(self.config, encoding="utf-8") as file:
             told = json.load(file)
@@ -436,10 +438,10 @@ class Supervisor:
                 self.is_ending = True
                 return "taken"
             time.sleep(0.01)
-        self._tell("starting")
+        self._write_down("starting")
         self.clear, self.delays = told["clear"], told["delays"]
         for name, part in told["parts"].items():
-            self.parts[name] = Part(name, part, told["user"])
+            self.parts[name] = Ward(name, part, told["user"])
         return "ok"
 
     def _is_locked(self) -> bool:
@@ -449,7 +451,7 @@ class Supervisor:
             return False
         return True
 
-    def _tell(self, state: str) -> None:
+    def _write_down(self, state: str) -> None:
         """Write down who it is and what it does: for `status`, and for who ends it."""
         if self.lock >= 0:
             os.pwrite(self.lock, f"{os.getpid():<10}\n{state:<10}\n".encode(), 0)
@@ -464,7 +466,7 @@ class Supervisor:
             self.is_ending = True  # and did not get to its first order
 
 
-def _run(told: Told, output: int, user: list[int] | None) -> int:
+def _run_program(told: Told, output: int, user: list[int] | None) -> int:
     """Start a program in a session of its own; the pid once it is that program.
 
     Closes `output`. SIGPIPE stays ignored, as Python has it: a server whose log nobody reads
@@ -547,7 +549,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _words(code: int) -> str:
+def _exit_in_words(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 

@@ -10,19 +10,17 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from devdb import paths
+from devdb.engines.native import cache
 from devdb.engines.native.binaries import Postgres
-from devdb.engines.native.commands import Beats, CommandFailed, beside, locked, run
-from devdb.engines.native.copies import make_shared, reason, remove_unfinished, unfinished, way_out
-from devdb.engines.native.nameless import named
+from devdb.engines.native.commands import CommandFailed, run
 from devdb.engines.native.owner import Owner
-from devdb.errors import DevdbError
+from devdb.engines.waiting import Beats
 from devdb.model import DATABASE, MAINTENANCE_DATABASE, USER
-from devdb.replacing import sync_directory, sync_tree
 
 _RECIPE = 1
 """Goes up when what is done here changes, so that older templates are no longer taken."""
@@ -44,21 +42,21 @@ def prepared(postgres: Postgres, owner: Owner) -> Beats[Template]:
 
     Raises DevdbError when it cannot be made.
     """
-    home = make_shared(paths.cache_home() / "templates", owner)
+    home = cache.make_shared(paths.cache_home() / "templates", owner)
     place = f"{_RECIPE} {postgres.directory} {owner.uid}"
     digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
     final = home / f"{postgres.version}-{owner.name.replace(' ', '')}-{digest}"
     password = _password(final)
     is_new = password is None
     if password is None:
-        lock = yield from locked(home / f"{final.name}.lock")
-        try:
-            password = _password(final)
-            if password is None:
-                remove_unfinished(final)
-                password = yield from _make(final, postgres, owner)
-        finally:
-            os.close(lock)
+        yield from cache.make(
+            final,
+            partial(_build, postgres, owner),
+            is_whole=lambda: _password(final) is not None,
+            failed="Cannot prepare a data directory in",
+        )
+        password = _password(final)
+        assert password is not None
     return Template(final / "data", password, is_new)
 
 
@@ -71,41 +69,19 @@ def _password(final: Path) -> str | None:
     return found.decode("ascii") if re.fullmatch(rb"[\w-]{32}", found) else None
 
 
-def _make(final: Path, postgres: Postgres, owner: Owner) -> Beats[str]:
-    building = unfinished(final)
+def _build(postgres: Postgres, owner: Owner, building: Path) -> Beats[None]:
+    building.mkdir(mode=0o755 if owner.foreign else 0o700)
     data = building / "data"
-    password = secrets.token_urlsafe(24)
-    try:
-        building.mkdir(mode=0o755 if owner.foreign else 0o700)
-        data.mkdir(mode=0o700)
-        owner.give(data)
-        programs = _Programs(postgres, owner, *named(owner, building))
-        yield from _initdb(data, _password_file(building, password, owner), programs)
-        os.chown(building / "password", os.geteuid(), os.getegid())
-        yield from _create_database(data, programs)
-        # A template that a power cut spoiled would spoil every instance made after it.
-        yield from beside(lambda: sync_tree(building))
-        if final.exists():
-            final.rename(unfinished(final))
-        building.rename(final)
-        sync_directory(final.parent)
-        remove_unfinished(final)
-    except (OSError, CommandFailed) as error:  # the disk is still as full as it was then
-        raise DevdbError(
-            f"Cannot prepare a data directory in {final.parent}: {reason(error)}.",
-            way_out(error, final.parent),
-        ) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return password
-
-
-def _password_file(building: Path, password: str, owner: Owner) -> Path:
-    path = building / "password"
-    path.touch(mode=0o600)
-    path.write_text(password)
-    owner.give(path)  # initdb has to read it
-    return path
+    data.mkdir(mode=0o700)
+    owner.give(data)
+    programs = _Programs(postgres, owner, *owner.named(building))
+    password_file = building / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(secrets.token_urlsafe(24))
+    owner.give(password_file)  # initdb has to read it
+    yield from _initdb(data, password_file, programs)
+    os.chown(password_file, os.geteuid(), os.getegid())
+    yield from _create_database(data, programs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,11 @@ def prepare(spec: Spec, database: str, head: bytes, *, major: int, empty: bool) 
         if wanted.keys() & _HARMLESS:
             available = {name: about for name, *about in session.query(_AVAILABLE)}
             for name, schema in wanted.items():
-                _make(session, name, schema, database, available)
+                _make_extension(session, name, schema, database, available)
         return dict(session.query(_INSTALLED))
 
 
-def _make(
+def _make_extension(
     session: Session,
     name: str,
     schema: str | None,
@@ -98,7 +98,7 @@ def _make(
                 # Its own role could make it, and owns nothing of what is made for it here.
                 _create(session, other, where)
             else:
-                _make(session, other, schema, role, available)
+                _make_extension(session, other, schema, role, available)
         if fixed is None:
             where = schema or where
             session.query(

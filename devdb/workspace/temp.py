@@ -1,0 +1,58 @@
+"""`temp`: a temporary database of the project's instance, whether that runs already or not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devdb import marker, temporary
+from devdb.config import Settings
+from devdb.errors import EngineUnavailable
+from devdb.model import Spec
+from devdb.temporary import TemporaryDatabase
+from devdb.workspace import instances, names
+
+if TYPE_CHECKING:
+    from devdb.temporary.seeding import Seed
+
+
+def make(
+    settings: Settings,
+    project: Path,
+    bring_up: Callable[[Spec | None], Spec],
+    *,
+    ttl: timedelta,
+    source: str | None = None,
+    seed: Seed | None = None,
+    name: str | None = None,
+) -> tuple[Spec, TemporaryDatabase]:
+    """A new temporary database, and the instance that has it; as `temporary.create` makes it.
+
+    `bring_up` starts the instance of that Spec as it is, or the project's own, made where there is
+    none, for None. Raises DevdbError.
+    """
+
+    def create(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
+        tools = partial(instances.tool_argv, spec)
+        return spec, temporary.create(
+            spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools
+        )
+
+    spec = None
+    # Trying is cheaper than asking whether it runs: an instance mostly does.
+    with suppress(names.Gone, EngineUnavailable):
+        spec = marker.load(names.resolve(settings.name, project))
+        if spec is not None:
+            # Nothing of it is needed for the database: it is done while the server makes that.
+            mending = threading.Thread(target=instances.mend, args=(spec,))
+            mending.start()
+            try:
+                return create(spec)
+            finally:
+                mending.join()
+    return create(bring_up(spec))
