@@ -20,6 +20,8 @@ from devdb.model import PoolMode, Spec
 from devdb.replacing import in_place_of, sync_directory
 
 FORMAT = 1
+_HOST = "docker_host"
+"""The key of `Spec.host`: markers have it from when no other engine had a place of its own."""
 
 
 class Damaged(DevdbError):
@@ -161,6 +163,7 @@ def _to_json(spec: Spec) -> dict[str, Any]:
     values["created"] = spec.created.isoformat()
     values["settings"] = dict(spec.settings)
     values["pooler_settings"] = dict(spec.pooler_settings)
+    values[_HOST] = values.pop("host")
     del values["reaper"]  # the running devdb's own text, not a fact about the instance
     return {"format": FORMAT, **values}
 
@@ -169,7 +172,8 @@ def _newer(values: dict[str, Any]) -> str | None:
     """What in it this devdb does not know."""
     if values.get("format", FORMAT) != FORMAT:
         return f"format {values['format']}"
-    unknown = values.keys() - {field.name for field in fields(Spec)} - {"format"}
+    known = {field.name for field in fields(Spec)} - {"host"} | {_HOST, "format"}
+    unknown = values.keys() - known
     return f"unknown fields {', '.join(sorted(unknown))}" if unknown else None
 
 
@@ -178,6 +182,7 @@ def _from_json(values: dict[str, Any]) -> Spec:
     values["project"] = paths.from_text(values["project"]) if values["project"] else None
     values["created"] = datetime.fromisoformat(values["created"])
     values["pool_mode"] = PoolMode(values["pool_mode"])
+    values["host"] = values.pop(_HOST, None)
     values["settings"] = tuple(sorted(values["settings"].items()))
     # A marker of an older devdb has none of these.
     values["pooler_settings"] = tuple(sorted(values.get("pooler_settings", {}).items()))

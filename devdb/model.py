@@ -31,6 +31,15 @@ CLAIMED_GROUP = "devdb_claimed"
 """Members of the two groups reach the database that bears their name, and no other."""
 
 
+SERVERS = {"postgres": "Postgres", "pgbouncer": "PgBouncer"}
+"""The parts of an instance that serve, and what people call them."""
+
+
+def title(part: str) -> str:
+    """What people call that part of an instance."""
+    return SERVERS.get(part, part.capitalize())
+
+
 class PoolMode(StrEnum):
     """When PgBouncer gives a server connection back: after each transaction, or at disconnect."""
 
@@ -61,7 +70,7 @@ class Spec:
     name: str
     project: Path | None
     engine: str
-    """`docker`, `native` or `fake`."""
+    """One of `ENGINES`, or of those that are not offered."""
     port: int
     pool_port: int
     password: str = field(repr=False)
@@ -76,8 +85,8 @@ class Spec:
     """Whether its password is another one than that its data was made with."""
     postgres_image: str | None = None
     pooler_image: str | None = None
-    docker_host: str | None = None
-    """The Docker endpoint the instance lives in, e.g. `unix:///var/run/docker.sock`."""
+    host: str | None = None
+    """Where its engine is, e.g. `unix:///var/run/docker.sock`; None: it needs no telling."""
     settings: tuple[tuple[str, str], ...] = ()
     """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
     pooler_settings: tuple[tuple[str, str], ...] = ()
@@ -159,6 +168,11 @@ class Part:
     detail: str = ""
     """What is worth knowing about the state: `pid 123`, `exit code 137`, ..."""
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return title(self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
@@ -179,7 +193,7 @@ class Server:
     @property
     def serving(self) -> bool:
         """Whether Postgres and PgBouncer both run (not yet: whether they answer)."""
-        return all(self.part(name).state == PartState.RUNNING for name in ("postgres", "pgbouncer"))
+        return all(self.part(name).state == PartState.RUNNING for name in SERVERS)
 
     @property
     def running(self) -> bool:

@@ -279,7 +279,7 @@ def mode_in(ini: str, version: tuple[int, int, int]) -> PoolMode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class PgBouncerHealth:
     """What a running PgBouncer says of itself."""
 
     version: str
@@ -301,16 +301,6 @@ def console(spec: Spec, *, timeout: float = 2) -> Session:
         spec.pooled, user=POOLER_ROLE, password=spec.pooler_password, database=ADMIN_DATABASE
     )
     return sessions.plain(admin, timeout=timeout)
-
-
-def vitals(spec: Spec) -> Vitals | None:
-    """Log in through the pooler, then ask its console; None when it lets nobody in."""
-    try:
-        with console(spec) as session:
-            log_in(spec, session)
-            return ask(session)
-    except wire.FAILURES:
-        return None
 
 
 def visit(spec: Spec) -> None:
@@ -348,13 +338,13 @@ def is_full(error: object) -> bool:
 _FULL = re.compile("no more connections allowed|max_user_client_connections")
 
 
-def ask(session: Session) -> Vitals:
+def ask(session: Session) -> PgBouncerHealth:
     """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
     [(version, *_)] = session.query("SHOW VERSION")
     lists = {str(name): int(items) for name, items in session.query("SHOW LISTS")}
     settings = {str(name): value for name, value, *_ in session.query("SHOW CONFIG")}
     clients = max(0, lists["used_clients"] - 1)
-    return Vitals(
+    return PgBouncerHealth(
         version=".".join(map(str, parse_version(str(version)))),
         clients=clients,
         servers=lists["used_servers"],

@@ -131,7 +131,7 @@ def probe(endpoint: Endpoint) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class PostgresHealth:
     """What a running server says of itself."""
 
     version: str
@@ -143,7 +143,7 @@ class Vitals:
     """Whether all of them are taken, so that it has no room for another client."""
 
 
-def vitals(endpoint: Endpoint) -> Vitals | None:
+def health(endpoint: Endpoint) -> PostgresHealth | None:
     """Ask the server how it is; None when it lets nobody in."""
     try:
         with sessions.direct(endpoint, timeout=2, patience=5) as session:
@@ -152,10 +152,10 @@ def vitals(endpoint: Endpoint) -> Vitals | None:
         return None
 
 
-def ask(session: Session) -> Vitals:
+def ask(session: Session) -> PostgresHealth:
     """How the server at the other end is; raises wire.Refused, OSError."""
-    [(started, connections, max_connections, full)] = session.query(_VITALS)
-    return Vitals(
+    [(started, connections, max_connections, full)] = session.query(_HEALTH)
+    return PostgresHealth(
         version=session.version,
         started=started,
         connections=connections,
@@ -164,7 +164,7 @@ def ask(session: Session) -> Vitals:
     )
 
 
-_VITALS = """
+_HEALTH = """
 SELECT pg_postmaster_start_time(),
        (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),

@@ -30,7 +30,7 @@ import bench_tls
 from measure import Row
 
 from devdb import engines
-from devdb.model import Level
+from devdb.model import ENGINES, Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def held(value: float, limit: float) -> str:
 def memory() -> Iterator[str]:
     yield "An idle instance, MiB; the rest of the Docker engine is not in it"
     yield f"  {'':<38} {'RSS':>8} {'PSS':>8}"
-    for engine in engines.NAMES:
+    for engine in ENGINES:
         if reason := why_not(engine):
             yield f"  not measured: {engine} engine: {reason}"
         else:
@@ -148,7 +148,7 @@ def memory() -> Iterator[str]:
 
 def clients(count: int, seconds: float) -> Iterator[str]:
     yield "Many clients; on Docker inside the instance's network"
-    for engine in engines.NAMES:
+    for engine in ENGINES:
         if reason := why_not(engine):
             yield f"  not measured: {engine} engine: {reason}"
         else:

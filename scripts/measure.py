@@ -98,7 +98,7 @@ def new_spec(engine: Engine) -> Spec:
         pool_port=pool_port,
         password=secrets.token_urlsafe(18),
         created=datetime.now(UTC),
-        docker_host=getattr(engine, "host", None),
+        host=engine.host,
         reaper=REAPER,
     )
     marker.save(spec)

@@ -28,9 +28,10 @@ import psycopg
 from measure import new_spec, remove, start
 from pressure_table import Crowd, Figures, save, table
 
-from devdb import engines, marker, pgbouncer, urls
+from devdb import engines, marker, urls
 from devdb.engines import Engine
-from devdb.model import Endpoint, Level, Spec
+from devdb.model import ENGINES, Endpoint, Level, Spec
+from devdb.workspace.instances import health
 
 T = TypeVar("T")
 DEADLINE = 60
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=500, metavar="N")
     # Postgres' own default, so what a hosted one of the smaller kind has too.
     parser.add_argument("--max-connections", type=int, default=100, metavar="N")
-    parser.add_argument("--engine", choices=engines.NAMES)
+    parser.add_argument("--engine", choices=ENGINES)
     parser.add_argument("--readme", action="store_true", help="make the README's table of it")
     options = parser.parse_args()
     allow_files(options.clients + 200)
@@ -109,15 +110,15 @@ def come(spec: Spec, endpoint: Endpoint, count: int) -> Crowd:
     seen = asyncio.run(Coming(urls.url(endpoint), count).all())
     waits = seen.waits or [0.0]
     error = seen.errors.most_common(1)[0][0] if seen.errors else ""
-    vitals = pgbouncer.vitals(spec)
-    assert vitals is not None
+    pooler = health(spec).pgbouncer
+    assert pooler is not None
     return Crowd(
         worked=len(seen.waits),
         failed=seen.errors.total(),
         error=error,
         median=round(statistics.median(waits), 3),
         worst=round(max(waits), 3),
-        connections=vitals.servers if endpoint == spec.pooled else len(seen.waits),
+        connections=pooler.servers if endpoint == spec.pooled else len(seen.waits),
     )
 
 

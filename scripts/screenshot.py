@@ -15,13 +15,14 @@ from unittest import mock
 from devdb import engines, pgbouncer, postgres, temporary
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
+from devdb.engines.vitals import Health
 from devdb.model import Server, Spec
 from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import DevdbApp
 from devdb.tui.ending import Unfinished
 from devdb.tui.temporaries import Table
 from devdb.workspace import instances, ports
-from devdb.workspace.instances import Health, Instance
+from devdb.workspace.instances import Instance
 from devdb.workspace.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,10 +88,10 @@ def look(pulse: Pulse) -> tuple[Instance, Health]:
     started = instance.server.part("postgres").started
     assert started is not None
     return instance, Health(
-        postgres=postgres.Vitals(
+        postgres=postgres.PostgresHealth(
             version="18.0", started=started, connections=6, max_connections=100, full=False
         ),
-        pgbouncer=pgbouncer.Vitals(version="1.25.2", clients=48, servers=5),
+        pgbouncer=pgbouncer.PgBouncerHealth(version="1.25.2", clients=48, servers=5),
     )
 
 

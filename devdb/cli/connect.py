@@ -56,7 +56,7 @@ def url(
     an effect (timezone, datestyle, ...): it ignores the rest without a word. Make that the role's:
     devdb psql -c 'ALTER ROLE devdb SET name = value'
     """
-    from devdb.workspace.ports import reachable
+    from devdb.engines import ports
 
     here = look_around(name)
     spec = here.instance()
@@ -70,7 +70,7 @@ def url(
         streams.narrate(f"note: {note}")
     if copy:
         copy_to_clipboard(text)
-    running = reachable(spec)
+    running = ports.answers(spec)
     if json:
         found = {"name": spec.name, "client": reader, "url": text, "notes": list(notes)}
         streams.data(envelope.ok("url", {**found, "running": running}))

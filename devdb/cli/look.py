@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 import typer
@@ -10,13 +9,14 @@ import typer
 from devdb import urls
 from devdb.cli import options
 from devdb.cli.here import existing, look_around
+from devdb.engines.vitals import Health
 from devdb.errors import ExitCode, TimedOut
-from devdb.model import DATABASE, Part, PartState
+from devdb.model import DATABASE, SERVERS, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
 from devdb.wording import count, since
 from devdb.workspace import instances, staleness
-from devdb.workspace.instances import Health, Instance, State
+from devdb.workspace.instances import Instance, State
 
 app = options.new_app()
 
@@ -39,10 +39,10 @@ def ls(json: options.Json = False) -> int:
         streams.data(envelope.ok("ls", {"instances": records_of, "not_asked": not_asked}))
         return ExitCode.OK
     expected = {each.spec.engine for each in found}
-    expected |= {"docker"} if os.environ.get("DOCKER_HOST") else set()
     for engine, error in silent.items():
         # Who has no Docker is not told so each time.
-        if engine in expected or isinstance(error, TimedOut):
+        is_expected = engine in expected or instances.is_expected(engine)
+        if is_expected or isinstance(error, TimedOut):
             streams.narrate(f"note: not asked for instances without a marker: {error.message}")
     for each in found:
         if each.trouble is not None and not each.is_marked:
@@ -161,7 +161,7 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
 
 
 def _extra(part: Part) -> bool:
-    return part.name not in ("postgres", "pgbouncer")
+    return part.name not in SERVERS
 
 
 def _project(instance: Instance) -> str:

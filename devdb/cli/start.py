@@ -11,7 +11,7 @@ from devdb.cli.here import Here
 from devdb.cli.signals import Noted
 from devdb.config import Settings, slug
 from devdb.errors import NeedsConsent
-from devdb.model import Spec
+from devdb.model import SERVERS, Spec
 from devdb.output import streams
 from devdb.output.narration import Narrator
 from devdb.workspace import cancelling, names, up
@@ -109,9 +109,7 @@ def _tell(ready: Ready) -> None:
     spec, server = ready.instance.spec, ready.instance.server
     assert server is not None
     versions = ", ".join(
-        f"{title} {server.part(part).version}"
-        for title, part in (("Postgres", "postgres"), ("PgBouncer", "pgbouncer"))
-        if server.part(part).version
+        f"{part.title} {part.version}" for part in map(server.part, SERVERS) if part.version
     )
     done = streams.paint(_DONE[ready.outcome], "green", stream=sys.stderr)
     streams.narrate(f"{done} '{spec.name}': {versions}, {server.pool_mode} pooling")

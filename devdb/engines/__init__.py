@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from devdb.errors import EngineUnavailable, UsageError
-from devdb.model import Finding, LogLine, Progress, Server, Spec
+from devdb.errors import UsageError
+from devdb.model import ENGINES, UNOFFERED_ENGINES, Finding, LogLine, Progress, Server, Spec
 
-NAMES = ("docker", "native")
+if TYPE_CHECKING:
+    from devdb.engines.vitals import Vitals
 
 
 class Engine(Protocol):
     """What runs instances. One contract suite holds all of them to this (tests/contract)."""
 
     name: str
+    takes_images: bool = False
+    """Whether its servers come out of images, which the user may choose."""
+
+    @property
+    def host(self) -> str | None:
+        """Where it is, for `Spec.host`; None: it needs no telling. Raises EngineUnavailable."""
+        return None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether somebody said that it is to be there, so that its silence is worth a word."""
+        return False
 
     def check(self) -> Sequence[Finding]:
         """What stands in the way (errors), and what one should know; no error = usable."""
@@ -75,6 +88,12 @@ class Engine(Protocol):
         """
         ...
 
+    def vitals(self, spec: Spec) -> Vitals:
+        """What asks its two servers how they are; making one touches nothing yet."""
+        from devdb.engines.vitals import Vitals
+
+        return Vitals(spec)
+
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes.
 
@@ -102,26 +121,13 @@ class Engine(Protocol):
         ...
 
 
-def get(name: str, *, docker_host: str | None = None) -> Engine:
-    """The engine of that name; making one touches nothing yet.
+def get(name: str, *, host: str | None = None) -> Engine:
+    """The engine of that name, made by `at` in its package; making one touches nothing yet.
 
-    `docker_host` pins the Docker endpoint an instance lives in; None: the first that answers.
+    `host` is where an instance says that it lives; None: where the engine is found first. Raises
+    UsageError for an unknown name, EngineUnavailable on a system that it is not for.
     """
-    if name == "docker":
-        from devdb.engines.docker.engine import DockerEngine
-
-        return DockerEngine(docker_host)
-    if name == "native":
-        if sys.platform == "win32":
-            raise EngineUnavailable(
-                "The native engine does not run on Windows.",
-                "Use Docker (devdb up --engine docker), or devdb in WSL.",
-            )
-        from devdb.engines.native.engine import NativeEngine
-
-        return NativeEngine()
-    if name == "fake":
-        from devdb.engines.fake import FakeEngine
-
-        return FakeEngine()
-    raise UsageError(f"There is no engine '{name}'.", f"Known: auto, {', '.join(NAMES)}.")
+    if name not in (*ENGINES, *UNOFFERED_ENGINES):
+        raise UsageError(f"There is no engine '{name}'.", f"Known: auto, {', '.join(ENGINES)}.")
+    engine: Engine = importlib.import_module(f"{__name__}.{name}").at(host)
+    return engine

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from devdb import paths
 from devdb.marker import make_private_directory
 from devdb.replacing import in_place_of
+
+Answer = TypeVar("Answer", str, str | None)
+
+
+def asked(kind: str, question: str, ask: Callable[[], Answer]) -> Answer:
+    """The answer to that question: the one that is kept, else what `ask` returns, kept from now.
+
+    None is no answer, and asked for again.
+    """
+    known = recall(kind, question)
+    if known is not None:
+        return known
+    answer = ask()
+    if answer is not None:
+        keep(kind, question, answer)
+    return answer
 
 
 def recall(kind: str, question: str) -> str | None:

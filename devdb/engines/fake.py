@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devdb import paths, pgbouncer, postgres
+from devdb import paths, pgbouncer
+from devdb.engines import Engine
 from devdb.engines.refusal import data_gone
+from devdb.engines.vitals import Health, Vitals
 from devdb.marker import make_private_directory
 from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
+from devdb.pgbouncer import PgBouncerHealth
+from devdb.postgres import PostgresHealth
 
 _STEPS = (
     (Step.PREPARE, "data directory"),
@@ -28,7 +33,13 @@ _PARTS = {"postgres": "18.0", "pgbouncer": "1.25.2"}
 _HEARTBEAT = 0.25
 
 
-class FakeEngine:
+def at(host: str | None) -> Engine:
+    """An engine of files, wherever that is."""
+    del host
+    return FakeEngine()
+
+
+class FakeEngine(Engine):
     """Takes `pace` seconds (default: DEVDB_FAKE_PACE, else 0) for each step of a start."""
 
     name = "fake"
@@ -101,7 +112,7 @@ class FakeEngine:
             engine=self.name,
             port=0,
             pool_port=0,
-            password="",
+            password=secrets.token_urlsafe(18),
             created=datetime.fromisoformat(state["started"]),
             major=18,
             has_data=True,
@@ -151,27 +162,9 @@ class FakeEngine:
         """A command that does nothing."""
         return ["true", name, tool]
 
-    def vitals(self, name: str) -> tuple[postgres.Vitals | None, pgbouncer.Vitals | None]:
+    def vitals(self, spec: Spec) -> Vitals:
         """What its servers would say of themselves: nobody can log in to a fake one."""
-        server = self.find(name)
-        if server is None:
-            return None, None
-        postgres_started = server.part("postgres").started
-        pgbouncer_started = server.part("pgbouncer").started
-        return (
-            postgres.Vitals(
-                version=_PARTS["postgres"],
-                started=postgres_started,
-                connections=4,
-                max_connections=100,
-                full=False,
-            )
-            if postgres_started
-            else None,
-            pgbouncer.Vitals(version=_PARTS["pgbouncer"], clients=12, servers=4)
-            if pgbouncer_started
-            else None,
-        )
+        return _MadeUp(spec)
 
     def _step(self, step: Step, detail: str) -> Iterator[Progress]:
         end = time.monotonic() + self.pace
@@ -199,6 +192,25 @@ class FakeEngine:
         make_private_directory(_file(name).parent)
         values = {"parts": parts, "started": started or now, "detail": detail}
         _file(name).write_text(json.dumps(values), encoding="utf-8")
+
+
+class _MadeUp(Vitals):
+    """Made up, of those that run: servers answer also where their engine does not."""
+
+    def ask(self) -> Health:
+        server = FakeEngine().find(self.spec.name)
+        started = {part.name: part.started for part in server.parts} if server else {}
+        health = None
+        if since := started.get("postgres"):
+            health = PostgresHealth(
+                version=_PARTS["postgres"],
+                started=since,
+                connections=4,
+                max_connections=100,
+                full=False,
+            )
+        pooler = PgBouncerHealth(version=_PARTS["pgbouncer"], clients=12, servers=4)
+        return Health(postgres=health, pgbouncer=pooler if started.get("pgbouncer") else None)
 
 
 def _file(name: str) -> Path:

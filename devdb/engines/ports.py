@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 
 from devdb.errors import PortInUse, UsageError
 from devdb.listeners import accepts, owner
 from devdb.model import HOST, Spec
 
 
-def require_free(spec: Spec, *ports: int) -> None:
+def require_free(
+    spec: Spec, *ports: int, holder: Callable[[int], str | None] = lambda _port: None
+) -> None:
     """Raise PortInUse, naming the owner where the system tells, unless all `ports` are free.
 
-    Raises UsageError for a port that this user may not listen on.
+    `holder` knows better than the system who has a port, or does not know. Raises UsageError for
+    a port that this user may not listen on.
     """
     for port in ports:
         if is_taken(port):
-            raise in_use(spec, port)
+            raise in_use(spec, port, holder(port))
 
 
 def is_taken(port: int) -> bool:
@@ -40,8 +44,18 @@ def is_taken(port: int) -> bool:
     return accepts(port)
 
 
+def answers(spec: Spec) -> bool:
+    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
+    if spec.engine == "fake":
+        from devdb.engines.fake import FakeEngine
+
+        server = FakeEngine().find(spec.name)
+        return server is not None and server.running
+    return accepts(spec.port)
+
+
 def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
-    """The error for a port that somebody else holds: `holder`, where that is known already."""
+    """The error for a port that somebody else has: `holder`, where that is known already."""
     who = holder or owner(port, besides=spec.name)
     option = "--port" if port == spec.port else "--pool-port"
     return PortInUse(

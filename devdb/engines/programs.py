@@ -102,13 +102,8 @@ def _identity(status: os.stat_result) -> str:
 @functools.lru_cache
 def _ask(argv: tuple[str, ...], libraries: str | None, identity: str) -> str | None:
     question = hashlib.sha256(os.fsencode(repr((argv, libraries, identity)))).hexdigest()
-    known = answers.recall("programs", question[:20])
-    if known is not None:
-        return known
-    answer = _run(argv, {"LD_LIBRARY_PATH": libraries} if libraries else {})
-    if answer is not None:
-        answers.keep("programs", question[:20], answer)
-    return answer
+    environment = {"LD_LIBRARY_PATH": libraries} if libraries else {}
+    return answers.asked("programs", question[:20], lambda: _run(argv, environment))
 
 
 def _run(argv: tuple[str, ...], environment: dict[str, str]) -> str | None:

@@ -10,7 +10,7 @@ from devdb import connections, pgbouncer, postgres, sessions, wire
 from devdb.config import FILE
 from devdb.errors import DataGone, DataMismatch, StartFailed
 from devdb.essentials import NO_DATABASE
-from devdb.model import DATABASE, MAINTENANCE_DATABASE, Spec
+from devdb.model import DATABASE, MAINTENANCE_DATABASE, Spec, title
 from devdb.wire import Refused
 
 _SURE = 0.5
@@ -44,12 +44,12 @@ class LetsNobodyIn(StartFailed):
     """The server runs and answers, and its answer is no; it is left running, to be mended."""
 
 
-def of_setting(words: str, spec: Spec, server: str, *, surely: bool = False) -> str | None:
-    """The way out, where the words of Postgres or PgBouncer complain about a setting.
+def of_setting(words: str, spec: Spec, part: str, *, surely: bool = False) -> str | None:
+    """The way out, where the words of a server complain about a setting.
 
     It names those of the user's that are in the words. `surely`: they do complain about one.
     """
-    is_pooler = server.lower() == "pgbouncer"
+    is_pooler = part == "pgbouncer"
     table, given = "postgres", spec.settings
     if is_pooler:
         table, given = "pgbouncer", spec.pooler_settings
@@ -91,8 +91,8 @@ def is_crowded(spec: Spec) -> bool:
     with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
         if pgbouncer.is_pool_taken(session):
             return True
-        vitals = postgres.vitals(spec.direct)
-        return vitals is not None and vitals.full
+        health = postgres.health(spec.direct)
+        return health is not None and health.full
     return False
 
 
@@ -108,10 +108,10 @@ def data_gone(spec: Spec, where: str) -> DataGone:
 class Refusals:
     """The refusals of one server while it is waited for."""
 
-    def __init__(self, spec: Spec, server: str, *, sure: float) -> None:
+    def __init__(self, spec: Spec, part: str, *, sure: float) -> None:
         """`sure`: seconds after which the same answer is the last one."""
         self._spec = spec
-        self._server = server
+        self._part = part
         self._sure = sure
         self._said = ("", "")
         self._since = 0.0
@@ -119,12 +119,12 @@ class Refusals:
     @classmethod
     def of_postgres(cls, spec: Spec) -> Refusals:
         """Those of Postgres itself."""
-        return cls(spec, "Postgres", sure=_SURE)
+        return cls(spec, "postgres", sure=_SURE)
 
     @classmethod
     def of_pooler(cls, spec: Spec) -> Refusals:
         """Those of PgBouncer, in front of a Postgres that lets devdb in."""
-        return cls(spec, "PgBouncer", sure=_POOLER_SURE)
+        return cls(spec, "pgbouncer", sure=_POOLER_SURE)
 
     def take(self, refused: Refused) -> None:
         """Note what was said; raises LetsNobodyIn when it has been the same for long enough."""
@@ -133,7 +133,7 @@ class Refusals:
         if said != self._said or _PASSING.match(refused.sqlstate):
             self._said, self._since = said, now
         elif now - self._since >= self._sure:
-            raise LetsNobodyIn(f"{self._server} runs, but {self._why(refused)}.", self._hint())
+            raise LetsNobodyIn(f"{title(self._part)} runs, but {self._why(refused)}.", self._hint())
 
     def _why(self, refused: Refused) -> str:
         if refused.sqlstate == sessions.TOO_MANY:
@@ -145,7 +145,7 @@ class Refusals:
         logs = f"The log has more: devdb logs -n {self._spec.name}"
         surely = sqlstate in _OF_SETTINGS
         by_words = next((way for part, way in _BY_WORDS if part in words), None)
-        of_one = of_setting(words, self._spec, self._server, surely=surely)
+        of_one = of_setting(words, self._spec, self._part, surely=surely)
         known = by_words or _WAYS_OUT.get(sqlstate) or of_one or logs
         one, other = DATABASE, MAINTENANCE_DATABASE
         if f'"{MAINTENANCE_DATABASE}"' in words:

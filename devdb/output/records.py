@@ -11,13 +11,14 @@ from devdb.model import Finding, Level, LogLine, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
+    from devdb.engines.vitals import Health
     from devdb.envfile import Written
     from devdb.temporary import TemporaryDatabase
     from devdb.temporary.seeding import Loaded
     from devdb.workspace.diagnosis import Diagnosis
     from devdb.workspace.down import Removal
     from devdb.workspace.environment import Variables
-    from devdb.workspace.instances import Health, Instance
+    from devdb.workspace.instances import Instance
     from devdb.workspace.up import Ready
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
 from devdb.model import LogLine, Progress
 from devdb.temporary import TemporaryDatabase
-from devdb.workspace.instances import Health, Instance
+from devdb.workspace.instances import Instance
 from devdb.workspace.up import Ready
 
 

@@ -9,19 +9,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from devdb.engines.vitals import Health
 from devdb.masking import visible
-from devdb.model import Part, PartState, Server
+from devdb.model import SERVERS, Part, PartState, Server, title
 from devdb.tui import words
 from devdb.tui.messages import Looked
 from devdb.wording import count, since
-from devdb.workspace.instances import Health, State
+from devdb.workspace.instances import State
 
-_TITLES = {
-    "postgres": "Postgres",
-    "pgbouncer": "PgBouncer",
-    "reaper": "Reaper",
-    "supervisor": "Supervisor",
-}
 _IN_THE_BACKGROUND = ("reaper", "supervisor")
 """Nobody's concern while they do their work."""
 
@@ -44,7 +39,7 @@ def verdict(seen: Looked) -> Verdict:
     if not down and instance.state != State.STOPPED:
         down = dead
     if down:
-        titles = " and ".join(_TITLES.get(name, name) for name in down)
+        titles = " and ".join(map(title, down))
         return f"✕ {titles} {'is' if len(down) == 1 else 'are'} down", "$text-error"
     if instance.state == State.STOPPED:
         return "○ stopped", "$text-warning"
@@ -101,7 +96,7 @@ def _same(one: Looked, other: Looked) -> bool:
 
 
 def _lines(server: Server, health: Health | None) -> list[Content]:
-    shown = ["postgres", "pgbouncer"]
+    shown = list(SERVERS)
     shown += [name for name in _IN_THE_BACKGROUND if server.part(name).state == PartState.DEAD]
     return [_line(server.part(name), _says(name, server, health)) for name in shown]
 
@@ -112,7 +107,7 @@ def _line(part: Part, says: str) -> Content:
     details = "  ".join(text for text in (says, _detail(part)) if text)
     return Content.assemble(
         (f"{sign} ", style),
-        (f"{_TITLES.get(part.name, part.name):<9} ", "b"),
+        (f"{part.title:<9} ", "b"),
         f"{part.version or '':<8} ",
         (f"{state:<9} ", style),
         (details, "$foreground-muted"),
@@ -124,7 +119,7 @@ def _detail(part: Part) -> str:
 
 
 def _says(name: str, server: Server, health: Health | None) -> str:
-    if health is None or name not in ("postgres", "pgbouncer"):
+    if health is None or name not in SERVERS:
         return ""
     if name == "postgres":
         if (postgres := health.postgres) is None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from textual.message import Message
 
 from devdb import temporary
+from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
 from devdb.temporary import TemporaryDatabase
 from devdb.tui.messages import Looked
 from devdb.workspace import instances
-from devdb.workspace.instances import Health, Instance
+from devdb.workspace.instances import Instance
 from devdb.workspace.pulse import Pulse
 
 INTERVAL = 1.0

@@ -31,6 +31,15 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     )
 
 
+def next_best(settings: Settings, chosen: Engine) -> Engine | None:
+    """What `auto` would have taken in place of that engine; None where there is nothing else.
+
+    It costs nothing to ask. Raises EngineUnavailable on a system that it is not for.
+    """
+    is_first = settings.engine == "auto" and chosen.name == "docker"
+    return engines.get("native") if is_first else None
+
+
 def _obstacle(engine: Engine, settings: Settings) -> DevdbError | None:
     try:
         engine.require(major=settings.pg, image=settings.image, pooler_image=settings.pooler_image)

@@ -10,7 +10,7 @@ from devdb.advice import Advice, Pooler, lookup
 from devdb.config import Settings
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
-from devdb.model import Finding, Level, Spec
+from devdb.model import ENGINES, Finding, Level, Spec
 from devdb.workspace import choice, ports
 from devdb.workspace.instances import Instance, State, every
 from devdb.workspace.staleness import stale
@@ -46,7 +46,7 @@ def diagnose(settings: Settings) -> Diagnosis:
             )
     except DevdbError as error:
         name, reason = None, error.message
-    checks = tuple((known, tuple(engines.get(known).check())) for known in engines.NAMES)
+    checks = tuple((known, tuple(engines.get(known).check())) for known in ENGINES)
     instances, silent = every()
     found = tuple(finding for instance in instances for finding in _look_at(instance))
     found += tuple(_of_silent(engine, error) for engine, error in silent.items())

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devdb import engines, marker, pgbouncer, postgres, wording
+from devdb import engines, marker, wording
 from devdb.engines import Engine
-from devdb.engines.fake import FakeEngine
+from devdb.engines.vitals import Health
 from devdb.engines.waiting import begin
-from devdb.errors import DevdbError, MarkerLost, NotFound, TimedOut
-from devdb.model import LogLine, Server, Spec
+from devdb.errors import DevdbError, EngineUnavailable, MarkerLost, NotFound, TimedOut
+from devdb.model import ENGINES, UNOFFERED_ENGINES, LogLine, Server, Spec
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -63,25 +63,17 @@ class Instance:
         return State.RUNNING if self.server.running else State.DEGRADED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What the two servers say of themselves after a real login."""
-
-    postgres: postgres.Vitals | None
-    """None: no login through the direct URL."""
-    pgbouncer: pgbouncer.Vitals | None
-    """None: no login through the pooled URL."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether both URLs can be used."""
-        both = (self.postgres, self.pgbouncer)
-        return all(vitals is not None and not vitals.full for vitals in both)
-
-
 def engine_of(spec: Spec) -> Engine:
     """The engine the instance lives in."""
-    return engines.get(spec.engine, docker_host=spec.docker_host)
+    return engines.get(spec.engine, host=spec.host)
+
+
+def is_expected(engine: str) -> bool:
+    """Whether somebody said that this engine is to be there."""
+    try:
+        return engines.get(engine).is_expected
+    except EngineUnavailable:  # on a system that it is not for
+        return False
 
 
 def find(spec: Spec, engine: Engine | None = None) -> Instance:
@@ -114,14 +106,14 @@ def unmarked(name: str | None = None) -> list[Instance]:
 
 
 def _begin_listing() -> dict[str, Future[list[tuple[Server, str | None]]]]:
-    names = (*engines.NAMES, FakeEngine.name)
+    names = (*ENGINES, *UNOFFERED_ENGINES)
     return {name: begin(partial(_listed, name)) for name in names}
 
 
 def _listed(name: str) -> list[tuple[Server, str | None]]:
     """What that engine has, and where it is."""
     engine = engines.get(name)
-    return [(server, getattr(engine, "host", None)) for server in engine.list()]
+    return [(server, engine.host) for server in engine.list()]
 
 
 def _in_time(spec: Spec, look: Future[Instance], deadline: float) -> Instance:
@@ -180,7 +172,7 @@ def _of_unmarked(
         pool_port=0,
         password="",
         created=datetime.now(UTC),
-        docker_host=host,
+        host=host,
     )
     trouble = damage or marker_lost(name, engine)
     return Instance(spec=spec, server=server, trouble=trouble, is_marked=False)
@@ -230,10 +222,8 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
 
 def health(spec: Spec) -> Health:
     """Log in through both URLs and ask; takes a few milliseconds when all is well."""
-    if spec.engine == FakeEngine.name:
-        made_up = FakeEngine().vitals(spec.name)
-        return Health(postgres=made_up[0], pgbouncer=made_up[1])
-    return Health(postgres=postgres.vitals(spec.direct), pgbouncer=pgbouncer.vitals(spec))
+    with engine_of(spec).vitals(spec) as vitals:
+        return vitals.ask()
 
 
 def mend(spec: Spec) -> None:

@@ -1,4 +1,4 @@
-"""Which two ports an instance gets, and whether it is reached there."""
+"""Which two ports an instance gets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from devdb.config import Settings
 from devdb.engines.ports import is_taken
 from devdb.errors import PortInUse
-from devdb.listeners import accepts, owner
+from devdb.listeners import owner
 from devdb.model import Spec
 
 FIRST_DIRECT = 15432
@@ -101,13 +101,3 @@ def refuse_if_taken(port: int, others: Collection[Spec]) -> None:
             f"Port {port} is in use by {owner(port)}.",
             "End that, or ask for another port with --port/--pool-port.",
         )
-
-
-def reachable(spec: Spec) -> bool:
-    """Whether the direct port answers: cheap, and enough for a warning beside a URL."""
-    if spec.engine == "fake":
-        from devdb.engines.fake import FakeEngine
-
-        server = FakeEngine().find(spec.name)
-        return server is not None and server.running
-    return accepts(spec.port)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 
-from devdb import pgbouncer, postgres, sessions, wire
 from devdb.engines import Engine
-from devdb.engines.fake import FakeEngine
+from devdb.engines.vitals import Health, Vitals
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.wire import Session
-from devdb.workspace.instances import Health, Instance, engine_of, health
+from devdb.workspace.instances import Instance, engine_of
 
 LOGIN_EVERY = 10.0
 """Seconds from one new login through each URL to the next."""
@@ -19,16 +17,12 @@ FIND_EVERY = 3.0
 
 
 class Pulse:
-    """Keeps the engine and one connection to each server; for one thread.
-
-    A login costs some ms of CPU on both sides; a question over a connection 0.2 ms.
-    """
+    """Keeps the engine and what asks the servers; for one thread."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._engine: Engine | None = None
-        self._postgres: Session | None = None
-        self._pgbouncer: Session | None = None
+        self._vitals: Vitals | None = None
         self._logged_in = 0.0
         self._found: Instance | None = None
         self._found_at = 0.0
@@ -49,49 +43,22 @@ class Pulse:
     def _find(self) -> Instance:
         try:
             self._engine = self._engine or engine_of(self.spec)
+            self._vitals = self._vitals or self._engine.vitals(self.spec)
             return Instance(spec=self.spec, server=self._engine.find(self.spec.name))
         except DevdbError as error:
             self._engine = None
             return Instance(spec=self.spec, server=None, trouble=error)
 
     def _ask(self, instance: Instance) -> Health | None:
-        if instance.server is None or not instance.server.serving:
+        if self._vitals is None or instance.server is None or not instance.server.serving:
             self.close()
             return None
-        if self.spec.engine == FakeEngine.name:
-            return health(self.spec)
         if time.monotonic() - self._logged_in > LOGIN_EVERY:
             self.close()
             self._logged_in = time.monotonic()
-        vitals = self._ask_postgres()
-        # Without Postgres a login through the pooler waits for its query_wait_timeout.
-        return Health(postgres=vitals, pgbouncer=self._ask_pgbouncer() if vitals else None)
+        return self._vitals.ask()
 
     def close(self) -> None:
         """Let go of the connections."""
-        for connection in (self._postgres, self._pgbouncer):
-            if connection is not None:
-                connection.close()
-        self._postgres = self._pgbouncer = None
-
-    def _ask_postgres(self) -> postgres.Vitals | None:
-        kept = self._postgres
-        try:
-            if self._postgres is None:
-                self._postgres = sessions.direct(self.spec.direct, timeout=2, patience=2)
-            return postgres.ask(self._postgres)
-        except wire.FAILURES:
-            self.close()
-        # What was kept may have ended with a server that is back already.
-        return self._ask_postgres() if kept is not None else None
-
-    def _ask_pgbouncer(self) -> pgbouncer.Vitals | None:
-        kept = self._pgbouncer
-        try:
-            if self._pgbouncer is None:
-                self._pgbouncer = pgbouncer.console(self.spec)
-                pgbouncer.log_in(self.spec, self._pgbouncer)
-            return pgbouncer.ask(self._pgbouncer)
-        except wire.FAILURES:
-            self.close()
-        return self._ask_pgbouncer() if kept is not None else None
+        if self._vitals is not None:
+            self._vitals.close()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import suppress
 
-from devdb import engines
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.engines.waiting import beside, told
 from devdb.errors import EngineUnavailable
 from devdb.model import Progress, Spec, Step
+from devdb.workspace import choice
 from devdb.workspace.instances import engine_of
 
 
@@ -21,9 +21,10 @@ def look(engine: Engine, settings: Settings, name: str) -> Spec | None:
     Raises DevdbError where it is another user's.
     """
     found = engine.recover(name)
-    if found is None and engine.name == "docker" and settings.engine == "auto":
+    if found is None:
         with suppress(EngineUnavailable):  # a system without that one
-            found = engines.get("native").recover(name)
+            other = choice.next_best(settings, engine)
+            found = other.recover(name) if other is not None else None
     return found
 
 

@@ -187,7 +187,7 @@ def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         try:
             for item in _start(spec, settings, project):
                 if renewed and isinstance(item, Progress) and item.step == Step.READY:
-                    _renew(spec)
+                    temporary.renew(spec)
                 if isinstance(item, Ready):
                     yield replace(item, changes=(*changes, *item.changes))
                 else:
@@ -215,15 +215,10 @@ def _ports_of(spec: Spec, settings: Settings) -> tuple[int, int]:
     )
 
 
-def _renew(spec: Spec) -> None:
-    if spec.engine != "fake":
-        temporary.renew(spec)
-
-
 def _crowd(spec: Spec) -> tuple[str, ...]:
     """Whose the connections are, where an app has taken all: both URLs wait for one of them."""
-    vitals = postgres.vitals(spec.direct) if spec.engine != "fake" else None
-    return (connections.taken(spec),) if vitals is not None and vitals.full else ()
+    health = postgres.health(spec.direct)
+    return (connections.taken(spec),) if health is not None and health.full else ()
 
 
 def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, tuple[Server, tuple[str, ...]]]:
@@ -271,9 +266,9 @@ def _new_spec(
         created=datetime.now(UTC).replace(microsecond=0),
         pool_mode=settings.pool_mode or PoolMode.TRANSACTION,
         major=settings.pg,
-        postgres_image=settings.image if engine.name == "docker" else None,
-        pooler_image=settings.pooler_image if engine.name == "docker" else None,
-        docker_host=getattr(engine, "host", None),
+        postgres_image=settings.image if engine.takes_images else None,
+        pooler_image=settings.pooler_image if engine.takes_images else None,
+        host=engine.host,
         settings=_postgres_settings(settings),
         pooler_settings=settings.pgbouncer,
     )
@@ -298,12 +293,13 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
             f"'{spec.name}' has data of Postgres {spec.major}; {settings.pg} cannot start it.",
             f"A second one beside it: devdb up -n {spec.name}-{settings.pg} --pg {settings.pg}",
         )
+    takes_images = engine_of(spec).takes_images
     wishes: dict[str, object | None] = {
         "port": settings.port,
         "pool_port": settings.pool_port,
         "pool_mode": settings.pool_mode,
-        "postgres_image": settings.image if spec.engine == "docker" else None,
-        "pooler_image": settings.pooler_image if spec.engine == "docker" else None,
+        "postgres_image": settings.image if takes_images else None,
+        "pooler_image": settings.pooler_image if takes_images else None,
         "settings": _postgres_settings(settings) or None,
         "pooler_settings": settings.pgbouncer or None,
     }

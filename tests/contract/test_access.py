@@ -15,10 +15,11 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import pgbouncer, psql
+from devdb import psql
 from devdb.engines import Engine
 from devdb.model import POOLER_ROLE, Endpoint, PoolMode, Server, Spec
 from devdb.postgres import verifier
+from devdb.workspace.instances import health
 
 REFUSED = "password authentication failed|SASL authentication failed"
 
@@ -63,7 +64,7 @@ def test_tls_that_the_user_asks_of_others_is_not_asked_of_an_instance(
 ) -> None:
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     start(real_engine, real_spec)
-    assert pgbouncer.vitals(real_spec) is not None
+    assert health(real_spec).ready
 
 
 def test_a_wrong_or_missing_password_is_refused(real_engine: Engine, real_spec: Spec) -> None:

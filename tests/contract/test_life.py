@@ -16,9 +16,10 @@ import world
 from libpq import connect
 from world import NewSpec
 
-from devdb import temporary
+from devdb import engines, temporary
 from devdb.engines import Engine
 from devdb.engines.refusal import OtherPassword
+from devdb.engines.vitals import Health
 from devdb.errors import DataGone
 from devdb.model import Endpoint, LogLine, PartState, PoolMode, Progress, Server, Spec, Step
 
@@ -88,9 +89,13 @@ def test_cancelling_an_attach_leaves_the_instance_running(engine: Engine, spec: 
 
 def test_find_and_list_know_it_while_it_lives(engine: Engine, spec: Spec) -> None:
     assert engine.find(spec.name) is None
+    vitals = engine.vitals(spec)
+    nothing = Health(postgres=None, pgbouncer=None)
+    assert vitals.ask() == nothing
     started = start(engine, spec)
+    assert vitals.ask().ready
 
-    found = engine.find(spec.name)
+    found = engines.get(engine.name, host=engine.host).find(spec.name)
     assert found is not None
     assert found.running
     assert found.location == started.location
@@ -101,6 +106,7 @@ def test_find_and_list_know_it_while_it_lives(engine: Engine, spec: Spec) -> Non
     assert spec.name in [server.name for server in engine.list()]
 
     engine.stop(spec.name)
+    assert vitals.ask() == nothing
     found = engine.find(spec.name)
     assert found is not None
     assert found.stopped

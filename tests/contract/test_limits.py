@@ -22,6 +22,7 @@ from devdb import pgbouncer, temporary
 from devdb.engines import Engine
 from devdb.errors import StartFailed, UsageError
 from devdb.model import Endpoint, Server, Spec
+from devdb.workspace.instances import health
 
 HOUR = timedelta(hours=1)
 FULL = "no more connections allowed"
@@ -162,10 +163,10 @@ def test_one_temporary_role_does_not_shut_out_the_rest(limited: Spec) -> None:
         assert another(modest.direct) == another(limited.direct) == "in"
         # A pool of it waits for one of its connections, a pool of others' does not.
         assert another(modest.pooled) == another(limited.pooled) == "in"
-    vitals = pgbouncer.vitals(limited)
-    assert vitals is not None
-    if pgbouncer.parse_version(vitals.version)[:2] < pgbouncer.PER_USER:
-        pytest.skip(f"PgBouncer {vitals.version} has no limit of clients for each user")
+    pooler = health(limited).pgbouncer
+    assert pooler is not None
+    if pgbouncer.parse_version(pooler.version)[:2] < pgbouncer.PER_USER:
+        pytest.skip(f"PgBouncer {pooler.version} has no limit of clients for each user")
     with crowd(greedy.pooled, 4) as another:
         assert "max_user_client_connections" in another(greedy.pooled)
         assert another(modest.pooled) == another(limited.pooled) == "in"
@@ -210,15 +211,15 @@ def test_an_instance_with_as_many_clients_as_it_takes_is_left_alone(
 ) -> None:
     spec = new_spec(real_engine, pooler_settings=(("max_client_conn", "4"),))
     before = start(real_engine, spec)
-    world.eventually(lambda: (seen := pgbouncer.vitals(spec)) and not seen.full, "it to be empty")
+    world.eventually(lambda: (seen := health(spec).pgbouncer) and not seen.full, "it to be empty")
     with crowd(spec.pooled, 4):
-        vitals = pgbouncer.vitals(spec)
-        assert vitals is not None
-        assert (vitals.clients, vitals.full) == (4, True)
+        pooler = health(spec).pgbouncer
+        assert pooler is not None
+        assert (pooler.clients, pooler.full) == (4, True)
         begun = time.monotonic()
         after = start(real_engine, spec)
         assert time.monotonic() - begun < 8
         assert after.part("pgbouncer").started == before.part("pgbouncer").started
-        vitals = pgbouncer.vitals(spec)
-        assert vitals is not None
-        assert vitals.clients == 4
+        pooler = health(spec).pgbouncer
+        assert pooler is not None
+        assert pooler.clients == 4

@@ -236,9 +236,12 @@ def test_a_stranger_on_the_port_gets_no_password(
                 command()
             assert caught.value.exit_code == ExitCode.PORT_IN_USE
         assert postgres.probe(real_spec.direct) is None
-        assert postgres.vitals(real_spec.direct) is None
-    with stranger(real_spec.pool_port, answer) as heard_too:
-        assert pgbouncer.vitals(real_spec) is None
+        assert postgres.health(real_spec.direct) is None
+    with (
+        stranger(real_spec.pool_port, answer) as heard_too,
+        pytest.raises(wire.FAILURES),
+    ):
+        pgbouncer.visit(real_spec)
     for said in (*heard, *heard_too):
         assert real_spec.password.encode() not in said
         assert real_spec.pooler_password.encode() not in said
@@ -274,9 +277,9 @@ def test_they_have_room_where_an_app_takes_all_connections(
         assert {one.name for one in temporary.every(spec)} >= {made.name, copy.name}
         temporary.claim(spec, copy.name, "kept")
         temporary.drop(spec, [made.name])
-        vitals = postgres.vitals(spec.direct)
-        assert vitals is not None
-        assert (vitals.connections, vitals.full) == (10, True)
+        found = postgres.health(spec.direct)
+        assert found is not None
+        assert (found.connections, found.full) == (10, True)
         assert not health(spec).ready
         assert "all 10 connections are taken: " in connections.taken(spec)
         assert f"(pid {os.getpid()})" in connections.taken(spec)

@@ -35,7 +35,7 @@ def use_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEngine], None]:
     """Makes this the engine that everybody gets."""
 
     def use(engine: FakeEngine) -> None:
-        monkeypatch.setattr(engines, "get", lambda _name, docker_host=None: engine)
+        monkeypatch.setattr(engines, "get", lambda _name, host=None: engine)
 
     return use
 

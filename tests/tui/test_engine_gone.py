@@ -91,7 +91,7 @@ def test_docker_gone_is_shown_nothing_crashes_and_its_return_is_seen(
     list(up.up(settings, project, NAME))
     spec = marker.load(NAME)
     assert spec is not None
-    assert spec.docker_host == f"unix://{relay.path}"
+    assert spec.host == f"unix://{relay.path}"
 
     async def scenario(user: Driver) -> None:
         first = await user.ready()

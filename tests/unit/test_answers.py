@@ -41,3 +41,12 @@ def test_that_it_cannot_be_kept_is_no_loss(cache: Path) -> None:
     cache.write_text("a file where the directory should be")
     answers.keep("programs", "version", ANSWER)
     assert answers.recall("programs", "version") is None
+
+
+def test_what_was_answered_is_asked_once() -> None:
+    answered = iter(["17", "18"])
+    for _ in range(2):
+        assert answers.asked("programs", "version", lambda: next(answered)) == "17"
+    nothing: list[str | None] = [None, "late"]
+    for expected in (None, "late", "late"):
+        assert answers.asked("images", "version", lambda: nothing.pop(0)) == expected

@@ -48,6 +48,15 @@ def test_one_of_an_older_devdb_says_nothing_of_pgbouncer() -> None:
     assert marker.load("shop") == replace(SPEC, pooler_settings=())
 
 
+def test_where_an_engine_is_has_the_key_that_every_devdb_reads() -> None:
+    spec = replace(SPEC, host="unix:///run/engine.sock")
+    marker.save(spec)
+    values = json.loads((paths.instance_dir("shop") / "marker.json").read_text())
+    assert values["docker_host"] == spec.host
+    assert "host" not in values
+    assert marker.load("shop") == spec
+
+
 def test_only_the_owner_can_read_it() -> None:
     marker.save(SPEC)
     path = paths.instance_dir("shop") / "marker.json"

@@ -23,7 +23,7 @@ SPEC = Spec(
 
 
 def refusals() -> Refusals:
-    return Refusals(SPEC, "Postgres", sure=0)
+    return Refusals(SPEC, "postgres", sure=0)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_passes_is_waited_for(sqlstate: str) -> None:
 
 
 def test_not_before_its_time() -> None:
-    heard = Refusals(SPEC, "PgBouncer", sure=1000)
+    heard = Refusals(SPEC, "pgbouncer", sure=1000)
     for _ in range(5):
         heard.take(Refused("no", "08P01"))
 
@@ -102,7 +102,7 @@ def test_a_setting_is_mended_where_it_is_set(sqlstate: str) -> None:
     ],
 )
 def test_a_complaint_about_a_setting_is_known(words: str, known: bool) -> None:
-    assert (of_setting(words, SPEC, "Postgres") is not None) is known
+    assert (of_setting(words, SPEC, "postgres") is not None) is known
 
 
 GIVEN = replace(
@@ -132,7 +132,7 @@ GIVEN = replace(
             "nonsense (devdb.toml, [pgbouncer])",
         ),
         (
-            "PgBouncer",
+            "pgbouncer",
             'invalid value "soon" for parameter query_wait_timeout',
             "query_wait_timeout (",
         ),

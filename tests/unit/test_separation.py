@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import devdb
+from devdb.model import ENGINES, UNOFFERED_ENGINES
 
+PACKAGE = Path(devdb.__file__).parent
+NAMES = {*ENGINES, *UNOFFERED_ENGINES}
 _LOADED = "import sys, {modules}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
 
 
@@ -44,6 +47,61 @@ def test_the_dashboard_loads_no_command_line() -> None:
     assert loaded_by("devdb.tui") & {"typer", "docker"} == set()
 
 
+def leaks(source: str) -> Iterator[str]:
+    """Where a module names an engine: in a string of its own, as one of several, or in an import.
+
+    Prose may: what a person is told to type is nothing that the program decides by.
+    """
+    for node in ast.walk(ast.parse(source)):
+        words: list[str] = []
+        if not isinstance(node, ast.expr | ast.stmt):
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = node.value.split("|")
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            words = [name.split(".")[2] for name in names if name.startswith("devdb.engines.")]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("devdb.engines.")]
+            words = [name.split(".")[2] for name in names]
+        yield from (f"line {node.lineno}: {word}" for word in words if word in NAMES)
+
+
+def test_no_engine_has_a_name_outside_of_the_engines_but_where_one_is_chosen() -> None:
+    """Beside that there is the list of them, which is what a new one is added to."""
+    found = {
+        str(path.relative_to(PACKAGE)): list(leaks(path.read_text(encoding="utf-8")))
+        for path in PACKAGE.rglob("*.py")
+        if PACKAGE / "engines" not in path.parents
+    }
+    named = {path: where for path, where in found.items() if where}
+    assert len(named.pop("model.py")) == len(NAMES)
+    assert named.pop("workspace/choice.py")
+    assert named == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if spec.engine == "docker": pass',
+        'METAVAR = "auto|native"',
+        "from devdb.engines.fake import FakeEngine",
+        "from devdb.engines import native",
+        "def f():\n    import devdb.engines.docker.client",
+        'match engine:\n    case "fake": pass',
+    ],
+)
+def test_a_leak_is_seen(source: str) -> None:
+    assert list(leaks(source))
+
+
+@pytest.mark.parametrize(
+    "source", ['HINT = "Use Docker (devdb up --engine docker)"', "from devdb.engines import ports"]
+)
+def test_what_is_none_is_not(source: str) -> None:
+    assert not list(leaks(source))
+
+
 def openers(source: str) -> Iterator[int]:
     """The lines that make a session themselves."""
     for node in ast.walk(ast.parse(source)):
@@ -55,10 +113,9 @@ def openers(source: str) -> Iterator[int]:
 
 
 def test_nothing_but_sessions_opens_one() -> None:
-    package = Path(devdb.__file__).parent
     opening = {
-        str(file.relative_to(package)): lines
-        for file in package.rglob("*.py")
+        str(file.relative_to(PACKAGE)): lines
+        for file in PACKAGE.rglob("*.py")
         if (lines := list(openers(file.read_text(encoding="utf-8"))))
     }
     assert opening.keys() == {"sessions.py"}

@@ -11,24 +11,24 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from devdb import certificates
+from devdb.engines import ports
 from devdb.engines.docker import (
     config,
     create,
     find,
-    holders,
     image_contents,
     labels,
     limits,
-    login,
     stop,
 )
-from devdb.engines.docker.config import NOBODY, Blueprint, Tls
+from devdb.engines.docker.config import NOBODY, Blueprint, Tls, bootstrap_password
 from devdb.engines.docker.failure import watch
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
+from devdb.engines.login import Login
 from devdb.engines.refusal import LetsNobodyIn
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
-from devdb.errors import DevdbError, TimedOut
+from devdb.errors import DevdbError, TimedOut, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 from devdb.postgres import SetUp
@@ -106,18 +106,7 @@ class Attempt:
         )
         work = self._bring_up(todo, remake)
         done = begin(lambda: None)
-        starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
-        settled = self._settled if self._is_unsettled else lambda: None
-        revive = self._restart_pooler
-        log_in = partial(
-            self._login.until_ready,
-            starts,
-            self._given_up,
-            settled,
-            revive,
-            pooler_ran=labels.PGBOUNCER not in work,
-        )
-        logging_in = begin(log_in)
+        logging_in = begin(partial(self._log_in, work))
         for plan in todo:
             if plan.part == labels.REAPER:  # nobody waits for it
                 self._begin(partial(self._start, plan, plan in remake, logging_in))
@@ -184,8 +173,11 @@ class Attempt:
         package = image_contents.pooler_package(self._client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
-        self._login = login.Login(
-            spec=spec, is_unsettled=self._is_unsettled, lookup_everywhere=everywhere
+        self._login = Login(
+            spec,
+            first_password=bootstrap_password(spec) if self._is_unsettled else None,
+            looks_up_everywhere=everywhere,
+            is_initdb_at_work=self._is_unsettled,
         )
         plans = [
             config.for_postgres(
@@ -238,10 +230,10 @@ class Attempt:
             for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
             for binding in bindings or ()
         }
-        for plan in todo:
-            for port in plan.ports.values():
-                if port not in ours and holders.is_taken(port):
-                    raise holders.in_use(self._client, self._spec, port)
+        holder = partial(find.publisher, self._client)
+        for port in (port for plan in todo for port in plan.ports.values() if port not in ours):
+            with suppress(UsageError):  # whether who is not root may listen is the engine's to say
+                ports.require_free(self._spec, port, holder=holder)
 
     def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
@@ -309,6 +301,28 @@ class Attempt:
         if not logging_in.done():
             watching.result()
         return logging_in.result()
+
+    def _log_in(self, starts: dict[str, Future[None]]) -> SetUp | None:
+        """Log in until it is ready; None when it is given up. `starts`: of the servers' containers.
+
+        A connection that is tried while a network is being made loses a packet, and a second with
+        it.
+        """
+        wait([start for part, start in starts.items() if part == labels.POSTGRES])
+        done = self._login.until_set_up(self._given_up)
+        if done is None:
+            return None
+        settling = begin(self._settled if self._is_unsettled else lambda: None)
+        wait(starts.values())
+        done = self._login.until_ready(
+            done,
+            self._given_up,
+            pooler_ran=labels.PGBOUNCER not in starts,
+            revive=self._restart_pooler,
+        )
+        if done is not None:
+            settling.result()
+        return done
 
     def _restart_pooler(self) -> None:
         """Its resolver (c-ares) keeps what it was told of Postgres' address for up to an hour.

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from devdb.engines.docker import holders, labels
+from devdb.engines import ports
+from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import explanation
 from devdb.engines.docker.config import DIRECTORY, Blueprint
 from devdb.engines.docker.failure import Vanished
@@ -177,7 +178,7 @@ def start_container(client: APIClient, spec: Spec, part: str) -> None:
         said = explanation(error)
         if any(words in said.lower() for words in _TAKEN):
             port = spec.port if part == labels.POSTGRES else spec.pool_port
-            raise holders.in_use(client, spec, port) from error
+            raise ports.in_use(spec, port, find.publisher(client, port)) from error
         raise StartFailed(
             f"The engine cannot start {part}: {said}.",
             "`devdb doctor` looks at the engine and the images.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from devdb import certificates, marker, psql
-from devdb.engines import programs
+from devdb.engines import Engine, programs
 from devdb.engines.docker import (
     client,
     config,
@@ -23,29 +24,35 @@ from devdb.engines.docker import (
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import require_images, wanted_images
-from devdb.engines.docker.login import Login
 from devdb.engines.docker.start import start
+from devdb.engines.login import Login
 from devdb.engines.waiting import attend, begin
 from devdb.errors import DevdbError, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 from devdb.wire import Refused
 
 
-class DockerEngine:
+class DockerEngine(Engine):
     """Runs instances in the Docker (or Podman) engine of this machine."""
 
     name = "docker"
+    takes_images = True
 
-    def __init__(self, docker_host: str | None = None) -> None:
-        """`docker_host` pins the endpoint; None: the first that answers. Touches nothing yet."""
-        self._pinned = docker_host
+    def __init__(self, host: str | None = None) -> None:
+        """`host` pins the endpoint; None: the first that answers. Touches nothing yet."""
+        self._pinned = host
         self._connection: Connection | None = None
         self._connecting = threading.Lock()
 
     @property
     def host(self) -> str:
-        """The endpoint that was chosen, for `Spec.docker_host`; raises EngineUnavailable."""
+        """The endpoint that was chosen; raises EngineUnavailable."""
         return self._connect().host
+
+    @property
+    def is_expected(self) -> bool:
+        """Who has no Docker names none."""
+        return bool(os.environ.get("DOCKER_HOST"))
 
     @property
     def title(self) -> str:
@@ -124,9 +131,14 @@ class DockerEngine:
                 spec = marker.load(found.name)
             if spec is None:
                 return
-            login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
+            login = Login(
+                spec,
+                first_password=config.bootstrap_password(spec),
+                looks_up_everywhere=False,
+                is_initdb_at_work=True,
+            )
             with suppress(Refused):
-                if login.settle() is not None:
+                if login.set_up() is not None:
                     create.finish(self._connect().client, found.name)
 
     def mend(self, name: str) -> None:

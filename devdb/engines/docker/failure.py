@@ -11,7 +11,7 @@ from devdb.engines import refusal
 from devdb.engines.docker import labels
 from devdb.engines.docker.find import moment
 from devdb.errors import StartFailed, TimedOut
-from devdb.model import Spec
+from devdb.model import SERVERS, Spec, title
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -27,7 +27,6 @@ _SHOWN = 100
 _COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
 _KILLED = 137
 """The exit code that the engine gives to SIGKILL."""
-_SERVERS = {labels.POSTGRES: "Postgres", labels.PGBOUNCER: "PgBouncer"}
 
 
 class Vanished(StartFailed):
@@ -45,16 +44,16 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
     read_at = heard_at = time.monotonic()
     while not given_up.wait(_LOOK_EVERY):
         with changing:
-            for part in _SERVERS:
+            for part in SERVERS:
                 _check(client, spec, part, restarts)
         now = time.monotonic()
         if now - read_at < _READ_EVERY:
             continue
         read_at = now
-        if any(_has_news(client, spec.name, part, heard) for part in _SERVERS):
+        if any(_has_news(client, spec.name, part, heard) for part in SERVERS):
             heard_at = now
         if now - heard_at > PATIENCE:
-            words = {part: said(client, spec.name, part) for part in _SERVERS}
+            words = {part: said(client, spec.name, part) for part in SERVERS}
             raise TimedOut(
                 f"No login within {PATIENCE:g} s; {_quote(words)}.",
                 f"`devdb logs -n {spec.name}` shows more; then try again.",
@@ -83,11 +82,11 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     is_restarted = container["RestartCount"] > restarts[part]
     if state["ExitCode"] == _KILLED and not (is_restarted or state.get("OOMKilled")):
         raise Vanished(
-            f"{_SERVERS[part]} was killed while it started; {_quote(words)}.",
+            f"{title(part)} was killed while it started; {_quote(words)}.",
             f"Try again: devdb up -d -n {spec.name}",
         )
     raise StartFailed(
-        f"{_SERVERS[part]} ended with exit code {state['ExitCode']}; {_quote(words)}.",
+        f"{title(part)} ended with exit code {state['ExitCode']}; {_quote(words)}.",
         _of_full_disk(spec, words[part])
         or refusal.of_setting(words[part], spec, part)
         or f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}",

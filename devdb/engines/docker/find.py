@@ -110,6 +110,17 @@ def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
     return found.values()
 
 
+def publisher(client: APIClient, port: int) -> str | None:
+    """The container that the engine publishes that port for: the system knows its proxy alone."""
+    for container in client.containers():
+        for mapping in container.get("Ports") or ():
+            if mapping.get("PublicPort") == port and mapping.get("Type") == "tcp":
+                name = container["Names"][0].lstrip("/")
+                instance = container["Labels"].get(labels.INSTANCE)
+                return f"container {name}" + (f" of instance '{instance}'" if instance else "")
+    return None
+
+
 def _wanted(items: list[Inspection], instance: str | None) -> list[Inspection]:
     """Those that were asked for: Podman takes several labels of a volume for alternatives."""
     wanted = labels.wanted(instance)

@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +40,19 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
 
     Raises EngineUnavailable when the image has no such binary, or it says no version.
     """
-    known = _remembered(image.id, f"{binary}-banner")
-    if known is None:
-        known = _run(client, image, [binary, "--version"], instance)
-        version = _version_in(known)
+
+    def ask() -> str:
+        said = _run(client, image, [binary, "--version"], instance)
+        version = _version_in(said)
         if version is None:
             raise EngineUnavailable(
-                f"`{binary} --version` in {image.reference} says: {known.strip() or 'nothing'}.",
+                f"`{binary} --version` in {image.reference} says: {said.strip() or 'nothing'}.",
                 "Choose another image with `--pooler-image` (or `--image` for Postgres).",
             )
-        remember(image.id, f"{binary}-banner", known)
         remember(image.id, binary, version)
-    return known
+        return said
+
+    return _asked(image.id, f"{binary}-banner", ask)
 
 
 def pooler_package(
@@ -63,13 +65,14 @@ def pooler_package(
     """
     if crash_warning(version, None) is None:
         return None
-    known = _remembered(image.id, "pgbouncer-package")
-    if known is None:
+
+    def ask() -> str:
         status = _text(client, image, "/var/lib/dpkg/status", instance)
         stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
         found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
-        known = found[1] if found else "none"
-        remember(image.id, "pgbouncer-package", known)
+        return found[1] if found else "none"
+
+    known = _asked(image.id, "pgbouncer-package", ask)
     return None if known == "none" else known
 
 
@@ -80,12 +83,12 @@ def _version_in(text: str) -> str | None:
 
 def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the Postgres in that image was built with TLS; asked once for each image."""
-    known = _remembered(image.id, "postgres-tls")
-    if known is None:
+
+    def ask() -> str:
         said = _run(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
-        known = "yes" if has_tls(said) else "no"
-        remember(image.id, "postgres-tls", known)
-    return known == "yes"
+        return "yes" if has_tls(said) else "no"
+
+    return _asked(image.id, "postgres-tls", ask) == "yes"
 
 
 def file_limits(
@@ -95,14 +98,17 @@ def file_limits(
 
     None where it does not say. Asked in that image, once for each `engine` (what it is known by).
     """
-    place = f"engine-{hashlib.sha256(engine.encode()).hexdigest()[:16]}"
-    known = _remembered(place, "files") or ""
-    if not _LIMITS.fullmatch(known):
+
+    def ask() -> str | None:
         with suppress(EngineUnavailable):  # an image without a shell
-            known = _run(client, image, _ASK_LIMITS, instance, stderr=False)
-        if not _LIMITS.fullmatch(known):
-            return None
-        remember(place, "files", known)
+            said = _run(client, image, _ASK_LIMITS, instance, stderr=False)
+            return said if _LIMITS.fullmatch(said) else None
+        return None
+
+    place = f"engine-{hashlib.sha256(engine.encode()).hexdigest()[:16]}"
+    known = answers.asked(_KIND, _about(place, "files"), ask)
+    if known is None:
+        return None
     soft, hard = (int(word) if word.isdecimal() else UNLIMITED for word in known.split())
     return soft, hard
 
@@ -156,21 +162,18 @@ def server_user_id(client: APIClient, image: Image, instance: str) -> int | None
 
 def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
-    known = _remembered(image.id, "users")
-    if known is None:
-        known = _text(client, image, "/etc/passwd", instance)
-        remember(image.id, "users", known)
+    known = _asked(image.id, "users", lambda: _text(client, image, "/etc/passwd", instance))
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
 
 def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the image brings files that its entry point runs in a new database."""
-    known = _remembered(image.id, "init-files")
-    if known is None:
+
+    def ask() -> str:
         there = _copy(client, image, "/docker-entrypoint-initdb.d", instance)
-        known = str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
-        remember(image.id, "init-files", known)
-    return known != "0"
+        return str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
+
+    return _asked(image.id, "init-files", ask) != "0"
 
 
 def _text(client: APIClient, image: Image, path: str, instance: str) -> str:
@@ -232,6 +235,10 @@ def remember(image_id: str, binary: str, version: str) -> None:
     """Keep what the server in that image said its version is."""
     if _remembered(image_id, binary) != version:
         answers.keep(_KIND, _about(image_id, binary), version)
+
+
+def _asked(image_id: str, about: str, ask: Callable[[], str]) -> str:
+    return answers.asked(_KIND, _about(image_id, about), ask)
 
 
 def _remembered(image_id: str, binary: str) -> str | None:

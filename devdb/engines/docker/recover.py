@@ -50,7 +50,7 @@ def recover(client: APIClient, host: str, name: str) -> Spec | None:
         has_data=True,
         postgres_image=_image(found, labels.POSTGRES, f"postgres:{major}"),
         pooler_image=_image(found, labels.PGBOUNCER, DEFAULT_POOLER),
-        docker_host=host,
+        host=host,
         settings=postgres.settings_in(server.get(PurePosixPath(CONF).name, "")),
     )
     return replace(spec, rekeyed=labels.key(spec) != known[labels.KEY])

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from devdb import certificates
 from devdb.certificates import Certificates
 from devdb.engines import ports
+from devdb.engines.login import Login
 from devdb.engines.native import (
     binaries,
     copies,
     data,
     failure,
     find,
-    login,
     processes,
     servers,
     stop,
@@ -203,9 +203,16 @@ class Attempt:
         return logging_in.result()
 
     def _log_in(self, prepared: _Prepared) -> tuple[str, ...]:
-        password = prepared.new.template.password if prepared.new else None
+        login = Login(
+            self._spec,
+            first_password=prepared.new.template.password if prepared.new else None,
+            looks_up_everywhere=prepared.config.looks_up_everywhere,
+        )
         ran = all(launch.part != "pgbouncer" for launch in self._started)
-        return login.log_in(prepared.config, password, self._given_up, pooler_ran=ran)
+        done = login.until_set_up(self._given_up)
+        if done is not None:
+            done = login.until_ready(done, self._given_up, pooler_ran=ran)
+        return done.notes if done is not None else ()
 
     def _require_alive(self) -> None:
         """Raise StartFailed (or PortInUse) when a server has ended."""

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from devdb import marker
-from devdb.engines import programs
+from devdb.engines import Engine, programs
 from devdb.engines.native import find, layout
 from devdb.engines.native.layout import Layout
 from devdb.errors import NotFound, TimedOut
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 
-class NativeEngine:
+class NativeEngine(Engine):
     """Runs instances as processes of this machine."""
 
     name = "native"

@@ -14,9 +14,8 @@ from devdb.engines.native.layout import Layout
 from devdb.engines.native.servers import Launch
 from devdb.engines.waiting import HEARTBEAT, Beats
 from devdb.errors import DevdbError, StartFailed, TimedOut
-from devdb.model import Spec
+from devdb.model import Spec, title
 
-NAMES = {"postgres": "Postgres", "pgbouncer": "PgBouncer"}
 PATIENCE = 60.0
 """Seconds without any progress that a server may take."""
 _POLL = 0.002
@@ -68,7 +67,7 @@ def of_server(spec: Spec, layout: Layout, launch: Launch) -> DevdbError:
         return ports.in_use(spec, spec.port if part == "postgres" else spec.pool_port)
     telling = _telling(layout, launch)
     return StartFailed(
-        f"{NAMES[part]} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
+        f"{title(part)} did not start: {_last(telling)}", _way_out(telling, layout, spec, part)
     )
 
 
@@ -84,7 +83,7 @@ def timed_out(spec: Spec, layout: Layout, launch: Launch) -> TimedOut:
     """For a server that did not become ready within `PATIENCE`."""
     telling = _telling(layout, launch)
     return TimedOut(
-        f"{NAMES[launch.part]} was not ready within {PATIENCE:.0f} s: {_last(telling)}",
+        f"{title(launch.part)} was not ready within {PATIENCE:.0f} s: {_last(telling)}",
         _way_out(telling, layout, spec, launch.part),
     )
 

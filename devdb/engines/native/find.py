@@ -14,7 +14,7 @@ from devdb import marker, pgbouncer, postgres
 from devdb.engines.native import processes
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
-from devdb.model import Part, PartState, PoolMode, Server, Spec
+from devdb.model import SERVERS, Part, PartState, PoolMode, Server, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def look(layout: Layout) -> Server | None:
     seen["supervisor"] = supervisor(layout)
     version, mode, clients, notes = _pooler_facts(layout)
     versions = {"postgres": postgres_version(layout), "pgbouncer": version}
-    up = any(seen[name].pid for name in ("postgres", "pgbouncer"))
+    up = any(seen[name].pid for name in SERVERS)
     return Server(
         name=layout.name,
         engine="native",

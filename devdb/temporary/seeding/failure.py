@@ -115,14 +115,12 @@ def _extension_of(name: str, spec: Spec) -> str:
 
 
 def _install(name: str, spec: Spec) -> str:
-    if spec.engine == "docker":
-        image = {"vector": "pgvector/pgvector:pg17", "postgis": "postgis/postgis:17-3.5"}
-        example = image.get(name.removesuffix("_topology"), "IMAGE")
-        return f"Use an image that has the extension: devdb up -n NAME --image {example}"
+    image = {"vector": "pgvector/pgvector:pg17", "postgis": "postgis/postgis:17-3.5"}
+    example = image.get(name.removesuffix("_topology"), "IMAGE")
     return (
-        f"Install the extension for this Postgres (Debian: postgresql-contrib, or "
-        f"postgresql-{spec.major or 'MAJOR'}-{name}), or use an image that has it: "
-        "devdb up -n NAME --engine docker --image IMAGE"
+        f"Docker: an image that has the extension: devdb up -n NAME --engine docker --image "
+        f"{example}; native: its package for this Postgres (Debian: postgresql-contrib, or "
+        f"postgresql-{spec.major or 'MAJOR'}-{name})"
     )
 
 
