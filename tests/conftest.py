@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import available
 import hypothesis
 import pytest
+import specs
 import world
 from world import NewSpec
 
@@ -25,7 +23,6 @@ from devdb.engines import Engine
 from devdb.model import Spec
 
 ENGINES = ("fake", "native", "docker")
-_ports: set[int] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,7 +81,7 @@ def _engine(name: str) -> Engine:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Makes ports nobody listens on, each a different one."""
-    return lambda: world.free_port(_ports)
+    return specs.free_port
 
 
 @pytest.fixture
@@ -93,16 +90,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
     made: list[tuple[Engine, Spec]] = []
 
     def make(engine: Engine, **changes: Any) -> Spec:
-        spec = Spec(
-            name=f"test-{secrets.token_hex(4)}",
-            project=None,
-            engine=engine.name,
-            port=world.free_port(_ports),
-            pool_port=world.free_port(_ports),
-            password=secrets.token_urlsafe(24),
-            created=datetime.now(UTC),
-        )
-        spec = replace(spec, **changes)
+        spec = specs.new(engine.name, **changes)
         assert world.traces(spec.name, home, docker=engine.name == "docker") == []
         made.append((engine, spec))
         marker.save(spec)

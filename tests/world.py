@@ -211,39 +211,6 @@ def kill_for_good(engine: Engine, spec: Spec, part: str) -> None:
     kill(engine, spec, part)
 
 
-def free_port(taken: set[int]) -> int:
-    """A port nobody listens on, not handed out before in this session, off the ephemeral range.
-
-    `DEVDB_TEST_PORTS=21000-21999` says where to look.
-    """
-    first, last = _port_range()
-    offset = os.getpid() * 37 % (last - first)
-    for step in range(last - first):
-        port = first + (offset + step) % (last - first)
-        if port not in taken and _is_free(port):
-            taken.add(port)
-            return port
-    raise AssertionError(f"no free port between {first} and {last}")
-
-
-def _port_range() -> tuple[int, int]:
-    """The range to look in; where the suite runs in several processes, this one's share of it."""
-    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = (last - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return first + worker * share, first + (worker + 1) * share - 1
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def listening(port: int) -> bool:
     """Whether somebody accepts connections on that port of 127.0.0.1."""
     with socket.socket() as probe:

@@ -201,7 +201,7 @@ def test_its_own_tools_run_whatever_the_environment_says(
         assert found is not None
         assert int(found[1]) >= major
         assert real_spec.password not in " ".join(argv)
-    argv = real_engine.tool_argv(real_spec.name, "psql")
+    argv = list(real_engine.tool_argv(real_spec.name, "psql"))
     result = subprocess.run(
         [*argv, "-XAtw", "-U", "devdb", "-d", "main", "-f", "-"],
         input="SHOW search_path",
@@ -249,7 +249,8 @@ def test_no_secret_shows_in_argv_environment_labels_or_logs(
         look()
     with pytest.raises(psycopg.OperationalError):
         connect(replace(spec.pooled, password="wrong"))
-    written = [line.text for line in real_engine.logs(spec.name, tail=10_000, follow=False)]
+    lines = real_engine.logs(spec.name, tail=10_000, follow=False)
+    written = [line.text for line in lines if line is not None]
     assert not [text for text in written for secret in secrets if secret in text]
     _assert_private(spec, home, secrets)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,14 +26,15 @@ def start(engine: Engine, spec: Spec) -> Server:
     return server
 
 
-def is_encrypted(endpoint: Endpoint, **options: str) -> bool:
+def is_encrypted(endpoint: Endpoint, *, host: str | None = None, **options: Any) -> bool:
     """Log in with libpq, ask something, and say whether that went through TLS."""
     with psycopg.connect(
         user=endpoint.user,
         password=endpoint.password,
+        host=host or endpoint.host,
         port=endpoint.port,
         dbname=endpoint.database,
-        **{"host": endpoint.host, **options},
+        **options,
     ) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
         return bool(connection.pgconn.ssl_in_use)
@@ -78,7 +80,7 @@ def test_pgbouncer_and_postgres_talk_to_each_other_without(
         assert connection.execute(asked).fetchone() == (False,)
 
 
-def options(endpoint: Endpoint) -> dict[str, str]:
+def options(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "host": endpoint.host,
         "port": str(endpoint.port),

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import blockdevice
@@ -154,6 +154,7 @@ def test_a_start_that_was_cut_short_begins_again(
     for step in (Step.POSTGRES, Step.LOGIN):
         spec = on_disk()
         starting = native.start(spec)
+        assert isinstance(starting, Generator)
         while next(starting).step != step:
             pass
         copy = disk.cut()
