@@ -14,7 +14,7 @@ import pytest
 import world
 from docker import APIClient
 from docker.errors import ImageNotFound
-from registry import Registry
+from docker_engine.registry import Registry
 
 from devdb.engines.docker.engine import DockerEngine
 from devdb.engines.docker.image_pull import pull

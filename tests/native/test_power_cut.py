@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-import blockdevice
 import pytest
 import world
-from blockdevice import Disk
 from libpq import connect
+from native import blockdevice
+from native.blockdevice import Disk
 from world import NewSpec
 
 from devdb import marker, paths, wire

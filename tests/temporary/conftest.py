@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from inside import Inside
 from instances import Instance
-from reapers import StartReaper, reapers
+from temporary.reapers import StartReaper, reapers
 
 from devdb.model import Spec
 
