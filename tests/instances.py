@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import available
 import pytest
@@ -33,8 +31,7 @@ class Instance:
                 pytest.fail(f"the {engine} engine is required here, but: {reason}")
             pytest.skip(f"{engine} engine: {reason}")
         self.engine = engines.get(engine)
-        self.home = Path(tempfile.mkdtemp(prefix="devdb-test-"))
-        self.home.chmod(0o755)
+        self.home = world.new_directory("test")
         self.spec = specs.new(
             engine,
             settings=tuple((settings or {}).items()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import available
 import old_pgbouncer
 import pytest
 import specs
+import world
 from clients import workload
 
 from devdb import certificates, engines, marker, pgbouncer
@@ -46,9 +46,8 @@ class Stack:
 def running(age: str) -> Iterator[Stack]:
     """An instance with a PgBouncer of that age; skips the test where there is none."""
     name, pooler_image, environment = _engine(age)
-    home = tempfile.mkdtemp(prefix="devdb-test-")
-    os.chmod(home, 0o755)  # noqa: PTH101
-    environment |= {"DEVDB_DATA_DIR": home}
+    home = world.new_directory("test")
+    environment |= {"DEVDB_DATA_DIR": str(home)}
     with _told(environment):
         engine = engines.get(name)
         spec = specs.new(name, pooler_image=pooler_image)

@@ -16,14 +16,6 @@ from devdb.model import Spec
 ENGINES = ("native", "docker")
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def shared(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """An instance of each engine in turn, running, and without a reaper."""
-    instance = Instance(request.param)
-    yield instance
-    instance.destroy()
-
-
 @pytest.fixture
 def spec(shared: Instance) -> Iterator[Spec]:
     """The Spec of the shared instance; nothing temporary may be left in it afterwards."""
