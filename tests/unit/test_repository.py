@@ -51,6 +51,19 @@ def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
     assert found == []
 
 
+def test_the_page_on_the_tests_names_every_folder_and_helper() -> None:
+    text = (ROOT / "tests" / "README.md").read_text()
+    assert len(text.splitlines()) <= 40
+    here = [
+        path.relative_to(ROOT / "tests") for path in committed() if ROOT / "tests" in path.parents
+    ]
+    folders = {path.parts[0] for path in here if len(path.parts) > 1}
+    helpers = {path.stem for path in here if len(path.parts) == 1 and path.suffix == ".py"}
+    rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`(\w+)`", rows)) - {"specs"}
+    assert named == folders | helpers - {"conftest"}
+
+
 def test_programs_are_at_the_top_of_scripts_and_their_modules_below() -> None:
     for path, mode in committed().items():
         if {ROOT / "scripts", ROOT / ".ci"} & {*path.parents}:
@@ -67,19 +80,6 @@ def test_contributing_stays_short_and_names_every_script() -> None:
         path.name for path in scripts if not path.suffix and f"`scripts/{path.name}" not in text
     ]
     assert missing == []
-
-
-def test_the_page_on_the_tests_names_every_folder_and_helper() -> None:
-    text = (ROOT / "tests" / "README.md").read_text()
-    assert len(text.splitlines()) <= 40
-    here = [
-        path.relative_to(ROOT / "tests") for path in committed() if ROOT / "tests" in path.parents
-    ]
-    folders = {path.parts[0] for path in here if len(path.parts) > 1}
-    helpers = {path.stem for path in here if len(path.parts) == 1 and path.suffix == ".py"}
-    rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
-    named = set(re.findall(r"`(\w+)`", rows)) - {"specs"}
-    assert named == folders | helpers - {"conftest"}
 
 
 def test_the_drawing_of_the_layers_is_the_contract() -> None:
