@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import available
 import hypothesis
 import pytest
+import specs
 import world
+from instances import Instance
 from world import NewSpec
 
 from devdb import engines, marker, paths
@@ -25,7 +23,7 @@ from devdb.engines import Engine
 from devdb.model import Spec
 
 ENGINES = ("fake", "native", "docker")
-_ports: set[int] = set()
+REAL = ENGINES[1:]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,10 +37,31 @@ def pytest_configure(config: pytest.Config) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     world.docker_command()  # asked, and remembered, before a test hides the engine
-    # Before any test changes HOME or the data directory: templates and binaries are shared.
-    os.environ["DEVDB_CACHE_DIR"] = str(paths.cache_home())
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(_share_cache())
     for variable, image in available.local_test_images().items():
         os.environ.setdefault(variable, image)
+
+
+def _share_cache() -> Callable[[], None]:
+    """Make a cache for this run and its workers, templates apart what devdb's own has.
+
+    Templates are copied and taken as data, which only works on one file system. Returns what
+    removes it.
+    """
+    real = paths.cache_home()  # before any test changes HOME
+    shared = world.new_directory("cache")
+    os.environ["DEVDB_CACHE_DIR"] = str(shared)
+    (real / "test").mkdir(parents=True, exist_ok=True)  # what old_pgbouncer gets
+    for path in real.iterdir():
+        if path.name != "templates":
+            (shared / path.name).symlink_to(path)
+
+    def remove() -> None:
+        world.eventually(lambda: not world.mentioning(shared), "nobody is at work in the cache")
+        shutil.rmtree(shared)
+
+    return remove
 
 
 def pytest_report_header() -> list[str]:
@@ -52,8 +71,7 @@ def pytest_report_header() -> list[str]:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own `DEVDB_DATA_DIR`: short, and passable for the user that root's servers get."""
-    directory = Path(tempfile.mkdtemp(prefix="devdb-test-"))
-    directory.chmod(0o755)
+    directory = world.new_directory("test")
     monkeypatch.setenv("DEVDB_DATA_DIR", str(directory))
     for variable in ("DEVDB_NAME", "DEVDB_ENGINE"):
         monkeypatch.delenv(variable, raising=False)
@@ -67,7 +85,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return _engine(request.param)
 
 
-@pytest.fixture(params=[name for name in ENGINES if name != "fake"])
+@pytest.fixture(params=REAL)
 def real_engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine that runs real servers."""
     return _engine(request.param)
@@ -84,7 +102,7 @@ def _engine(name: str) -> Engine:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Makes ports nobody listens on, each a different one."""
-    return lambda: world.free_port(_ports)
+    return specs.free_port
 
 
 @pytest.fixture
@@ -93,16 +111,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
     made: list[tuple[Engine, Spec]] = []
 
     def make(engine: Engine, **changes: Any) -> Spec:
-        spec = Spec(
-            name=f"test-{secrets.token_hex(4)}",
-            project=None,
-            engine=engine.name,
-            port=world.free_port(_ports),
-            pool_port=world.free_port(_ports),
-            password=secrets.token_urlsafe(24),
-            created=datetime.now(UTC),
-        )
-        spec = replace(spec, **changes)
+        spec = specs.new(engine.name, **changes)
         assert world.traces(spec.name, home, docker=engine.name == "docker") == []
         made.append((engine, spec))
         marker.save(spec)
@@ -117,6 +126,34 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
         if paths.instance_dir(spec.name).exists():
             left.append(f"directory {paths.instance_dir(spec.name)}")
     assert left == []
+
+
+@pytest.fixture(scope="session")
+def instances() -> Iterator[Callable[[str], Instance]]:
+    """Starts one of each engine, for whoever asks first, and keeps it to the end."""
+    made: dict[str, Instance] = {}
+
+    def get(engine: str) -> Instance:
+        if engine not in made:
+            made[engine] = Instance(engine)
+        return made[engine]
+
+    yield get
+    for instance in made.values():
+        instance.destroy()
+
+
+@pytest.fixture(scope="session", params=REAL)
+def shared(request: pytest.FixtureRequest, instances: Callable[[str], Instance]) -> Instance:
+    """An instance of each engine in turn, running, and without a reaper; left as it was."""
+    return instances(request.param)
+
+
+@pytest.fixture
+def running(shared: Instance, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    """The Spec of the shared instance, in whose data directory the test then is."""
+    monkeypatch.setenv("DEVDB_DATA_DIR", str(shared.home))
+    return shared.spec
 
 
 @pytest.fixture

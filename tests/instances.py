@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
 import available
 import pytest
+import specs
 import world
 
 from devdb import engines, marker
-from devdb.model import Spec
-
-_ports: set[int] = set()
 
 
 class Instance:
@@ -37,16 +31,9 @@ class Instance:
                 pytest.fail(f"the {engine} engine is required here, but: {reason}")
             pytest.skip(f"{engine} engine: {reason}")
         self.engine = engines.get(engine)
-        self.home = Path(tempfile.mkdtemp(prefix="devdb-test-"))
-        self.home.chmod(0o755)
-        self.spec = Spec(
-            name=f"test-{secrets.token_hex(4)}",
-            project=None,
-            engine=engine,
-            port=world.free_port(_ports),
-            pool_port=world.free_port(_ports),
-            password=secrets.token_urlsafe(24),
-            created=datetime.now(UTC),
+        self.home = world.new_directory("test")
+        self.spec = specs.new(
+            engine,
             settings=tuple((settings or {}).items()),
             pooler_image=pooler_image,
             reaper=reaper,

@@ -28,6 +28,31 @@ Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
 """The fixture `elsewhere`: an instance in that data directory while a block lasts."""
 
 
+NEEDED = 4 << 30
+"""Bytes that the instances of all workers together may take."""
+
+
+@functools.cache
+def memory() -> Path | None:
+    """A file system in memory for data that no test takes from a power cut, where there is one.
+
+    Most of what a native instance costs on a disk is deleting its thousand files.
+    """
+    place = Path("/dev/shm")
+    if not place.is_dir():
+        return None
+    facts = os.statvfs(place)
+    enough = facts.f_bavail * facts.f_frsize >= NEEDED
+    return place if enough and not facts.f_flag & os.ST_NOEXEC else None
+
+
+def new_directory(purpose: str) -> Path:
+    """A new directory: short, and passable for the user that root's servers get."""
+    directory = Path(tempfile.mkdtemp(prefix=f"devdb-{purpose}-", dir=memory()))
+    directory.chmod(0o755)
+    return directory
+
+
 def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) -> Any:
     """The first true value of `condition`; fails past `timeout` seconds."""
     deadline = time.monotonic() + timeout
@@ -209,39 +234,6 @@ def kill_for_good(engine: Engine, spec: Spec, part: str) -> None:
     if engine.name == "native":
         kill(engine, spec, "supervisor")
     kill(engine, spec, part)
-
-
-def free_port(taken: set[int]) -> int:
-    """A port nobody listens on, not handed out before in this session, off the ephemeral range.
-
-    `DEVDB_TEST_PORTS=21000-21999` says where to look.
-    """
-    first, last = _port_range()
-    offset = os.getpid() * 37 % (last - first)
-    for step in range(last - first):
-        port = first + (offset + step) % (last - first)
-        if port not in taken and _is_free(port):
-            taken.add(port)
-            return port
-    raise AssertionError(f"no free port between {first} and {last}")
-
-
-def _port_range() -> tuple[int, int]:
-    """The range to look in; where the suite runs in several processes, this one's share of it."""
-    first, last = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = (last - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return first + worker * share, first + (worker + 1) * share - 1
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def listening(port: int) -> bool:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import available
@@ -83,7 +84,7 @@ def test_a_pooler_that_a_packet_can_crash_is_told_of_and_is_no_failure(real: Cli
         old = str(found)
     elif not available.has_image(old):
         pytest.skip(f"no image {old} here; scripts/images builds it")
-    up = real("up", "-d", **{variable: old})
+    up = replace(real, env={**real.env, variable: old})("up", "-d")
     assert up.code == 0, up.err
     said = "Whoever reaches the port of PgBouncer 1.18.0 can crash it with one packet"
     assert said in up.err

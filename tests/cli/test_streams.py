@@ -82,13 +82,13 @@ def test_a_directory_name_that_is_no_utf8_is_no_error(cli: Cli) -> None:
 
 
 def test_a_bug_is_two_lines_and_a_traceback_only_on_demand(cli: Cli) -> None:
-    broken = {"DEVDB_FAKE_PACE": "not a number"}
-    done = cli("up", "-d", **broken)
+    broken = replace(cli, env={**cli.env, "DEVDB_FAKE_PACE": "not a number"})
+    done = broken("up", "-d")
     assert done.code == 1
     assert len(done.err.splitlines()) == 2
     assert "This is a bug in devdb: ValueError" in done.error[0]
     assert "DEVDB_DEBUG=1" in done.error[1]
-    assert "Traceback" in cli("up", "-d", DEVDB_DEBUG="1", **broken).err
+    assert "Traceback" in broken("up", "-d", DEVDB_DEBUG="1").err
 
 
 def test_a_current_directory_that_is_gone_is_an_error(cli: Cli) -> None:
@@ -115,12 +115,14 @@ def test_no_home_of_an_ordinary_user_is_two_lines(unprivileged: Cli) -> None:
 def test_a_user_without_home_and_passwd_entry_is_told_what_to_set(
     unprivileged: Cli, home: Path, command: str
 ) -> None:
-    nobody = replace(unprivileged, prefix=("setpriv", "--reuid=54321", "--clear-groups"))
-    nowhere = {"HOME": None, "DEVDB_DATA_DIR": None, "DEVDB_CACHE_DIR": None}
-    done = nobody(command, **nowhere)
+    prefix = ("setpriv", "--reuid=54321", "--clear-groups")
+    nowhere = ("HOME", "DEVDB_DATA_DIR", "DEVDB_CACHE_DIR")
+    env = {key: value for key, value in unprivileged.env.items() if key not in nowhere}
+    nobody = replace(unprivileged, prefix=prefix, env=env)
+    done = nobody(command)
     assert done.code == 1
     assert done.out == ""
     assert "uid 54321 has no passwd entry" in done.error[0]
     assert "DEVDB_DATA_DIR" in done.error[1]
     shutil.chown(home, 54321)
-    assert nobody(command, **{**nowhere, "DEVDB_DATA_DIR": str(home)}).code == 0
+    assert nobody(command, DEVDB_DATA_DIR=str(home)).code == 0

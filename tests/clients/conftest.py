@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from programs import Run, program
-from stacks import NEW, OLD, Stack, running
-from workload import console
+from clients.programs import Run, program
+from clients.stacks import NEW, OLD, Stack, running
+from clients.workload import console
 
 from devdb.model import PoolMode
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 
-from workload import ROUNDS, WORKERS
+from clients.workload import ROUNDS, WORKERS
 
 Run = Callable[..., None]
 """Called with the client's name and URL; by keyword with `together` (all connect before one

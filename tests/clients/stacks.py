@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import available
 import old_pgbouncer
 import pytest
-import workload
+import specs
 import world
+from clients import workload
 
 from devdb import certificates, engines, marker, pgbouncer
 from devdb.engines import Engine
@@ -25,7 +23,6 @@ from devdb.model import PoolMode, Spec
 NEW, OLD = "new", "old"
 PATIENCE = 90
 """Seconds a client of a test may wait for its turn."""
-_ports: set[int] = set()
 _FALLBACK = {NEW: "devdb-test/pgbouncer:1.24", OLD: "devdb-test/pgbouncer:1.18"}
 
 
@@ -49,21 +46,11 @@ class Stack:
 def running(age: str) -> Iterator[Stack]:
     """An instance with a PgBouncer of that age; skips the test where there is none."""
     name, pooler_image, environment = _engine(age)
-    home = tempfile.mkdtemp(prefix="devdb-test-")
-    os.chmod(home, 0o755)  # noqa: PTH101
-    environment |= {"DEVDB_DATA_DIR": home}
+    home = world.new_directory("test")
+    environment |= {"DEVDB_DATA_DIR": str(home)}
     with _told(environment):
         engine = engines.get(name)
-        spec = Spec(
-            name=f"test-{secrets.token_hex(4)}",
-            project=None,
-            engine=name,
-            port=world.free_port(_ports),
-            pool_port=world.free_port(_ports),
-            password=secrets.token_urlsafe(24),
-            created=datetime.now(UTC),
-            pooler_image=pooler_image,
-        )
+        spec = specs.new(name, pooler_image=pooler_image)
         marker.save(spec)
     try:
         with _told(environment):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from programs import Run, pgbench, psql, succeed
-from stacks import Stack
-from workload import done, everything
+from clients.programs import Run, pgbench, psql, succeed
+from clients.stacks import Stack
+from clients.workload import done, everything
 
 from devdb.urls.spelling import spell
 

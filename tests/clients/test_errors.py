@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+import specs
 import sqlalchemy
-import world
-from programs import Run, psql
+from clients.programs import Run, psql
+from clients.stacks import Stack
+from clients.workload import POOL, console
 from sqlalchemy.ext.asyncio import create_async_engine
-from stacks import Stack
-from workload import POOL, console
 
 from devdb.advice import ADVICE, lookup
 from devdb.model import POOLER_ROLE
@@ -60,7 +60,7 @@ def test_the_instances_own_pooler_is_looked_at(new_stack: Stack, untracked: Stac
     with console(untracked.spec) as tell:
         tell("SET pool_mode = 'session'")
     assert "pools sessions" in cause(untracked)
-    gone = replace(new_stack.spec, pool_port=world.free_port(set()))
+    gone = replace(new_stack.spec, pool_port=specs.free_port())
     assert explain(error, gone) == lookup(error)
 
 
@@ -264,7 +264,7 @@ def test_role_on_a_database_that_is_not_its_own(new_stack: Stack) -> None:
 
 
 def test_nobody_there(new_stack: Stack) -> None:
-    nobody = url(replace(new_stack.spec.direct, port=world.free_port(set())))
+    nobody = url(replace(new_stack.spec.direct, port=specs.free_port()))
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(nobody)
     assert advised(caught.value) == "connection refused"

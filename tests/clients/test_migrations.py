@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from clients.programs import succeed
+from clients.stacks import Stack
+from clients.workload import ROUNDS, WORKERS, console
 from libpq import connect
-from programs import succeed
-from stacks import Stack
-from workload import ROUNDS, WORKERS, console
 
 from devdb.advice import lookup
 from devdb.model import Endpoint, PoolMode

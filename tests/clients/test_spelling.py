@@ -86,7 +86,7 @@ def by_asyncpg(text: str) -> Parsed:
 
 def by_sqlalchemy(text: str) -> Parsed:
     url = sqlalchemy.make_url(text)
-    found: dict[str, Any] = url.get_dialect()().create_connect_args(url)[1]
+    found = url.get_dialect()().create_connect_args(url)[1]
     database = found["dbname"] if "dbname" in found else found["database"]
     return (found["user"], found["password"], found["host"], str(found["port"]), database)
 
@@ -116,7 +116,7 @@ def by_keywords(text: str) -> Parsed:
         r"([^=;]+)=(?:\"((?:[^\"]|\"\")*)\"|([^;\"]*))(?:;|$)", text
     ):
         found[key] = quoted.replace('""', '"') if quoted else bare.strip()
-    return tuple(found[k] for k in ("Username", "Password", "Host", "Port", "Database"))  # type: ignore[return-value]
+    return tuple(found[k] for k in ("Username", "Password", "Host", "Port", "Database"))
 
 
 PYTHON: dict[str, Callable[[str], Parsed]] = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from programs import Run, psql
-from stacks import Stack
-from workload import done, everything
+from clients.programs import Run, psql
+from clients.stacks import Stack
+from clients.workload import done, everything
 
 from devdb import certificates
 from devdb.advice import lookup

@@ -13,7 +13,9 @@ import psutil
 import psycopg
 import pytest
 import world
+from instances import Instance
 from libpq import connect
+from world import NewSpec
 
 from devdb import psql
 from devdb.engines import Engine
@@ -28,6 +30,18 @@ def start(engine: Engine, spec: Spec) -> Server:
     server = list(engine.start(spec))[-1].server
     assert server is not None
     return server
+
+
+@pytest.fixture
+def real_engine(shared: Instance) -> Engine:
+    """The engine of the instance that these tests share."""
+    return shared.engine
+
+
+@pytest.fixture
+def real_spec(running: Spec) -> Spec:
+    """That instance; a test that changes it, or watches it start, makes one of its own."""
+    return running
 
 
 def endpoints(spec: Spec) -> list[Endpoint]:
@@ -60,8 +74,9 @@ def test_text_is_utf8_and_writes_are_durable(real_engine: Engine, real_spec: Spe
 
 
 def test_tls_that_the_user_asks_of_others_is_not_asked_of_an_instance(
-    real_engine: Engine, real_spec: Spec, monkeypatch: pytest.MonkeyPatch
+    real_engine: Engine, new_spec: NewSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    real_spec = new_spec(real_engine)
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     start(real_engine, real_spec)
     assert health(real_spec).ready
@@ -139,7 +154,8 @@ def test_it_listens_on_the_loopback_address_alone(real_engine: Engine, real_spec
     assert bound == {"127.0.0.1"}
 
 
-def test_a_role_made_later_gets_in_by_both_urls(real_engine: Engine, real_spec: Spec) -> None:
+def test_a_role_made_later_gets_in_by_both_urls(real_engine: Engine, new_spec: NewSpec) -> None:
+    real_spec = new_spec(real_engine)
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute(f"CREATE ROLE later LOGIN PASSWORD '{verifier('later secret')}'")
@@ -202,7 +218,7 @@ def test_its_own_tools_run_whatever_the_environment_says(
         assert found is not None
         assert int(found[1]) >= major
         assert real_spec.password not in " ".join(argv)
-    argv = real_engine.tool_argv(real_spec.name, "psql")
+    argv = list(real_engine.tool_argv(real_spec.name, "psql"))
     result = subprocess.run(
         [*argv, "-XAtw", "-U", "devdb", "-d", "main", "-f", "-"],
         input="SHOW search_path",
@@ -231,10 +247,10 @@ def about_another_server(home: Path) -> dict[str, str]:
 
 
 def test_no_secret_shows_in_argv_environment_labels_or_logs(
-    real_engine: Engine, real_spec: Spec, home: Path
+    real_engine: Engine, new_spec: NewSpec, home: Path
 ) -> None:
     """Looked for at every step of a fresh start, at a restart, and in the logs."""
-    spec = replace(real_spec, reaper="while :; do sleep 1; done")
+    spec = new_spec(real_engine, reaper="while :; do sleep 1; done")
     secrets = [spec.password, spec.pooler_password, "SCRAM-SHA-256$"]
 
     def look() -> None:
@@ -250,7 +266,8 @@ def test_no_secret_shows_in_argv_environment_labels_or_logs(
         look()
     with pytest.raises(psycopg.OperationalError):
         connect(replace(spec.pooled, password="wrong"))
-    written = [line.text for line in real_engine.logs(spec.name, tail=10_000, follow=False)]
+    lines = real_engine.logs(spec.name, tail=10_000, follow=False)
+    written = [line.text for line in lines if line is not None]
     assert not [text for text in written for secret in secrets if secret in text]
     _assert_private(spec, home, secrets)
 

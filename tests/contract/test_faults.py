@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -98,8 +99,9 @@ def test_moved_to_a_taken_port_it_goes_on_where_it_is(
 ) -> None:
     started = start(real_engine, real_spec)
     taken = free_port()
+    moved: dict[str, Any] = {which: taken}
     with _listening(taken), pytest.raises(PortInUse):
-        start(real_engine, replace(real_spec, **{which: taken}))
+        start(real_engine, replace(real_spec, **moved))
     again = start(real_engine, real_spec)
     for part in ("postgres", "pgbouncer"):
         assert again.part(part).started == started.part(part).started

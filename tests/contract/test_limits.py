@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import world
 from inside import login
+from instances import Instance
 from world import NewSpec
 
 from devdb import pgbouncer, temporary
@@ -184,15 +185,12 @@ def test_a_claimed_database_has_all_connections(limited: Spec) -> None:
         assert another(kept.direct) == "in"
 
 
-def test_nobody_gets_to_the_console_without_a_password(
-    real_engine: Engine, real_spec: Spec
-) -> None:
-    start(real_engine, real_spec)
+def test_nobody_gets_to_the_console_without_a_password(shared: Instance, running: Spec) -> None:
     for user in ("pgbouncer", "devdb_pooler", "devdb", "postgres", ""):
-        console = replace(real_spec.pooled, database="pgbouncer", user=user, password="")
+        console = replace(running.pooled, database="pgbouncer", user=user, password="")
         assert login(console) not in ("in", "")
-    sockets = told(real_spec)["unix_socket_dir"]
-    assert bool(sockets) == (real_engine.name == "native")
+    sockets = told(running)["unix_socket_dir"]
+    assert bool(sockets) == (shared.engine.name == "native")
     if sockets:
         status = Path(sockets).stat()
         assert stat.S_IMODE(status.st_mode) == 0o700

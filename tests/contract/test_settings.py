@@ -31,7 +31,8 @@ def start(engine: Engine, spec: Spec) -> Server:
 
 def show(endpoint: Endpoint, name: str) -> str | None:
     with Session(endpoint) as session:
-        return session.query(f"SHOW {name}")[0][0]
+        value: str | None = session.query(f"SHOW {name}")[0][0]
+        return value
 
 
 def test_values_arrive_as_they_are(real_engine: Engine, real_spec: Spec) -> None:

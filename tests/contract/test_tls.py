@@ -6,9 +6,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from instances import Instance
 
 from devdb import certificates, paths, wire
 from devdb.engines import Engine
@@ -25,28 +27,29 @@ def start(engine: Engine, spec: Spec) -> Server:
     return server
 
 
-def is_encrypted(endpoint: Endpoint, **options: str) -> bool:
+def is_encrypted(endpoint: Endpoint, *, host: str | None = None, **options: Any) -> bool:
     """Log in with libpq, ask something, and say whether that went through TLS."""
     with psycopg.connect(
         user=endpoint.user,
         password=endpoint.password,
+        host=host or endpoint.host,
         port=endpoint.port,
         dbname=endpoint.database,
-        **{"host": endpoint.host, **options},
+        **options,
     ) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
         return bool(connection.pgconn.ssl_in_use)
 
 
 def test_clients_get_the_tls_they_ask_for_by_both_urls(
-    real_engine: Engine, real_spec: Spec, tmp_path: Path
+    shared: Instance, running: Spec, tmp_path: Path
 ) -> None:
-    server = start(real_engine, real_spec)
+    server = start(shared.engine, running)
     assert server.notes == ()
-    ca = str(certificates.ca_path(real_spec.name))
+    ca = str(certificates.ca_path(running.name))
     other = tmp_path / "other.crt"
     other.write_text(certificates.make("other").ca)
-    for endpoint in (real_spec.direct, real_spec.pooled):
+    for endpoint in (running.direct, running.pooled):
         assert not is_encrypted(endpoint, sslmode="disable")
         assert is_encrypted(endpoint, sslmode="require")
         for host in ("127.0.0.1", "localhost"):
@@ -58,27 +61,23 @@ def test_clients_get_the_tls_they_ask_for_by_both_urls(
             is_encrypted(endpoint, sslmode="verify-full", sslrootcert=missing)
 
 
-def test_the_url_that_asks_for_tls_gets_it(real_engine: Engine, real_spec: Spec) -> None:
-    start(real_engine, real_spec)
+def test_the_url_that_asks_for_tls_gets_it(running: Spec) -> None:
     for mode in ("require", "verify-full"):
-        for endpoint in (real_spec.direct, real_spec.pooled):
-            how = tls_of(real_spec, mode, endpoint)
+        for endpoint in (running.direct, running.pooled):
+            how = tls_of(running, mode, endpoint)
             assert how is not None
-            text = spelling("libpq", endpoint, pooled=endpoint == real_spec.pooled, tls=how).text
+            text = spelling("libpq", endpoint, pooled=endpoint == running.pooled, tls=how).text
             with psycopg.connect(text) as connection:
                 assert connection.pgconn.ssl_in_use
 
 
-def test_pgbouncer_and_postgres_talk_to_each_other_without(
-    real_engine: Engine, real_spec: Spec
-) -> None:
-    start(real_engine, real_spec)
-    with psycopg.connect(**options(real_spec.pooled), sslmode="require") as connection:
+def test_pgbouncer_and_postgres_talk_to_each_other_without(running: Spec) -> None:
+    with psycopg.connect(**options(running.pooled), sslmode="require") as connection:
         asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert connection.execute(asked).fetchone() == (False,)
 
 
-def options(endpoint: Endpoint) -> dict[str, str]:
+def options(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "host": endpoint.host,
         "port": str(endpoint.port),
@@ -123,10 +122,10 @@ def test_lost_certificates_are_made_anew_and_shown_by_both_servers(
 
 
 def test_nothing_is_restarted_for_certificates_that_are_there(
-    real_engine: Engine, real_spec: Spec
+    shared: Instance, running: Spec
 ) -> None:
-    before = start(real_engine, real_spec)
-    assert start(real_engine, real_spec).parts == before.parts
+    before = start(shared.engine, running)
+    assert start(shared.engine, running).parts == before.parts
 
 
 def test_a_first_start_that_is_cancelled_leaves_no_certificates(

@@ -14,13 +14,11 @@ from pathlib import Path
 import pytest
 
 from devdb import wire
-from devdb.engines import Engine
 from devdb.model import HOST, Endpoint, Spec
 
 
-def test_it_logs_in_and_asks_through_both_endpoints(real_engine: Engine, real_spec: Spec) -> None:
-    list(real_engine.start(real_spec))
-    for endpoint in (real_spec.direct, real_spec.pooled):
+def test_it_logs_in_and_asks_through_both_endpoints(running: Spec) -> None:
+    for endpoint in (running.direct, running.pooled):
         with wire.Session(endpoint) as session:
             assert session.query("SELECT 1, NULL, 'ä', ''") == [(1, None, "ä", "")]
             assert session.query("") == []
@@ -45,10 +43,10 @@ def test_it_logs_in_and_asks_through_both_endpoints(real_engine: Engine, real_sp
             assert session.query("SELECT 5") == [(5,)]
 
     with pytest.raises(wire.Refused) as caught:
-        wire.Session(replace(real_spec.direct, password="wrong"))
+        wire.Session(replace(running.direct, password="wrong"))
     assert caught.value.sqlstate == "28P01"
     with pytest.raises(wire.Refused) as caught:
-        wire.Session(replace(real_spec.direct, database="nowhere"))
+        wire.Session(replace(running.direct, database="nowhere"))
     assert caught.value.sqlstate == "3D000"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import available
 import pytest
 from docker import APIClient
-from registry import Registry
+from docker_engine.registry import Registry
 from world import NewSpec
 
 from devdb.engines.docker.engine import DockerEngine

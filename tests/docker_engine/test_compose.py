@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import available
 import psycopg
 import pytest
+import specs
 import world
 from libpq import connect
 
@@ -44,16 +43,8 @@ def compose_command() -> list[str] | None:
 
 
 @pytest.fixture
-def spec(free_port: Callable[[], int]) -> Spec:
-    return Spec(
-        name=f"test-{secrets.token_hex(4)}",
-        project=None,
-        engine="docker",
-        port=free_port(),
-        pool_port=free_port(),
-        password=secrets.token_urlsafe(12),
-        created=datetime.now(UTC),
-    )
+def spec() -> Spec:
+    return specs.new("docker")
 
 
 @pytest.fixture

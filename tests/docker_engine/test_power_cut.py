@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,10 @@ def empty_its_files(client: APIClient, container: str) -> None:
     client.put_archive(container, "/", emptied.getvalue())
 
 
+def _restarts(client: APIClient, container: str) -> int:
+    return int(client.inspect_container(container)["RestartCount"])
+
+
 @pytest.mark.parametrize("started_again", [False, True])
 def test_containers_whose_files_are_empty_are_made_anew(
     spec: Spec, start: Starts, client: APIClient, started_again: bool
@@ -91,9 +96,8 @@ def test_containers_whose_files_are_empty_are_made_anew(
     if started_again:  # by the engine, when the machine is up again: they end, and again
         for container in containers:
             client.start(container)
-            world.eventually(
-                lambda id=container: client.inspect_container(id)["RestartCount"], "a restart"
-            )
+            restarts = partial(_restarts, client, container)
+            world.eventually(restarts, "a restart")
     assert start(spec).running
     with connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
@@ -103,9 +107,9 @@ def test_containers_whose_files_are_empty_are_made_anew(
 def test_the_engines_disk_is_synced_before_it_is_ready(
     spec: Spec, start: Starts, client: APIClient
 ) -> None:
-    since = time.time() - 1
+    since = int(time.time())
     start(spec)
-    until = time.time() + 1
+    until = int(time.time()) + 1
     filters = {"container": world.container(spec.name, labels.POSTGRES)}
     events = list(client.events(since=since, until=until, filters=filters, decode=True))
     done = [each["Action"] for each in events]

@@ -14,7 +14,7 @@ import pytest
 import world
 from docker import APIClient
 from docker.errors import ImageNotFound
-from registry import Registry
+from docker_engine.registry import Registry
 
 from devdb.engines.docker.engine import DockerEngine
 from devdb.engines.docker.image_pull import pull
@@ -81,7 +81,7 @@ def test_what_is_there_is_never_pulled(
     start: Callable[[Spec], Server], spec: Spec, client: APIClient, registry: Registry
 ) -> None:
     name = registry.reference("here:1")
-    client.tag(os.environ["DEVDB_POSTGRES_IMAGE"], *name.rsplit(":", 1))
+    client.tag(os.environ["DEVDB_POSTGRES_IMAGE"], registry.reference("here"), "1")
     try:
         assert start(replace(spec, postgres_image=name)).running
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +74,7 @@ def root() -> None:
 def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache of the test's own, with the PgBouncer of the real one."""
     real = Path(os.environ["DEVDB_CACHE_DIR"]) / "pgbouncer"
-    directory = Path(tempfile.mkdtemp(prefix="devdb-cache-"))
-    directory.chmod(0o755)
+    directory = world.new_directory("cache")
     if real.is_dir():
         shutil.copytree(real, directory / "pgbouncer")
     monkeypatch.setenv("DEVDB_CACHE_DIR", str(directory))

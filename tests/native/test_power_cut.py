@@ -10,14 +10,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-import blockdevice
 import pytest
 import world
-from blockdevice import Disk
 from libpq import connect
+from native import blockdevice
+from native.blockdevice import Disk
 from world import NewSpec
 
 from devdb import marker, paths, wire
@@ -154,6 +154,7 @@ def test_a_start_that_was_cut_short_begins_again(
     for step in (Step.POSTGRES, Step.LOGIN):
         spec = on_disk()
         starting = native.start(spec)
+        assert isinstance(starting, Generator)
         while next(starting).step != step:
             pass
         copy = disk.cut()

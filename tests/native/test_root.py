@@ -114,13 +114,18 @@ def test_a_cache_out_of_reach_is_named(
 Spoil = Callable[[Path], object]
 
 
+def give_to_a_group(cache: Path) -> None:
+    os.chown(cache, 0, 12345)
+    cache.chmod(0o775)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         pytest.param(lambda cache: os.chown(cache, 12345, 0), id="another user's"),
         pytest.param(lambda cache: cache.chmod(0o777), id="everybody's"),
         pytest.param(lambda cache: cache.chmod(0o1777), id="everybody's and sticky"),
-        pytest.param(lambda cache: (os.chown(cache, 0, 12345), cache.chmod(0o775)), id="a group's"),
+        pytest.param(give_to_a_group, id="a group's"),
         pytest.param(lambda cache: os.chown(cache / "pgbouncer", 12345, 0), id="another's inside"),
         pytest.param(lambda cache: os.chown(cache.parent, 12345, 0), id="in another user's"),
         pytest.param(lambda cache: cache.parent.chmod(0o777), id="in everybody's"),

@@ -13,7 +13,7 @@ import pytest
 
 from devdb.engines import Engine
 
-BENCH = Path(__file__).parents[2] / "scripts" / "bench.py"
+BENCH = Path(__file__).parents[2] / "scripts" / "benches" / "bench.py"
 
 
 def bench(group: str, *options: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import os
 import shutil
@@ -12,13 +11,13 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from system import debian, pgbouncer
+from system.shell import CommandFailed
 
 from devdb.engines.native import binaries
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 PATCHED = "1.24.1-1+deb13u2"
 HUNK = "--- a/word\n+++ b/word\n@@ -1 +1 @@\n-{}\n+{}\n"
 
@@ -103,18 +102,16 @@ def _gpg(*options: str) -> bytes:
     return subprocess.run([*command, *options], check=True, capture_output=True).stdout
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The script as a module, with a cache of the test's own."""
-    monkeypatch.syspath_prepend(SCRIPTS)
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of the test's own."""
     monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("DEVDB_PGBOUNCER", raising=False)
-    return importlib.import_module("pgbouncer")
 
 
 @pytest.fixture
-def mirror(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """What the script takes for this machine's mirror; empty yet."""
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """What is taken for this machine's mirror; empty yet."""
     for needed in ("apt-get", "gpg", "gpgconf", "patch", "make"):
         if shutil.which(needed) is None:
             pytest.skip(f"there is no {needed} here")
@@ -123,46 +120,46 @@ def mirror(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("GNUPGHOME", str(home))
     _gpg("--quick-generate-key", "test@localhost", "rsa2048")
     keyring.write_bytes(_gpg("--export"))
-    monkeypatch.setitem(script.debian.KEYRINGS, "Debian", keyring)
+    monkeypatch.setitem(debian.KEYRINGS, "Debian", keyring)
     root = tmp_path / "mirror"
-    monkeypatch.setattr(script.debian, "mirror", lambda _: ("Debian", f"file:{root}/"))
+    monkeypatch.setattr(debian, "mirror", lambda _: ("Debian", f"file:{root}/"))
     yield Mirror(root)
     subprocess.run(["gpgconf", "--kill", "all"], check=True)
 
 
-def build(script: Any, mirror: Mirror, work: Path, *, only_safe: bool = False) -> str:
+def build(mirror: Mirror, work: Path, *, only_safe: bool = False) -> str:
     """Build from the mirror; what the one that would now be used says of itself."""
-    mirror.publish(script.SUITES["Debian"])
-    script.build_one(work / "work", [], lambda: None, only_safe=only_safe)
+    mirror.publish(pgbouncer.SUITES["Debian"])
+    pgbouncer.build_one(work / "work", [], lambda: None, only_safe=only_safe)
     path = binaries.pooler().path
     said = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
     return f"{path.parts[-3]}: {said.strip()}"
 
 
-def cached(script: Any, name: str) -> Path:
+def cached(name: str) -> Path:
     """A PgBouncer in the cache."""
-    path: Path = script.home() / name / "bin" / "pgbouncer"
+    path = pgbouncer.home() / name / "bin" / "pgbouncer"
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\necho PgBouncer {name.split('-')[0]}\n")
     path.chmod(0o755)
     return path
 
 
-def test_debians_patches_are_in_what_is_built(script: Any, mirror: Mirror, tmp_path: Path) -> None:
-    old = cached(script, "1.24.1")
+def test_debians_patches_are_in_what_is_built(mirror: Mirror, tmp_path: Path) -> None:
+    old = cached("1.24.1")
     mirror.add("stable", PATCHED, HUNK.format("raw", "half"), HUNK.format("half", "mended"))
-    assert build(script, mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 mended"
+    assert build(mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 mended"
     assert old.exists(), "an instance may be running it"
-    assert script.good_enough()
+    assert pgbouncer.good_enough()
 
 
 def test_a_source_that_cannot_be_had_is_said_in_a_line_and_the_next_is_taken(
-    script: Any, mirror: Mirror, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mirror: Mirror, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirror.add("sid", "1.26.1-1", has_files=False)
     mirror.add("testing", "1.26.0-1", HUNK.format("unlike what is there", "mended"))
     mirror.add("stable", PATCHED, HUNK.format("raw", "mended"))
-    assert build(script, mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 mended"
+    assert build(mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 mended"
     missing, misfit, taken = capsys.readouterr().err.splitlines()
     assert missing.startswith("PgBouncer 1.26.1-1 of Debian sid is not taken: ")
     assert "1.26.1" in missing.split(": ", 1)[1]
@@ -172,35 +169,33 @@ def test_a_source_that_cannot_be_had_is_said_in_a_line_and_the_next_is_taken(
 
 
 def test_one_that_can_be_crashed_is_the_last_choice_and_not_built_at_each_start(
-    script: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "may_build", lambda: True)
+    monkeypatch.setattr(pgbouncer, "may_build", lambda: True)
     mirror.add("sid", "1.26.1-1", configure="echo no compiler; exit 1")
     mirror.add("testing", "1.25.1-1")
     mirror.add("stable", "1.24.1-1")
-    assert build(script, mirror, tmp_path) == "1.25.1-1: PgBouncer 1.25.1 raw"
-    assert script.good_enough()
-    assert "1.26.1-1 of Debian sid" in script.not_built().read_text()
+    assert build(mirror, tmp_path) == "1.25.1-1: PgBouncer 1.25.1 raw"
+    assert pgbouncer.good_enough()
+    assert "1.26.1-1 of Debian sid" in pgbouncer.not_built().read_text()
 
 
 def test_a_mirror_with_nothing_better_is_said_with_every_reason(
-    script: Any, mirror: Mirror, tmp_path: Path
+    mirror: Mirror, tmp_path: Path
 ) -> None:
     mirror.add("sid", "1.26.1-1", has_files=False)
     mirror.add("testing", "1.25.1-1")
-    with pytest.raises(script.CommandFailed) as caught:
-        build(script, mirror, tmp_path, only_safe=True)
+    with pytest.raises(CommandFailed) as caught:
+        build(mirror, tmp_path, only_safe=True)
     for reason in ("1.26.1-1 of Debian sid", "1.25.1-1 of Debian testing", "Debian stable"):
         assert reason in str(caught.value)
 
 
-def test_a_build_that_was_cut_short_is_made_anew(
-    script: Any, mirror: Mirror, tmp_path: Path
-) -> None:
-    cached(script, PATCHED).write_text("")
+def test_a_build_that_was_cut_short_is_made_anew(mirror: Mirror, tmp_path: Path) -> None:
+    cached(PATCHED).write_text("")
     mirror.add("stable", PATCHED)
-    assert build(script, mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 raw"
-    assert [path.name for path in script.home().iterdir()] == [PATCHED]
+    assert build(mirror, tmp_path) == f"{PATCHED}: PgBouncer 1.24.1 raw"
+    assert [path.name for path in pgbouncer.home().iterdir()] == [PATCHED]
 
 
 @pytest.mark.parametrize(
@@ -214,29 +209,28 @@ def test_a_build_that_was_cut_short_is_made_anew(
     ],
 )
 def test_what_an_older_devdb_built_is_not_good_enough(
-    script: Any, monkeypatch: pytest.MonkeyPatch, name: str, good: bool
+    monkeypatch: pytest.MonkeyPatch, name: str, good: bool
 ) -> None:
-    monkeypatch.setattr(script, "may_build", lambda: True)
-    cached(script, name)
-    assert script.good_enough() is good
+    monkeypatch.setattr(pgbouncer, "may_build", lambda: True)
+    cached(name)
+    assert pgbouncer.good_enough() is good
 
 
 def test_what_could_not_be_built_is_tried_again_after_a_week_and_goes_on_meanwhile(
-    script: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(script, "may_build", lambda: True)
-    monkeypatch.setattr(script.debian, "lists", lambda _: [])
-    monkeypatch.setattr(script.debian, "candidate", lambda *_: "1.18.0-1+deb12u1")
-    monkeypatch.setattr(script.debian, "mirror", lambda _: ("Debian", f"file:{tmp_path}/none/"))
-    monkeypatch.setattr(script, "BUILD_NEEDS", ())
-    cached(script, "1.24.1")
-    script.get(with_packages=[])
+    monkeypatch.setattr(pgbouncer, "may_build", lambda: True)
+    monkeypatch.setattr(debian, "lists", lambda _: [])
+    monkeypatch.setattr(debian, "candidate", lambda *_: "1.18.0-1+deb12u1")
+    monkeypatch.setattr(debian, "mirror", lambda _: ("Debian", f"file:{tmp_path}/none/"))
+    monkeypatch.setattr(pgbouncer, "BUILD_NEEDS", ())
+    cached("1.24.1")
+    pgbouncer.get(with_packages=[])
     assert "Going on with PgBouncer 1.24.1\n" in capsys.readouterr().err
-    assert "Debian stable" in script.not_built().read_text()
-    assert script.good_enough()
+    assert "Debian stable" in pgbouncer.not_built().read_text()
+    assert pgbouncer.good_enough()
     a_week_ago = time.time() - 7 * 24 * 3600 - 1
-    os.utime(script.not_built(), (a_week_ago, a_week_ago))
-    assert not script.good_enough()
+    os.utime(pgbouncer.not_built(), (a_week_ago, a_week_ago))
+    assert not pgbouncer.good_enough()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devdb.engines import Engine
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+PRESSURE = Path(__file__).parents[2] / "scripts" / "benches" / "pressure.py"
 CLIENTS, MAX_CONNECTIONS = 60, 20
 
 
@@ -18,7 +18,7 @@ def cells(line: str) -> list[str]:
 
 def test_more_clients_than_connections(real_engine: Engine) -> None:
     numbers = ["--clients", str(CLIENTS), "--max-connections", str(MAX_CONNECTIONS)]
-    command = [sys.executable, str(SCRIPTS / "pressure.py"), "--engine", real_engine.name]
+    command = [sys.executable, str(PRESSURE), "--engine", real_engine.name]
     done = subprocess.run([*command, *numbers], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     heading, _, direct, pooled, *_ = done.stdout.splitlines()

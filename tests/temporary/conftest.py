@@ -9,19 +9,11 @@ from typing import Any
 import pytest
 from inside import Inside
 from instances import Instance
-from reapers import StartReaper, reapers
+from temporary.reapers import StartReaper, reapers
 
 from devdb.model import Spec
 
 ENGINES = ("native", "docker")
-
-
-@pytest.fixture(scope="session", params=ENGINES)
-def shared(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """An instance of each engine in turn, running, and without a reaper."""
-    instance = Instance(request.param)
-    yield instance
-    instance.destroy()
 
 
 @pytest.fixture

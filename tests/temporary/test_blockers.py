@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from inside import Inside, login, until
 from instances import Instance
-from reapers import ONE_ROUND, StartReaper
+from temporary.reapers import ONE_ROUND, StartReaper
 
 from devdb import temporary
 from devdb.errors import TimedOut

@@ -41,12 +41,12 @@ def _kill_before(step: int) -> None:
     left = count(step, -1)
     send = wire.Session.send
 
-    def counted(*arguments: Any) -> None:
+    def counted(session: wire.Session, sql: str, *values: object) -> None:
         if next(left) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        send(*arguments)
+        send(session, sql, *values)
 
-    wire.Session.send = counted  # type: ignore[method-assign]
+    wire.Session.send = counted  # type: ignore[assignment, method-assign]
 
 
 def every_kill(inside: Inside, action: Callable[[], Any]) -> Iterator[int]:

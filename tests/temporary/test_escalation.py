@@ -74,7 +74,10 @@ TYPES = (
 def set_traps(ours: TemporaryDatabase) -> None:
     """All kinds of them; what a role that is no superuser cannot define is refused here already."""
     with libpq.connect(ours.direct) as connection:
-        run = lambda text: connection.execute(text.encode())  # noqa: E731
+
+        def run(text: str) -> None:
+            connection.execute(text.encode())
+
         run("CREATE SCHEMA evil")
         run(
             "CREATE FUNCTION evil.spring() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"

@@ -17,7 +17,7 @@ import pytest
 import world
 from inside import Inside, login, until
 from instances import Instance
-from reapers import SHORT, StartReaper, reapers
+from temporary.reapers import SHORT, StartReaper, reapers
 
 from devdb import temporary
 from devdb.model import Spec

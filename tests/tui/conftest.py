@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from driving import NAME, Driver, Scenario
 
-from devdb import engines
+from devdb import clipboard, engines
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.tui.app import DevdbApp
@@ -38,6 +38,19 @@ def use_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEngine], None]:
         monkeypatch.setattr(engines, "get", lambda _name, host=None: engine)
 
     return use
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was copied, by a tool that always confirms it."""
+    texts: list[str] = []
+
+    def copy(text: str) -> str:
+        texts.append(text)
+        return "xclip"
+
+    monkeypatch.setattr(clipboard, "copy", copy)
+    return texts
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ import pytest
 from driving import NAME, Driver
 from textual.widgets import OptionList
 
-from devdb import clipboard, config, marker, urls
+from devdb import config, marker, urls
 from devdb.config import Settings
 from devdb.model import Spec
 from devdb.tui.app import DevdbApp
 from devdb.urls.clients import CLIENTS
 from devdb.urls.spelling import spell
 
+pytestmark = pytest.mark.usefixtures("copied")
 Drive = Callable[..., DevdbApp]
 
 
@@ -24,14 +25,6 @@ def spec() -> Spec:
     found = marker.load(NAME)
     assert found is not None
     return found
-
-
-@pytest.fixture(autouse=True)
-def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was copied, by a tool that always confirms it."""
-    texts: list[str] = []
-    monkeypatch.setattr(clipboard, "copy", lambda text: texts.append(text) or "xclip")
-    return texts
 
 
 @pytest.fixture

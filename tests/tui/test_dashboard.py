@@ -24,6 +24,7 @@ from devdb.tui.temporaries import Table
 from devdb.workspace import down, instances, up
 from devdb.workspace.instances import State
 
+pytestmark = pytest.mark.usefixtures("copied")
 Drive = Callable[..., DevdbApp]
 UseEngine = Callable[[FakeEngine], None]
 
@@ -43,14 +44,6 @@ def running(settings: Settings, project: Path) -> Spec:
     """The instance runs before the dashboard is opened."""
     list(up.up(settings, project, NAME))
     return spec()
-
-
-@pytest.fixture(autouse=True)
-def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was copied, by a tool that always confirms it."""
-    texts: list[str] = []
-    monkeypatch.setattr(clipboard, "copy", lambda text: texts.append(text) or "xclip")
-    return texts
 
 
 def test_it_shows_what_there_is_to_know(drive: Drive, settings: Settings) -> None:

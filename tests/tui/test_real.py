@@ -20,7 +20,7 @@ from driving import NAME, Driver
 from textual.message import Message
 from textual.widgets import DataTable
 
-from devdb import clipboard, config, marker, postgres, temporary, urls
+from devdb import config, marker, postgres, temporary, urls
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.model import PartState, Spec
@@ -97,11 +97,7 @@ def test_connections_are_counted_but_not_its_own(drive: Drive, running: Spec) ->
     drive(scenario)
 
 
-def test_a_temporary_database_from_n_to_x(
-    drive: Drive, running: Spec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copied: list[str] = []
-    monkeypatch.setattr(clipboard, "copy", lambda text: copied.append(text) or "xclip")
+def test_a_temporary_database_from_n_to_x(drive: Drive, running: Spec, copied: list[str]) -> None:
 
     async def scenario(user: Driver) -> None:
         await user.ready()
@@ -129,10 +125,8 @@ def test_a_temporary_database_from_n_to_x(
 
 
 def test_a_temporary_databases_urls_are_the_chosen_clients_too(
-    drive: Drive, running: Spec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    drive: Drive, running: Spec, settings: Settings, copied: list[str]
 ) -> None:
-    copied: list[str] = []
-    monkeypatch.setattr(clipboard, "copy", lambda text: copied.append(text) or "xclip")
     made = temporary.create(running, ttl=timedelta(hours=2))
 
     async def scenario(user: Driver) -> None:

@@ -20,7 +20,7 @@ def texts(svg: str) -> list[str]:
 def test_the_picture_shows_the_dashboard_of_today(tmp_path: Path) -> None:
     """Only the words are compared: colours and corners are Textual's and change with it."""
     fresh = tmp_path / "dashboard.svg"
-    script = ROOT / "scripts" / "screenshot.py"
+    script = ROOT / "scripts" / "benches" / "screenshot.py"
     subprocess.run([sys.executable, script, fresh], check=True, timeout=60)
     assert texts(fresh.read_text()) == texts(PICTURE.read_text()), "run scripts/screenshot"
 

@@ -18,7 +18,7 @@ import pytest
 import world
 from driving import NAME
 from terminal import Terminal
-from tmux import Tmux
+from tui.tmux import Tmux
 
 from devdb import marker, urls
 from devdb.model import Spec

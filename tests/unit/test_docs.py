@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 def test_the_tables_are_up_to_date() -> None:
-    check = [sys.executable, ROOT / "scripts" / "docs", "--check"]
+    check = [sys.executable, str(ROOT / "scripts" / "docs"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -56,7 +56,7 @@ def test_a_taken_port_is_refused_by_its_owner(listener: int) -> None:
         ports.refuse_if_taken(listener, [])
     assert error.value.exit_code == 5
     assert listening.is_taken(listener)
-    assert listening.accepts(listener)
+    assert listeners.accepts(listener)
 
 
 def test_an_instance_is_not_the_one_that_holds_its_own_port(

@@ -51,11 +51,24 @@ def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
     assert found == []
 
 
-def test_scripts_can_be_executed_and_modules_cannot() -> None:
+def test_the_page_on_the_tests_names_every_folder_and_helper() -> None:
+    text = (ROOT / "tests" / "README.md").read_text()
+    assert len(text.splitlines()) <= 40
+    here = [
+        path.relative_to(ROOT / "tests") for path in committed() if ROOT / "tests" in path.parents
+    ]
+    folders = {path.parts[0] for path in here if len(path.parts) > 1}
+    helpers = {path.stem for path in here if len(path.parts) == 1 and path.suffix == ".py"}
+    rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`(\w+)`", rows)) - {"specs"}
+    assert named == folders | helpers - {"conftest"}
+
+
+def test_programs_are_at_the_top_of_scripts_and_their_modules_below() -> None:
     for path, mode in committed().items():
-        if path.parent in (ROOT / "scripts", ROOT / ".ci"):
+        if {ROOT / "scripts", ROOT / ".ci"} & {*path.parents}:
             is_program = path.read_bytes().startswith(b"#!")
-            assert is_program == (path.suffix == ""), path
+            assert is_program == (path.parent.parent == ROOT) == (path.suffix == ""), path
             assert bool(mode & 0o111) == is_program, path
 
 

@@ -8,6 +8,7 @@ import io
 import lzma
 import sys
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ else:
     from backports import zstd
 
 SQL = b"CREATE TABLE t (a int);\n"
-PACKED = {
+PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,

@@ -1,7 +1,6 @@
 """Applies two migrations with Alembic, takes the second back and applies it again."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -69,4 +68,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     assert os.environ["DATABASE_URL"]
-    sys.exit(main())
+    main()

@@ -81,7 +81,7 @@ def run_sqlalchemy() -> None:
                 barrier.wait(30)
             for turn in range(ROUNDS):
                 with connection.begin():
-                    values = {"a": worker, "b": turn}
+                    values: dict[str, Any] = {"a": worker, "b": turn}
                     found = connection.execute(
                         text("SELECT CAST(:a AS int) + CAST(:b AS int)"), values
                     ).scalar()
@@ -110,7 +110,7 @@ def run_sqlalchemy_asyncpg() -> None:
                     await asyncio.sleep(0.01)
                 for turn in range(ROUNDS):
                     async with connection.begin():
-                        values = {"a": worker, "b": turn}
+                        values: dict[str, Any] = {"a": worker, "b": turn}
                         found = await connection.scalar(
                             text("SELECT CAST(:a AS int) + CAST(:b AS int)"), values
                         )

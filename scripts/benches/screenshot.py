@@ -25,7 +25,7 @@ from devdb.workspace import instances, ports
 from devdb.workspace.instances import Instance
 from devdb.workspace.pulse import Pulse
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = (84, 24)
 PORTS = (15432, 16543)
 UP = timedelta(hours=2, minutes=14, seconds=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-SCRIPTS = Path(__file__).resolve().parent
+SCRIPTS = Path(__file__).resolve().parents[1]
 ROOT = SCRIPTS.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "devdb-tests"
+"""What the tests need and devdb does not: images, clients, logs."""
 
 ENGINE_UNAVAILABLE = 3
 
@@ -39,13 +42,24 @@ def guarded(main: Callable[[], None]) -> None:
         fail(f"{Path(sys.argv[0]).name}: {error}", "Mend that, and run this again.")
 
 
+def in_venv() -> None:
+    """Go on with this checkout's devdb: as the same program in .venv, where it cannot run here."""
+    if importlib.util.find_spec("textual") is None:
+        run(sys.executable, SCRIPTS / "venv", narrates=True)
+        python = ROOT / ".venv" / "bin" / "python"
+        os.execv(python, [str(python), *sys.argv])
+    sys.path.insert(0, str(ROOT))
+
+
 def run(
     *argv: str | Path,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
     narrates: bool = False,
+    timeout: float | None = None,
 ) -> str:
-    """The command's stdout, stripped. Raises CommandFailed, also when there is no such command.
+    """The command's stdout, stripped. Raises CommandFailed, also when there is no such command, or
+    when it takes longer than `timeout` seconds.
 
     What it says on stderr is seen when it fails, or, where it `narrates`, as it says it.
     """
@@ -59,7 +73,10 @@ def run(
             stderr=None if narrates else subprocess.PIPE,
             text=True,
             errors="replace",
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"{argv[0]} took longer than {timeout:g} s") from error
     except OSError as error:
         raise CommandFailed(f"{argv[0]}: {error.strerror}") from error
     if done.returncode != 0:
@@ -67,9 +84,9 @@ def run(
     return done.stdout.strip()
 
 
-def succeeds(*argv: str | Path) -> bool:
+def succeeds(*argv: str | Path, timeout: float | None = None) -> bool:
     try:
-        run(*argv)
+        run(*argv, timeout=timeout)
     except CommandFailed:
         return False
     return True

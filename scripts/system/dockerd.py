@@ -6,8 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import debian
-from shell import CommandFailed, run, say, succeeds
+from system import debian
+from system.shell import CommandFailed, run, say, succeeds
 
 PACKAGES = ("docker.io", "docker-cli", "iptables", "debootstrap")
 PATIENCE = 60.0

@@ -10,7 +10,6 @@ from functools import partial
 from measure import (
     Clock,
     Row,
-    free_ports,
     quietly,
     start_again,
     start_new,
@@ -18,6 +17,7 @@ from measure import (
     up_again,
     up_new,
 )
+from specs import free_port
 
 from devdb import engines
 from devdb.engines.docker import image
@@ -66,7 +66,7 @@ class Bare:
         self.name = f"devdb-bench-{secrets.token_hex(3)}"
         self.endpoint = Endpoint(
             host="127.0.0.1",
-            port=free_ports(1)[0],
+            port=free_port(),
             user="postgres",
             password=secrets.token_hex(8),
             database="postgres",

@@ -12,7 +12,6 @@ from pathlib import Path
 from measure import (
     Clock,
     Row,
-    free_ports,
     quietly,
     start_again,
     start_new,
@@ -20,6 +19,7 @@ from measure import (
     up_again,
     up_new,
 )
+from specs import free_port
 
 from devdb import engines, paths
 from devdb.engines.native import binaries, owner
@@ -67,7 +67,7 @@ def bare_start() -> float:
 
 
 def pg_ctl_start(data: Path, place: Path) -> None:
-    options = f"-p {free_ports(1)[0]} -k {place}"
+    options = f"-p {free_port()} -k {place}"
     run("pg_ctl", "start", "-w", "-D", data, "-l", place / "log", "-o", options)
 
 

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-import debian
-from shell import CommandFailed, run, say
+from system import debian
+from system.shell import CommandFailed, run, say
 
 from devdb import paths
 from devdb.engines.native import binaries, packages

@@ -30,7 +30,7 @@ class Disk:
 
     def mount(self) -> str:
         """Put it at its place; what `mount` complains of, "" when it is there."""
-        command = ["mount", "-o", "loop", self._file, self.place]
+        command = ["mount", "-o", "loop", str(self._file), str(self.place)]
         result = subprocess.run(command, capture_output=True, text=True)
         return result.stderr.strip()
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import psutil
 from bench_memory import native_pids
-from measure import free_ports, new_spec, remove, start, until_it_answers
+from measure import new_spec, remove, start, until_it_answers
+from specs import free_port
 
 from devdb import engines
 from devdb.engines.native import binaries, owner, processes
@@ -128,7 +129,7 @@ def by_hand(spec: Spec) -> Iterator[tuple[Endpoint, int]]:
     """A PgBouncer on that instance's Postgres, with what somebody would write who wants speed."""
     layout, whose = Layout.of(spec.name), owner.choose()
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-pooler-"))
-    (port,) = free_ports(1)
+    port = free_port()
     sockets = layout.socket_directory or "127.0.0.1"
     text = BY_HAND.format(sockets=sockets, port=spec.port, pool_port=port, place=place)
     (place / "pgbouncer.ini").write_text(text)

@@ -1,20 +1,17 @@
-"""What a row of scripts/bench is, and the clock, ports and first queries all rows share."""
+"""What a row of scripts/bench is, and the clock and first queries all rows share."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import specs
 
 from devdb import marker
 from devdb.engines import Engine
@@ -71,36 +68,13 @@ def seconds(*argv: str | Path, **options: object) -> float:
     return clock.seconds
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports below the ephemeral range that nobody listens on now."""
-    low, high = map(int, os.environ.get("DEVDB_TEST_PORTS", "20000-29999").split("-"))
-    found: list[int] = []
-    while len(found) < count:
-        port = low + secrets.randbelow(high - low + 1)
-        with socket.socket() as probe:
-            if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-    return found
-
-
 def new_name() -> str:
-    return f"bench-{secrets.token_hex(3)}"
+    return specs.new_name("bench")
 
 
 def new_spec(engine: Engine) -> Spec:
     """An instance that is not there yet, with its marker."""
-    port, pool_port = free_ports(2)
-    spec = Spec(
-        name=new_name(),
-        project=None,
-        engine=engine.name,
-        port=port,
-        pool_port=pool_port,
-        password=secrets.token_urlsafe(18),
-        created=datetime.now(UTC),
-        host=engine.host,
-        reaper=REAPER,
-    )
+    spec = specs.new(engine.name, prefix="bench", host=engine.host, reaper=REAPER)
     marker.save(spec)
     return spec
 

@@ -61,7 +61,7 @@ def main() -> None:
     print(table(figures), end="")
     if options.readme:
         save(figures)
-        subprocess.run([sys.executable, Path(__file__).with_name("docs")], check=True)
+        subprocess.run([sys.executable, Path(__file__).parents[1] / "docs"], check=True)
 
 
 def allow_files(count: int) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FILE = Path(__file__).resolve().parent.parent / "docs" / "pressure.json"
+FILE = Path(__file__).resolve().parents[2] / "docs" / "pressure.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

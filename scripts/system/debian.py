@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from shell import SCRIPTS, CommandFailed, fail, run, say, succeeds
+from system.shell import SCRIPTS, CommandFailed, fail, run, say, succeeds
 
 KEYRINGS = {
     "Debian": Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
