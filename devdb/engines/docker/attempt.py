@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from devdb import certificates
 from devdb.engines.docker import (
     config,
     create,
+    data,
     find,
     holders,
     image_contents,
@@ -21,8 +22,9 @@ from devdb.engines.docker import (
     limits,
     login,
     stop,
+    template,
 )
-from devdb.engines.docker.config import NOBODY, Blueprint, Tls
+from devdb.engines.docker.config import NOBODY, Blueprint, Seed, ServerTls
 from devdb.engines.docker.failure import watch
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
@@ -43,6 +45,17 @@ _UNDO_PATIENCE = 60
 _HEAD_START = 0.08
 """Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plans:
+    """All that is decided before anything is changed."""
+
+    blueprints: tuple[Blueprint, ...]
+    login: login.Login
+    seed: Seed
+    owner: int
+    """The user that the Postgres image starts as."""
 
 
 class Attempt:
@@ -93,24 +106,26 @@ class Attempt:
     def _run(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
-        self._tls = self._begin(self._certify)
-        preparing, planning = self._begin(self._prepare), self._begin(self._plans)
+        certifying = self._begin(self._certify)
+        preparing = self._begin(self._prepare)
+        planning = self._begin(partial(self._plan, certifying))
         self._network = yield from attend(preparing, beat)
         plans = yield from attend(planning, beat)
-        remake = yield from attend(self._begin(partial(self._outdated, plans)), beat)
-        todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
+        every = plans.blueprints
+        remake = yield from attend(self._begin(partial(self._outdated, every)), beat)
+        todo = [plan for plan in every if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
-            self._begin(partial(self._clear, remake, plans)),
+            self._begin(partial(self._clear, remake, every)),
             replace(beat, detail="stopping what has changed"),
         )
-        work = self._bring_up(todo, remake)
+        work = self._bring_up(todo, remake, copies=plans.seed.template is not None)
         done = begin(lambda: None)
         starts = work.get(labels.POSTGRES, done), work.get(labels.PGBOUNCER, done)
         settled = self._settled if self._is_unsettled else lambda: None
         revive = self._restart_pooler
         log_in = partial(
-            self._login.until_ready,
+            plans.login.until_ready,
             starts,
             self._given_up,
             settled,
@@ -118,9 +133,6 @@ class Attempt:
             pooler_ran=labels.PGBOUNCER not in work,
         )
         logging_in = begin(log_in)
-        for plan in todo:
-            if plan.part == labels.REAPER:  # nobody waits for it
-                self._begin(partial(self._start, plan, plan in remake, logging_in))
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
         looking = begin(self._look_again)
@@ -132,6 +144,8 @@ class Attempt:
         yield from attend(syncing, _LOGIN)
         self._is_ready = True
         notes = set_up.notes if set_up else ()
+        if self._is_new:
+            self._begin(partial(self._provide, plans))
         yield Progress(step=Step.READY, server=find.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -153,7 +167,7 @@ class Attempt:
             return create.make_network(self._client, self._spec)
         return [*used, *there][0]
 
-    def _certify(self) -> tuple[Tls | None, Tls | None]:
+    def _certify(self) -> tuple[ServerTls | None, ServerTls | None]:
         """What Postgres and PgBouncer show their clients; None for one built without TLS.
 
         Begun before all else: making certificates takes as long as making a network.
@@ -169,46 +183,55 @@ class Attempt:
             return None, None
         made = certificates.ensure(name)
         postgres, pooler = (
-            Tls(certificates=made, owner=owner) if owner is not None else None for owner in owners
+            None if owner is None else ServerTls(certificates=made, owner=owner) for owner in owners
         )
         return postgres, pooler
 
-    def _plans(self) -> list[Blueprint]:
-        spec, name = self._spec, self._spec.name
-        seeds = begin(partial(image_contents.has_init_files, self._client, self._postgres, name))
-        carried = begin(partial(limits.look, self._client, self._postgres, name))
-        postgres_tls, pooler_tls = self._tls.result()
-        owner = image_contents.user_id(self._client, self._postgres, name)
-        text = image_contents.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+    def _plan(self, certifying: Future[tuple[ServerTls | None, ServerTls | None]]) -> Plans:
+        client, spec, name = self._client, self._spec, self._spec.name
+        asked = begin(partial(image_contents.has_init_files, client, self._postgres, name))
+        carried = begin(partial(limits.look, client, self._postgres, name))
+        seeding = begin(partial(data.seed, client, spec, self._found, self._postgres))
+        owner = image_contents.user_id(client, self._postgres, name)
+        text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
-        package = image_contents.pooler_package(self._client, self._pooler, version, name)
+        package = image_contents.pooler_package(client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
-        self._login = login.Login(
-            spec=spec, is_unsettled=self._is_unsettled, lookup_everywhere=everywhere
+        postgres_tls, pooler_tls = certifying.result()
+        seed = seeding.result()
+        postgres = config.for_postgres(
+            spec,
+            self._postgres,
+            layout=self._data[labels.LAYOUT],
+            owner=owner,
+            pooler_everywhere=everywhere,
+            makes_database=asked.result(),
+            seed=seed,
+            tls=postgres_tls,
         )
-        plans = [
-            config.for_postgres(
-                spec,
-                self._postgres,
-                layout=self._data[labels.LAYOUT],
-                owner=owner,
-                pooler_everywhere=everywhere,
-                makes_database=seeds.result(),
-                tls=postgres_tls,
+        pooler = config.for_pgbouncer(
+            spec,
+            self._pooler,
+            version,
+            package=package,
+            limits=carried.result(),
+            tls=pooler_tls,
+        )
+        reaper = (config.for_reaper(spec, self._postgres),) if spec.reaper else ()
+        return Plans(
+            blueprints=(postgres, pooler, *reaper),
+            login=login.Login(
+                spec=spec,
+                made_with=seed.password,
+                is_unsettled=self._is_unsettled,
+                lookup_everywhere=everywhere,
             ),
-            config.for_pgbouncer(
-                spec,
-                self._pooler,
-                version,
-                package=package,
-                limits=carried.result(),
-                tls=pooler_tls,
-            ),
-        ]
-        return [*plans, config.for_reaper(spec, self._postgres)] if spec.reaper else plans
+            seed=seed,
+            owner=owner,
+        )
 
-    def _outdated(self, plans: list[Blueprint]) -> list[Blueprint]:
+    def _outdated(self, plans: Iterable[Blueprint]) -> list[Blueprint]:
         looks = [(plan, begin(partial(self._is_outdated, plan))) for plan in plans]
         return [plan for plan, look in looks if look.result()]
 
@@ -227,7 +250,8 @@ class Attempt:
             return True
         if self._found.is_steady(plan.part) and not self._is_unsettled:
             return False  # it read its files when it started
-        return not create.has_its_files(self._client, container["Id"], plan)
+        files = (*plan.files, *plan.once) if self._is_unsettled else plan.files
+        return not create.has_its_files(self._client, container["Id"], files)
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
@@ -243,7 +267,7 @@ class Attempt:
                 if port not in ours and holders.is_taken(port):
                     raise holders.in_use(self._client, self._spec, port)
 
-    def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
+    def _clear(self, remake: list[Blueprint], plans: Iterable[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
         kept = {plan.part for plan in plans} - {plan.part for plan in remake}
         unwanted = self._found.containers.keys() - kept
@@ -255,6 +279,14 @@ class Attempt:
     def _sync(self) -> None:
         create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
+    def _provide(self, plans: Plans) -> None:
+        """For the next instance of this image."""
+        postgres = labels.object_name(self._spec.name, labels.POSTGRES)
+        if template.is_copyable(self._client, self._postgres, self._spec.name):
+            template.provide(
+                self._client, self._postgres, plans.owner, tried=plans.seed.template, copy=postgres
+            )
+
     def _look_again(self) -> Found:
         """The instance as it is now, without what requests of a killed devdb made meanwhile."""
         now = find.look(self._client, self._spec.name)
@@ -263,28 +295,40 @@ class Attempt:
                 stop.remove_network(self._client, network)
         return now
 
-    def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
-        """Make and start the servers' containers side by side, PgBouncer's a little later.
+    def _bring_up(
+        self, todo: list[Blueprint], remake: list[Blueprint], *, copies: bool
+    ) -> dict[str, Future[None]]:
+        """Make the containers side by side and start one after the other.
 
         Engines set up one network at a time, and Postgres has the most to do once it has its own.
+        Nobody waits for the reaper's. `copies`: new data has not to be made by initdb.
         """
         work: dict[str, Future[None]] = {}
+        before: Future[None] | None = None
         for plan in todo:
-            if plan.part != labels.REAPER:
-                after = work.get(labels.POSTGRES)
-                work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
+            made = self._begin(partial(self._make, plan)) if plan in remake else None
+            head_start = None if self._is_new and not copies else _HEAD_START
+            start = partial(self._start, plan, made, before, head_start)
+            before = work[plan.part] = self._begin(start)
         return work
 
-    def _start(self, plan: Blueprint, make: bool, after: Future[Any] | None) -> None:
-        if after is not None:
-            # New data takes Postgres a second of work; restarted, it is up as soon as PgBouncer.
-            is_brief = plan.part == labels.PGBOUNCER and not self._is_new
-            wait([after], timeout=_HEAD_START if is_brief else None)
-        if self._given_up.is_set() and not self._is_ready:
-            return
-        if make:
+    def _make(self, plan: Blueprint) -> None:
+        if not self._given_up.is_set():
             create.make_container(self._client, self._spec, plan, self._network, self._data)
-        create.start_container(self._client, self._spec, plan.part)
+
+    def _start(
+        self,
+        plan: Blueprint,
+        made: Future[None] | None,
+        before: Future[None] | None,
+        head_start: float | None,
+    ) -> None:
+        if made is not None:
+            made.result()
+        if before is not None:
+            wait([before], timeout=head_start)
+        if not self._given_up.is_set() or self._is_ready:
+            create.start_container(self._client, self._spec, plan.part)
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
         """Wait until both servers' containers have been started."""

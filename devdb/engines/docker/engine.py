@@ -14,11 +14,13 @@ from devdb.engines.docker import (
     client,
     config,
     create,
+    data,
     find,
     labels,
     logs,
     recover,
     stop,
+    template,
 )
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
@@ -111,6 +113,7 @@ class DockerEngine:
             if destroy:
                 stop.destroy(connection.client, name)
                 certificates.remove(name)
+                template.remove_useless(connection.client)
                 return
             found = find.look(connection.client, name)
             self._keep_if_usable(found)
@@ -124,7 +127,10 @@ class DockerEngine:
                 spec = marker.load(found.name)
             if spec is None:
                 return
-            login = Login(spec=spec, is_unsettled=True, lookup_everywhere=False)
+            made_with = data.carried_over(self._connect().client, spec, found).password
+            login = Login(
+                spec=spec, made_with=made_with, is_unsettled=True, lookup_everywhere=False
+            )
             with suppress(Refused):
                 if login.settle() is not None:
                     create.finish(self._connect().client, found.name)

@@ -11,7 +11,6 @@ from functools import partial
 from threading import Event
 
 from devdb import pgbouncer, postgres, sessions, wire
-from devdb.engines.docker.config import bootstrap_password
 from devdb.engines.refusal import Refusals, is_crowded, other_password
 from devdb.engines.waiting import begin
 from devdb.essentials import NO_DATABASE
@@ -31,6 +30,8 @@ class Login:
     """Logs in to an instance until it is ready or given up."""
 
     spec: Spec
+    made_with: str
+    """The password that new data is made with."""
     is_unsettled: bool
     """Whether the data may not have the instance's password, database and roles yet."""
     lookup_everywhere: bool
@@ -115,7 +116,7 @@ class Login:
         Raises DataMismatch when the data has a password that is none of the instance's, and
         wire.Refused with any other no of the server.
         """
-        made_with = replace(self.spec.direct, password=bootstrap_password(self.spec))
+        made_with = replace(self.spec.direct, password=self.made_with)
         try:
             making = _begin_database(made_with) if self.is_unsettled else None
         except OSError:

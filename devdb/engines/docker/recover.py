@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from devdb import pgbouncer, postgres
-from devdb.engines.docker import find, image_contents, labels
-from devdb.engines.docker.config import CONF, DIRECTORY
+from devdb.engines.docker import create, find, image_contents, labels
+from devdb.engines.docker.config import CONF
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import DEFAULT_POOLER, find_image, wanted_images
 from devdb.errors import StartFailed
@@ -58,19 +57,10 @@ def recover(client: APIClient, host: str, name: str) -> Spec | None:
 
 def _read(client: APIClient, found: Found, part: str) -> dict[str, str]:
     """The files that were put into that part's container, by name."""
-    from docker.errors import NotFound
-
     if part not in found.containers:
         return {}
-    with suppress(NotFound):
-        stream, _ = client.get_archive(found.containers[part]["Id"], DIRECTORY)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            return {
-                PurePosixPath(member.name).name: file.read().decode(errors="replace")
-                for member in tar
-                if (file := tar.extractfile(member)) is not None
-            }
-    return {}
+    there = create.files_in(client, found.containers[part]["Id"])
+    return {name: content.decode(errors="replace") for name, content in there.items()}
 
 
 def _password_in(pgpass: str) -> str:
