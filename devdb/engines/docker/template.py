@@ -68,9 +68,7 @@ def is_copyable(client: APIClient, image: Image, instance: str) -> bool:
     return not image_contents.has_init_files(client, image, instance)
 
 
-def provide(
-    client: APIClient, image: Image, owner: int, *, tried: str | None, copy: str
-) -> None:
+def provide(client: APIClient, image: Image, owner: int, *, tried: str | None, copy: str) -> None:
     """Have the engine make a template for the next instance, unless it has a whole one.
 
     Nobody waits for it, and no start fails by it. `tried` is the volume that the container
