@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ T = TypeVar("T")
 _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
 _HEAD_START = 0.08
-"""Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
+"""Seconds from the start of one container to that of the next."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 
 
@@ -100,7 +101,7 @@ class Attempt:
             raise
         finally:
             self._given_up.set()
-            # The reaper starts after READY, but not after the end of this process.
+            # What goes on after READY goes on no longer than this process.
             wait(self._work, timeout=_UNDO_PATIENCE)
 
     def _run(self) -> Iterator[Progress]:
@@ -109,10 +110,15 @@ class Attempt:
         certifying = self._begin(self._certify)
         preparing = self._begin(self._prepare)
         planning = self._begin(partial(self._plan, certifying))
+        reading = {
+            part: begin(partial(create.files_in, self._client, self._found.containers[part]["Id"]))
+            for part in self._found.containers
+            if not self._has_read_its_files(part)
+        }
         self._network = yield from attend(preparing, beat)
         plans = yield from attend(planning, beat)
         every = plans.blueprints
-        remake = yield from attend(self._begin(partial(self._outdated, every)), beat)
+        remake = yield from attend(begin(partial(self._outdated, every, reading)), beat)
         todo = [plan for plan in every if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
@@ -135,7 +141,7 @@ class Attempt:
         logging_in = begin(log_in)
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
-        looking = begin(self._look_again)
+        looking = begin(partial(self._look_again, work.values()))
         set_up = yield from self._until_logged_in(logging_in)
         image_contents.remember(
             self._postgres.id, labels.POSTGRES, set_up.version if set_up else ""
@@ -231,12 +237,22 @@ class Attempt:
             owner=owner,
         )
 
-    def _outdated(self, plans: Iterable[Blueprint]) -> list[Blueprint]:
-        looks = [(plan, begin(partial(self._is_outdated, plan))) for plan in plans]
-        return [plan for plan, look in looks if look.result()]
+    def _has_read_its_files(self, part: str) -> bool:
+        """Whether it did so when it started, so that they were whole."""
+        return self._found.is_steady(part) and not self._is_unsettled
 
-    def _is_outdated(self, plan: Blueprint) -> bool:
-        """Whether the container has to be made anew: missing, half-made, changed or damaged."""
+    def _outdated(
+        self, plans: Iterable[Blueprint], reading: Mapping[str, Future[dict[str, bytes]]]
+    ) -> list[Blueprint]:
+        """Those whose container has to be made anew: missing, half-made, changed or damaged."""
+        return [
+            plan
+            for plan in plans
+            if self._is_changed(plan)
+            or (plan.part in reading and not plan.is_in(reading[plan.part].result()))
+        ]
+
+    def _is_changed(self, plan: Blueprint) -> bool:
         container = self._found.containers.get(plan.part)
         if container is None or self._found.is_half_there(plan.part):
             return True
@@ -246,12 +262,7 @@ class Attempt:
             return True  # its network was pruned; it would not start
         # A tag that moved on is no reason to restart what runs.
         image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
-        if not self._found.is_running(plan.part) and container["Image"] != image.id:
-            return True
-        if self._found.is_steady(plan.part) and not self._is_unsettled:
-            return False  # it read its files when it started
-        files = (*plan.files, *plan.once) if self._is_unsettled else plan.files
-        return not create.has_its_files(self._client, container["Id"], files)
+        return not self._found.is_running(plan.part) and container["Image"] != image.id
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
@@ -287,8 +298,9 @@ class Attempt:
                 self._client, self._postgres, plans.owner, tried=plans.seed.template, copy=postgres
             )
 
-    def _look_again(self) -> Found:
-        """The instance as it is now, without what requests of a killed devdb made meanwhile."""
+    def _look_again(self, work: Collection[Future[None]]) -> Found:
+        """The instance with all that was started, without what a killed devdb's requests made."""
+        wait(work)
         now = find.look(self._client, self._spec.name)
         for network in now.networks:
             if network != self._network:
@@ -298,37 +310,44 @@ class Attempt:
     def _bring_up(
         self, todo: list[Blueprint], remake: list[Blueprint], *, copies: bool
     ) -> dict[str, Future[None]]:
-        """Make the containers side by side and start one after the other.
+        """Make and start the containers, each a little later than the one before.
 
-        Engines set up one network at a time, and Postgres has the most to do once it has its own.
-        Nobody waits for the reaper's. `copies`: new data has not to be made by initdb.
+        Engines set up one network at a time, and Postgres has the most to do once it has its own:
+        all the more where the data is not copied, but made by initdb.
         """
+        head_start = None if self._is_new and not copies else _HEAD_START
         work: dict[str, Future[None]] = {}
-        before: Future[None] | None = None
+        before: tuple[Future[None], Event] | None = None
         for plan in todo:
-            made = self._begin(partial(self._make, plan)) if plan in remake else None
-            head_start = None if self._is_new and not copies else _HEAD_START
-            start = partial(self._start, plan, made, before, head_start)
-            before = work[plan.part] = self._begin(start)
+            begun = Event()
+            start = partial(self._start, plan, plan in remake, before, begun, head_start)
+            work[plan.part] = self._begin(start)
+            before = work[plan.part], begun
         return work
-
-    def _make(self, plan: Blueprint) -> None:
-        if not self._given_up.is_set():
-            create.make_container(self._client, self._spec, plan, self._network, self._data)
 
     def _start(
         self,
         plan: Blueprint,
-        made: Future[None] | None,
-        before: Future[None] | None,
+        make: bool,
+        before: tuple[Future[None], Event] | None,
+        begun: Event,
         head_start: float | None,
     ) -> None:
-        if made is not None:
-            made.result()
-        if before is not None:
-            wait([before], timeout=head_start)
-        if not self._given_up.is_set() or self._is_ready:
-            create.start_container(self._client, self._spec, plan.part)
+        """`begun` is set when the engine is told to start it; `before` is the same of another."""
+        try:
+            if before is not None:
+                before[1].wait()
+            since = time.monotonic()
+            if make and not self._given_up.is_set():
+                create.make_container(self._client, self._spec, plan, self._network, self._data)
+            if before is not None:
+                left = None if head_start is None else head_start - time.monotonic() + since
+                wait([before[0]], timeout=left)
+            begun.set()
+            if not self._given_up.is_set() or self._is_ready:
+                create.start_container(self._client, self._spec, plan.part)
+        finally:
+            begun.set()
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
         """Wait until both servers' containers have been started."""

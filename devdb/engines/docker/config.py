@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -139,6 +139,15 @@ class Blueprint:
         """
         lasting = replace(self, once=(), template=None)
         return spec.derive(json.dumps(asdict(lasting), sort_keys=True, default=str))[:16]
+
+    def is_in(self, files: Mapping[str, bytes]) -> bool:
+        """Whether a container with these files has all that it was made with, whole.
+
+        The engine does not sync them: a power cut leaves a container whose files are empty. What
+        only the making of the data reads only has to be there, whatever it was made with.
+        """
+        is_whole = all(files.get(file.name) == file.text.encode() for file in self.files)
+        return is_whole and all(files.get(file.name) for file in self.once)
 
     def argv(self) -> tuple[list[str] | None, list[str]]:
         """Its entry point, None for the image's own, and the arguments."""

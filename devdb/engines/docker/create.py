@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from devdb.engines.docker import holders, labels
 from devdb.engines.docker.client import explanation
-from devdb.engines.docker.config import DIRECTORY, TEMPLATE, Blueprint, File, archive
+from devdb.engines.docker.config import DIRECTORY, TEMPLATE, Blueprint, archive
 from devdb.engines.docker.failure import Vanished
 from devdb.engines.docker.names import insist
 from devdb.errors import StartFailed
@@ -78,15 +78,6 @@ def make_container(
     name = labels.object_name(spec.name, blueprint.part)
     insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
     client.put_archive(name, "/", archive((*blueprint.files, *blueprint.once)))
-
-
-def has_its_files(client: APIClient, container: str, files: Iterable[File]) -> bool:
-    """Whether the files that were put into that container (an id) are there and whole.
-
-    The engine does not sync them: a power cut leaves a container whose files are empty.
-    """
-    there = files_in(client, container)
-    return all(there.get(file.name) == file.text.encode() for file in files)
 
 
 def files_in(client: APIClient, container: str) -> dict[str, bytes]:
