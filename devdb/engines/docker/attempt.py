@@ -238,8 +238,8 @@ class Attempt:
         )
 
     def _has_read_its_files(self, part: str) -> bool:
-        """Whether it did so when it started, so that they were whole."""
-        return self._found.is_steady(part) and not self._is_unsettled
+        """Whether it did so when it started, so that they were whole, and synced before READY."""
+        return self._found.is_sound(part) and not self._is_unsettled
 
     def _outdated(
         self, plans: Iterable[Blueprint], reading: Mapping[str, Future[dict[str, bytes]]]

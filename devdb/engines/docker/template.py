@@ -38,7 +38,7 @@ trap 'rm -rf "$PGDATA"' EXIT
     for try in $(seq 600); do pg_isready -q -h 127.0.0.1 && break; sleep 0.1; done
     kill -INT "$(head -n 1 "$PGDATA/postmaster.pid")"
 ) &
-nice "$@" && settle && mv "$PGDATA/PG_VERSION" "$PGDATA/{WHOLE}" && settle && trap - EXIT
+"$@" && settle && mv "$PGDATA/PG_VERSION" "$PGDATA/{WHOLE}" && settle && trap - EXIT
 """
 """The image's own entry point makes the data; the server that it starts then is stopped at once.
 
