@@ -75,8 +75,7 @@ def assert_whole(spec: Spec) -> None:
 
 @pytest.fixture
 def known(client: APIClient) -> None:
-    """What is asked of an image once is known, and its template made: the changes below are those of
-    every start."""
+    """What is asked of an image once is known, and made: the changes are those of every start."""
     postgres, pooler = (find_image(client, ref) for ref in wanted_images(None, None, None))
     assert postgres is not None
     assert pooler is not None
@@ -84,7 +83,7 @@ def known(client: APIClient) -> None:
     image_contents.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
     image_contents.server_user_id(client, postgres, "test-nobody")
     image_contents.postgres_has_tls(client, postgres, "test-nobody")
-    if template.find(client, postgres, "test-nobody") is None:
+    if template.find(client, postgres) is None:
         template.provide(client, postgres, 0, tried=None, copy="test-nobody")
     world.eventually(
         lambda: "container" not in dict(world.templates(postgres.id)), "a template", timeout=60

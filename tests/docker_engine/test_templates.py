@@ -196,6 +196,21 @@ def test_what_an_images_own_files_make_is_never_copied(
     assert world.templates(str(cache)) == []
 
 
+@pytest.mark.parametrize(
+    ("environment", "has_init_files", "copyable"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        ({"POSTGRES_INITDB_WALDIR": "/elsewhere"}, False, False),
+    ],
+)
+def test_only_data_that_is_all_in_its_volume_is_copied(
+    environment: dict[str, str], has_init_files: bool, copyable: bool
+) -> None:
+    image = Image(reference="r", id="i", environment=environment, user="", volumes=())
+    assert template.is_copyable(image, has_init_files=has_init_files) == copyable
+
+
 def test_an_image_that_starts_as_an_ordinary_user_has_templates_too(
     cache: Path,
     derived: Callable[..., str],
@@ -247,12 +262,12 @@ def test_a_template_whose_making_was_cut_short_is_made_by_the_next(
     command = [sys.executable, "-c", KILLED, str(after)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     image = image_of_tests(client)
-    found = template.find(client, image, "test-nobody")
+    found = template.find(client, image)
     tried = found.template if found else None
     template.provide(client, image, 0, tried=tried, copy="devdb-test-nobody")
     volume = provided(cache) if after == 3 else None
     names = {path.name for path in (cache / "volumes").iterdir()}
-    now = template.find(client, image, "test-nobody")
+    now = template.find(client, image)
     assert now is not None
     assert volume is None or volume["Name"] == now.template == tried
     assert now.template in names

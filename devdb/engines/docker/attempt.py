@@ -55,6 +55,8 @@ class Plans:
     blueprints: tuple[Blueprint, ...]
     login: login.Login
     seed: Seed
+    copies: bool
+    """Whether data that this image makes may be copied."""
     owner: int
     """The user that the Postgres image starts as."""
 
@@ -89,7 +91,7 @@ class Attempt:
     def run(self) -> Iterator[Progress]:
         """All steps from PREPARE to READY."""
         try:
-            yield from self._run()
+            yield from self._to_ready()
         except (TimedOut, LetsNobodyIn):
             # Slow is not broken: a long crash recovery would only begin anew. And who is refused
             # can mend that only while the server runs.
@@ -104,7 +106,7 @@ class Attempt:
             # What goes on after READY goes on no longer than this process.
             wait(self._work, timeout=_UNDO_PATIENCE)
 
-    def _run(self) -> Iterator[Progress]:
+    def _to_ready(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
         certifying = self._begin(self._certify)
@@ -150,8 +152,13 @@ class Attempt:
         yield from attend(syncing, _LOGIN)
         self._is_ready = True
         notes = set_up.notes if set_up else ()
-        if self._is_new:
-            self._begin(partial(self._provide, plans))
+        if self._is_new and plans.copies:  # for the next instance of this image
+            postgres, tried = (
+                labels.object_name(self._spec.name, labels.POSTGRES),
+                plans.seed.template,
+            )
+            provide = partial(template.provide, self._client, self._postgres, plans.owner)
+            self._begin(partial(provide, tried=tried, copy=postgres))
         yield Progress(step=Step.READY, server=find.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -197,22 +204,23 @@ class Attempt:
         client, spec, name = self._client, self._spec, self._spec.name
         asked = begin(partial(image_contents.has_init_files, client, self._postgres, name))
         carried = begin(partial(limits.look, client, self._postgres, name))
-        seeding = begin(partial(data.seed, client, spec, self._found, self._postgres))
         owner = image_contents.user_id(client, self._postgres, name)
         text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
         package = image_contents.pooler_package(client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
+        has_init_files = asked.result()
+        copies = template.is_copyable(self._postgres, has_init_files=has_init_files)
+        seed = data.seed(client, spec, self._found, self._postgres, copies=copies)
         postgres_tls, pooler_tls = certifying.result()
-        seed = seeding.result()
         postgres = config.for_postgres(
             spec,
             self._postgres,
             layout=self._data[labels.LAYOUT],
             owner=owner,
             pooler_everywhere=everywhere,
-            makes_database=asked.result(),
+            makes_database=has_init_files,
             seed=seed,
             tls=postgres_tls,
         )
@@ -234,6 +242,7 @@ class Attempt:
                 lookup_everywhere=everywhere,
             ),
             seed=seed,
+            copies=copies,
             owner=owner,
         )
 
@@ -290,14 +299,6 @@ class Attempt:
     def _sync(self) -> None:
         create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
-    def _provide(self, plans: Plans) -> None:
-        """For the next instance of this image."""
-        postgres = labels.object_name(self._spec.name, labels.POSTGRES)
-        if template.is_copyable(self._client, self._postgres, self._spec.name):
-            template.provide(
-                self._client, self._postgres, plans.owner, tried=plans.seed.template, copy=postgres
-            )
-
     def _look_again(self, work: Collection[Future[None]]) -> Found:
         """The instance with all that was started, without what a killed devdb's requests made."""
         wait(work)
@@ -320,12 +321,12 @@ class Attempt:
         before: tuple[Future[None], Event] | None = None
         for plan in todo:
             begun = Event()
-            start = partial(self._start, plan, plan in remake, before, begun, head_start)
+            start = partial(self._start_container, plan, plan in remake, before, begun, head_start)
             work[plan.part] = self._begin(start)
             before = work[plan.part], begun
         return work
 
-    def _start(
+    def _start_container(
         self,
         plan: Blueprint,
         make: bool,

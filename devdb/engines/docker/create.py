@@ -76,7 +76,7 @@ def make_container(
     `data`: the labels of the data volume, should it be gone.
     """
     name = labels.object_name(spec.name, blueprint.part)
-    insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
+    insist(client, name, partial(_create_container, client, spec, blueprint, name, network, data))
     client.put_archive(name, "/", archive((*blueprint.files, *blueprint.once)))
 
 
@@ -109,7 +109,7 @@ def sync(client: APIClient, container: str) -> None:
         client.exec_start(client.exec_create(container, command)["Id"])
 
 
-def _create(
+def _create_container(
     client: APIClient,
     spec: Spec,
     blueprint: Blueprint,

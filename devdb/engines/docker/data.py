@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
-def seed(client: APIClient, spec: Spec, found: Found, image: Image) -> Seed:
-    """What the data is made with, if it still has to be.
+def seed(client: APIClient, spec: Spec, found: Found, image: Image, *, copies: bool) -> Seed:
+    """What the data is made with, if it still has to be; `copies`: a template will do.
 
     As the container that is at it was told, where there is one: it may go on by itself, and what it
     has begun has to be ended in the same way.
     """
     if found.data is None:
-        return template.find(client, image, spec.name) or _alone(spec)
+        return (template.find(client, image) if copies else None) or _alone(spec)
     return carried_over(client, spec, found) if found.unfinished else _alone(spec)
 
 

@@ -41,7 +41,7 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
     """
     known = _remembered(image.id, f"{binary}-banner")
     if known is None:
-        known = _run(client, image, [binary, "--version"], instance)
+        known = _output_of(client, image, [binary, "--version"], instance)
         version = _version_in(known)
         if version is None:
             raise EngineUnavailable(
@@ -65,7 +65,7 @@ def pooler_package(
         return None
     known = _remembered(image.id, "pgbouncer-package")
     if known is None:
-        status = _text(client, image, "/var/lib/dpkg/status", instance)
+        status = _file_in(client, image, "/var/lib/dpkg/status", instance)
         stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
         found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
         known = found[1] if found else "none"
@@ -82,7 +82,7 @@ def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the Postgres in that image was built with TLS; asked once for each image."""
     known = _remembered(image.id, "postgres-tls")
     if known is None:
-        said = _run(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
+        said = _output_of(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
         known = "yes" if has_tls(said) else "no"
         remember(image.id, "postgres-tls", known)
     return known == "yes"
@@ -99,7 +99,7 @@ def file_limits(
     known = _remembered(place, "files") or ""
     if not _LIMITS.fullmatch(known):
         with suppress(EngineUnavailable):  # an image without a shell
-            known = _run(client, image, _ASK_LIMITS, instance, stderr=False)
+            known = _output_of(client, image, _ASK_LIMITS, instance, stderr=False)
         if not _LIMITS.fullmatch(known):
             return None
         remember(place, "files", known)
@@ -111,7 +111,7 @@ _ASK_LIMITS = ["sh", "-c", "ulimit -Sn; ulimit -Hn"]
 _LIMITS = re.compile(r"(\d+|unlimited)\n(\d+|unlimited)\n")
 
 
-def _run(
+def _output_of(
     client: APIClient, image: Image, argv: list[str], instance: str, *, stderr: bool = True
 ) -> str:
     """What that command prints in that image."""
@@ -158,7 +158,7 @@ def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
     known = _remembered(image.id, "users")
     if known is None:
-        known = _text(client, image, "/etc/passwd", instance)
+        known = _file_in(client, image, "/etc/passwd", instance)
         remember(image.id, "users", known)
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
@@ -167,20 +167,22 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the image brings files that its entry point runs in a new database."""
     known = _remembered(image.id, "init-files")
     if known is None:
-        there = _copy(client, image, "/docker-entrypoint-initdb.d", instance)
+        there = _archive_of(client, image, "/docker-entrypoint-initdb.d", instance)
         known = str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
         remember(image.id, "init-files", known)
     return known != "0"
 
 
-def _text(client: APIClient, image: Image, path: str, instance: str) -> str:
+def _file_in(client: APIClient, image: Image, path: str, instance: str) -> str:
     """The file at that path in the image; empty when none is there."""
-    there = _copy(client, image, path, instance)
+    there = _archive_of(client, image, path, instance)
     file = there.extractfile(there.getmembers()[0]) if there else None
     return file.read().decode(errors="replace") if file else ""
 
 
-def _copy(client: APIClient, image: Image, path: str, instance: str) -> tarfile.TarFile | None:
+def _archive_of(
+    client: APIClient, image: Image, path: str, instance: str
+) -> tarfile.TarFile | None:
     """What is at that path in the image; None when nothing is."""
     from docker.errors import NotFound
 
@@ -231,12 +233,12 @@ def version(image_id: str, binary: str, config: dict[str, Any]) -> str | None:
 def remember(image_id: str, binary: str, version: str) -> None:
     """Keep what the server in that image said its version is."""
     if _remembered(image_id, binary) != version:
-        answers.keep(_KIND, _about(image_id, binary), version)
+        answers.keep(_KIND, _subject(image_id, binary), version)
 
 
 def _remembered(image_id: str, binary: str) -> str | None:
-    return answers.recall(_KIND, _about(image_id, binary))
+    return answers.recall(_KIND, _subject(image_id, binary))
 
 
-def _about(image_id: str, binary: str) -> str:
+def _subject(image_id: str, binary: str) -> str:
     return f"{image_id.replace(':', '-')}-{binary}"

@@ -11,16 +11,18 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devdb import paths
-from devdb.engines.docker import config, image_contents, labels
+from devdb.engines.docker import config, labels
 from devdb.engines.docker.config import TEMPLATE, WHOLE, Seed
 from devdb.engines.docker.image import Image
 from devdb.engines.docker.names import insist
+from devdb.errors import DevdbError
 from devdb.marker import make_private_directory
 from devdb.model import DATABASE
 from devdb.replacing import in_place_of
@@ -47,25 +49,21 @@ from when all else is on the disk. What has failed takes no room.
 """
 
 
-def find(client: APIClient, image: Image, instance: str) -> Seed | None:
-    """The template for data of that image, if it has one; its contents are not looked at."""
-    if not is_copyable(client, image, instance):
-        return None
-    query = {"label": f"{labels.TEMPLATE}={_kind(image)}"}
-    for item in client.volumes(filters=query)["Volumes"] or []:
-        if password := _password(item["Name"]):
-            return Seed(password=password, template=item["Name"])
-    return None
-
-
-def is_copyable(client: APIClient, image: Image, instance: str) -> bool:
+def is_copyable(image: Image, *, has_init_files: bool) -> bool:
     """Whether one new instance's data is as another's, and all of it is in its volume.
 
     What an image's own init files do may be meant for one instance alone: a password, a UUID.
     """
-    if image.environment.get(_WALDIR):
-        return False
-    return not image_contents.has_init_files(client, image, instance)
+    return not (has_init_files or image.environment.get(_WALDIR))
+
+
+def find(client: APIClient, image: Image) -> Seed | None:
+    """The template for data of that image, if it has one; its contents are not looked at."""
+    query = {"label": f"{labels.TEMPLATE}={_kind(image)}"}
+    for item in client.volumes(filters=query)["Volumes"] or []:
+        if password := _password_of(item["Name"]):
+            return Seed(password=password, template=item["Name"])
+    return None
 
 
 def provide(client: APIClient, image: Image, owner: int, *, tried: str | None, copy: str) -> None:
@@ -77,13 +75,13 @@ def provide(client: APIClient, image: Image, owner: int, *, tried: str | None, c
     import requests
     from docker.errors import DockerException
 
-    with suppress(DockerException, requests.RequestException, OSError):
+    with suppress(DevdbError, DockerException, requests.RequestException, OSError):
         if _is_being_made(client, image) or (tried and _is_whole(client, image, copy)):
             return
         if tried:
-            _place(tried).unlink(missing_ok=True)
+            _password_path(tried).unlink(missing_ok=True)
         remove_useless(client)
-        _make(client, image, owner)
+        _begin_to_make(client, image, owner)
 
 
 def remove_useless(client: APIClient) -> None:
@@ -94,51 +92,49 @@ def remove_useless(client: APIClient) -> None:
     from docker.errors import APIError
 
     for item in client.volumes(filters={"label": labels.TEMPLATE})["Volumes"] or []:
-        place = Path(item["Labels"][labels.KEPT_AT])
-        if _is_useful(client, place, item["Labels"][labels.IMAGE]):
-            continue
         with suppress(APIError, OSError):
-            client.remove_volume(item["Name"])
-            place.unlink(missing_ok=True)
+            if not _is_useful(client, item["Labels"]):
+                client.remove_volume(item["Name"])
+                _password_path(item["Name"]).unlink(missing_ok=True)
 
 
-def _is_useful(client: APIClient, place: Path, image: str) -> bool:
+def _is_useful(client: APIClient, facts: Mapping[str, str]) -> bool:
     from docker.errors import ImageNotFound
 
     try:
-        place.stat()
-        client.inspect_image(image)  # type: ignore[no-untyped-call]
+        Path(facts.get(labels.KEPT_AT, "")).stat()
+        client.inspect_image(facts.get(labels.IMAGE))  # type: ignore[no-untyped-call]
     except (FileNotFoundError, NotADirectoryError, ImageNotFound):
         return False
-    except OSError:
+    except PermissionError:
         return True  # that cache is another user's
     return True
 
 
-def _make(client: APIClient, image: Image, owner: int) -> None:
-    name = _name(image)
+def _begin_to_make(client: APIClient, image: Image, owner: int) -> None:
+    name = _maker_name(image)
     password, volume = secrets.token_urlsafe(24), f"{name}-{secrets.token_hex(4)}"
-    make_private_directory(_place(volume).parent)
+    make_private_directory(_password_path(volume).parent)
     # Before the volume: one without a password is removed by whoever sees it.
-    with in_place_of(_place(volume), durable=True) as (kept, _):
+    with in_place_of(_password_path(volume), durable=True) as (kept, _):
         kept.write(password.encode())
     try:
-        container = insist(client, name, partial(_create, client, image, name, volume))
+        container = insist(client, name, partial(_create_maker, client, image, name, volume))
         file = config.password_file(password, owner)
         client.put_archive(container, "/", config.archive([file]))
         client.start(container)
     except BaseException:
-        _place(volume).unlink(missing_ok=True)
+        _password_path(volume).unlink(missing_ok=True)
         raise
 
 
-def _create(client: APIClient, image: Image, name: str, volume: str) -> str:
+def _create_maker(client: APIClient, image: Image, name: str, volume: str) -> str:
     from docker.types import Mount
 
     facts = {
         labels.TEMPLATE: _kind(image),
         labels.IMAGE: image.id,
-        labels.KEPT_AT: str(_place(volume)),
+        labels.KEPT_AT: str(_password_path(volume)),
     }
     server = ("postgres", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
     container = client.create_container(
@@ -168,22 +164,22 @@ def _is_whole(client: APIClient, image: Image, container: str) -> bool:
     from docker.errors import NotFound
 
     try:
-        client.get_archive(container, f"{TEMPLATE}/{config.layout(image)}/{WHOLE}")
+        stream, _ = client.get_archive(container, f"{TEMPLATE}/{config.layout(image)}/{WHOLE}")
     except NotFound:
         return False
-    return True
+    return bool(b"".join(stream))
 
 
 def _is_being_made(client: APIClient, image: Image) -> bool:
     from docker.errors import NotFound
 
     try:
-        return bool(client.inspect_container(_name(image))["State"]["Running"])
+        return bool(client.inspect_container(_maker_name(image))["State"]["Running"])
     except NotFound:
         return False
 
 
-def _name(image: Image) -> str:
+def _maker_name(image: Image) -> str:
     return f"devdb-template-{_kind(image)}"
 
 
@@ -193,15 +189,15 @@ def _kind(image: Image) -> str:
     return hashlib.sha256(os.fsencode(words)).hexdigest()[:12]
 
 
-def _place(volume: str) -> Path:
+def _password_path(volume: str) -> Path:
     """Where the password of the template in that volume is kept."""
     return paths.cache_home() / "volumes" / volume
 
 
-def _password(volume: str) -> str | None:
+def _password_of(volume: str) -> str | None:
     """The template's password; None where there is none, or that is none."""
     try:
-        found = _place(volume).read_bytes()
+        found = _password_path(volume).read_bytes()
     except OSError:
         return None
     return found.decode("ascii") if re.fullmatch(rb"[\w-]{32}", found) else None
