@@ -153,12 +153,9 @@ class Attempt:
         self._is_ready = True
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
-            postgres, tried = (
-                labels.object_name(self._spec.name, labels.POSTGRES),
-                plans.seed.template,
-            )
             provide = partial(template.provide, self._client, self._postgres, plans.owner)
-            self._begin(partial(provide, tried=tried, copy=postgres))
+            copy = labels.object_name(self._spec.name, labels.POSTGRES)
+            self._begin(partial(provide, tried=plans.seed.template, copy=copy))
         yield Progress(step=Step.READY, server=find.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -345,7 +342,7 @@ class Attempt:
                 left = None if head_start is None else head_start - time.monotonic() + since
                 wait([before[0]], timeout=left)
             begun.set()
-            if not self._given_up.is_set() or self._is_ready:
+            if not self._given_up.is_set():
                 create.start_container(self._client, self._spec, plan.part)
         finally:
             begun.set()
