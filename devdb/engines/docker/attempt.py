@@ -85,6 +85,10 @@ class Attempt:
         self._network = ""
         self._is_ready = False
         self._given_up = Event()
+        self._has_passwords = Event()
+        """Set when the data has the instance's, so that others than the login may try them."""
+        if not self._is_unsettled:
+            self._has_passwords.set()
         self._changing = Lock()
         self._work: list[Future[Any]] = []
 
@@ -143,7 +147,8 @@ class Attempt:
         logging_in = begin(log_in)
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
-        looking = begin(partial(self._look_again, work.values()))
+        # The reaper of new data starts when that has its passwords, and READY does not wait for it.
+        looking = begin(partial(self._look_again, () if self._is_unsettled else work.values()))
         set_up = yield from self._until_logged_in(logging_in)
         image_contents.remember(
             self._postgres.id, labels.POSTGRES, set_up.version if set_up else ""
@@ -342,7 +347,9 @@ class Attempt:
                 left = None if head_start is None else head_start - time.monotonic() + since
                 wait([before[0]], timeout=left)
             begun.set()
-            if not self._given_up.is_set():
+            if plan.part == labels.REAPER:
+                self._has_passwords.wait()
+            if not self._given_up.is_set() or self._is_ready:
                 create.start_container(self._client, self._spec, plan.part)
         finally:
             begun.set()
@@ -382,6 +389,7 @@ class Attempt:
             self._client.restart(labels.object_name(self._spec.name, labels.PGBOUNCER))
 
     def _settled(self) -> None:
+        self._has_passwords.set()
         create.finish(self._client, self._spec.name)
 
     def _take_back(self, *, stop_started: bool) -> None:
@@ -390,6 +398,7 @@ class Attempt:
         from docker.errors import DockerException
 
         self._given_up.set()
+        self._has_passwords.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:
