@@ -277,3 +277,29 @@ def lose_containers(name: str) -> None:
     """Remove the instance's containers, running or not."""
     found = [item["Id"] for kind, item in docker_objects(name) if kind == "container"]
     subprocess.run(["docker", "rm", "-f", *found], check=True, capture_output=True)
+
+
+def templates(word: str) -> list[tuple[str, dict[str, Any]]]:
+    """The volumes with prepared data, and the containers that make some, that are labelled with
+    that word: the id of an image, or a path in the cache."""
+    if (docker := docker_command()) is None:
+        return []
+    found = []
+    for kind in ("container", "volume"):
+        listing = [docker, kind, "ls", "-q", "--filter", "label=devdb.template"]
+        listing += ["-a"] if kind == "container" else []
+        run = subprocess.run(listing, stdout=subprocess.PIPE, text=True, check=True)
+        for item in _inspect(docker, kind, run.stdout.split()):
+            labels = item.get("Labels") or item["Config"]["Labels"]
+            if any(word in value for value in labels.values()):
+                found.append((kind, item))
+    return found
+
+
+def lose_templates(word: str) -> None:
+    """Remove them, though they may be in the making; once no instance has them any more."""
+    for kind, item in templates(word):
+        name = item.get("Id") or item["Name"]
+        subprocess.run(["docker", kind, "rm", "-f", name], capture_output=True)
+    # A container that makes one goes by itself, at its end.
+    eventually(lambda: not templates(word), f"no template of {word}")

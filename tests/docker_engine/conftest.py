@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import secrets
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import available
 import pytest
+import world
 from docker import APIClient
 from docker_engine.registry import Registry
 from world import NewSpec
@@ -71,3 +76,52 @@ def registry() -> Iterator[Registry]:
     """A registry on 127.0.0.1, from where engines pull without TLS."""
     with Registry() as registry:
         yield registry
+
+
+@pytest.fixture
+def cache(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache of the test's own; set up before the instances, so it goes after them."""
+    place = tmp_path / "cache"
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(place))
+    yield place
+    world.lose_templates(str(place))
+
+
+@pytest.fixture(autouse=True)
+def derived_images() -> Iterator[list[str]]:
+    """The images a test made, removed after it; set up before its instances, so after they go."""
+    made: list[str] = []
+    yield made
+    if made:
+        client = APIClient()
+        for name in made:
+            world.lose_templates(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
+            client.remove_image(name, force=True)  # others may ask something of it
+        client.close()
+
+
+@pytest.fixture
+def derived(client: APIClient, derived_images: list[str]) -> Callable[..., str]:
+    """Makes an image of another one: with Dockerfile instructions, and with files in it."""
+
+    def make(base: str, *changes: str, files: dict[str, str] | None = None) -> str:
+        name = f"devdb-test/derived-{secrets.token_hex(4)}"
+        container = client.create_container(base)["Id"]
+        if files:
+            client.put_archive(container, "/", _tar(files))
+        client.commit(container, repository=name, tag="1", changes=list(changes))
+        client.remove_container(container, v=True)
+        derived_images.append(f"{name}:1")
+        return derived_images[-1]
+
+    return make
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(text), 0o644
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-import secrets
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -269,42 +266,3 @@ def test_init_files_of_an_image_run_in_the_instances_database(
     start(spec)
     with libpq.connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM seeded").fetchone() == (7,)
-
-
-@pytest.fixture(autouse=True)
-def derived_images() -> Iterator[list[str]]:
-    """The images a test made, removed after it; set up before its instances, so after they go."""
-    made: list[str] = []
-    yield made
-    if made:
-        client = APIClient()
-        for name in made:
-            client.remove_image(name, force=True)  # others may ask something of it
-        client.close()
-
-
-@pytest.fixture
-def derived(client: APIClient, derived_images: list[str]) -> Callable[..., str]:
-    """Makes an image of another one: with Dockerfile instructions, and with files in it."""
-
-    def make(base: str, *changes: str, files: dict[str, str] | None = None) -> str:
-        name = f"devdb-test/derived-{secrets.token_hex(4)}"
-        container = client.create_container(base)["Id"]
-        if files:
-            client.put_archive(container, "/", _tar(files))
-        client.commit(container, repository=name, tag="1", changes=list(changes))
-        client.remove_container(container, v=True)
-        derived_images.append(f"{name}:1")
-        return derived_images[-1]
-
-    return make
-
-
-def _tar(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(text), 0o644
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()

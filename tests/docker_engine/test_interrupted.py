@@ -17,7 +17,7 @@ import world
 from docker import APIClient
 from libpq import connect
 
-from devdb.engines.docker import config, create, find, image_contents, labels
+from devdb.engines.docker import config, create, find, image_contents, labels, template
 from devdb.engines.docker.engine import DockerEngine
 from devdb.engines.docker.image import find_image, wanted_images
 from devdb.model import PartState, PoolMode, Server, Spec, Step
@@ -75,7 +75,7 @@ def assert_whole(spec: Spec) -> None:
 
 @pytest.fixture
 def known(client: APIClient) -> None:
-    """What is asked of an image once is known: the changes below are those of every start."""
+    """What is asked of an image once is known, and made: the changes are those of every start."""
     postgres, pooler = (find_image(client, ref) for ref in wanted_images(None, None, None))
     assert postgres is not None
     assert pooler is not None
@@ -83,6 +83,11 @@ def known(client: APIClient) -> None:
     image_contents.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
     image_contents.server_user_id(client, postgres, "test-nobody")
     image_contents.postgres_has_tls(client, postgres, "test-nobody")
+    if template.find(client, postgres) is None:
+        template.provide(client, postgres, 0, tried=None, copy="test-nobody")
+    world.eventually(
+        lambda: "container" not in dict(world.templates(postgres.id)), "a template", timeout=60
+    )
 
 
 @pytest.mark.parametrize("after", range(1, CHANGES + 1))
@@ -124,9 +129,8 @@ def test_a_server_that_the_engine_kills_while_it_starts_is_started_anew(
 
 
 def test_a_question_to_an_image_that_was_cut_short_leaves_no_container(
-    spec: Spec, start: Starts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cache: Path, spec: Spec, start: Starts
 ) -> None:
-    monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
     for after in (5, 6, 7):
         assert run(spec, methods="POST", after=after) == -signal.SIGKILL
     assert start(spec).running

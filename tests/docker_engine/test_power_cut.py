@@ -30,13 +30,6 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 """What a power cut leaves of a file that was not synced."""
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own."""
-    monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
-    return tmp_path
-
-
 def test_certificates_that_are_no_good_are_made_anew(spec: Spec, start: Starts) -> None:
     start(spec)
     directory = certificates.ca_path(spec.name).parent
@@ -50,7 +43,7 @@ def test_certificates_that_are_no_good_are_made_anew(spec: Spec, start: Starts) 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_an_image_is_asked_again_when_its_answers_are_no_good(
-    spec: Spec, start: Starts, cache: Path, damage: str
+    cache: Path, spec: Spec, start: Starts, damage: str
 ) -> None:
     before = start(spec)
     answers = {path: path.read_bytes() for path in (cache / "answers" / "images").iterdir()}

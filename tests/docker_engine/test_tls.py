@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import world
 from docker import APIClient
 from inside import verified
 
@@ -38,6 +39,7 @@ def unprivileged(client: APIClient) -> Iterator[str]:
     client.commit(container, repository=repository, tag=tag, changes=["USER postgres"])
     client.remove_container(container, v=True)
     yield name
+    world.lose_templates(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
     client.remove_image(name)
 
 
@@ -51,12 +53,9 @@ def test_the_key_is_the_servers_own_whoever_starts_it(
 
 
 @pytest.fixture
-def built_without_tls(
-    engine: DockerEngine, client: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def built_without_tls(engine: DockerEngine, client: APIClient, cache: Path) -> None:
     """Both images were asked, in a cache of this test's own, and answered no."""
-    del engine
-    monkeypatch.setenv("DEVDB_CACHE_DIR", str(tmp_path))
+    del engine, cache
     for reference, what, answer in (
         (os.environ["DEVDB_POSTGRES_IMAGE"], "postgres-tls", "no"),
         (os.environ["DEVDB_PGBOUNCER_IMAGE"], "pgbouncer-banner", "PgBouncer 1.25.2\n"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,13 +16,15 @@ from devdb.engines import ports
 from devdb.engines.docker import (
     config,
     create,
+    data,
     find,
     image_contents,
     labels,
     limits,
     stop,
+    template,
 )
-from devdb.engines.docker.config import NOBODY, Blueprint, Tls, bootstrap_password
+from devdb.engines.docker.config import NOBODY, Blueprint, Seed, ServerTls
 from devdb.engines.docker.failure import watch
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
@@ -41,8 +44,21 @@ T = TypeVar("T")
 _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
 _HEAD_START = 0.08
-"""Seconds after Postgres' container that PgBouncer's is started, where both have their data."""
+"""Seconds from the start of one container to that of the next."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plans:
+    """All that is decided before anything is changed."""
+
+    blueprints: tuple[Blueprint, ...]
+    login: Login
+    seed: Seed
+    copies: bool
+    """Whether data that this image makes may be copied."""
+    owner: int
+    """The user that the Postgres image starts as."""
 
 
 class Attempt:
@@ -69,13 +85,17 @@ class Attempt:
         self._network = ""
         self._is_ready = False
         self._given_up = Event()
+        self._has_passwords = Event()
+        """Set when the data has the instance's, so that others than the login may try them."""
+        if not self._is_unsettled:
+            self._has_passwords.set()
         self._changing = Lock()
         self._work: list[Future[Any]] = []
 
     def run(self) -> Iterator[Progress]:
         """All steps from PREPARE to READY."""
         try:
-            yield from self._run()
+            yield from self._to_ready()
         except (TimedOut, LetsNobodyIn):
             # Slow is not broken: a long crash recovery would only begin anew. And who is refused
             # can mend that only while the server runs.
@@ -87,32 +107,37 @@ class Attempt:
             raise
         finally:
             self._given_up.set()
-            # The reaper starts after READY, but not after the end of this process.
+            # What goes on after READY goes on no longer than this process.
             wait(self._work, timeout=_UNDO_PATIENCE)
 
-    def _run(self) -> Iterator[Progress]:
+    def _to_ready(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
         yield beat
-        self._tls = self._begin(self._certify)
-        preparing, planning = self._begin(self._prepare), self._begin(self._plans)
+        certifying = self._begin(self._certify)
+        preparing = self._begin(self._prepare)
+        planning = self._begin(partial(self._plan, certifying))
+        reading = {
+            part: begin(partial(create.files_in, self._client, self._found.containers[part]["Id"]))
+            for part in self._found.containers
+            if not self._has_read_its_files(part)
+        }
         self._network = yield from attend(preparing, beat)
         plans = yield from attend(planning, beat)
-        remake = yield from attend(self._begin(partial(self._outdated, plans)), beat)
-        todo = [plan for plan in plans if plan in remake or not self._found.is_running(plan.part)]
+        every = plans.blueprints
+        remake = yield from attend(begin(partial(self._outdated, every, reading)), beat)
+        todo = [plan for plan in every if plan in remake or not self._found.is_running(plan.part)]
         yield from attend(self._begin(partial(self._check_ports, todo)), beat)
         yield from attend(
-            self._begin(partial(self._clear, remake, plans)),
+            self._begin(partial(self._clear, remake, every)),
             replace(beat, detail="stopping what has changed"),
         )
-        work = self._bring_up(todo, remake)
+        work = self._bring_up(todo, remake, copies=plans.seed.template is not None)
         done = begin(lambda: None)
-        logging_in = begin(partial(self._log_in, work))
-        for plan in todo:
-            if plan.part == labels.REAPER:  # nobody waits for it
-                self._begin(partial(self._start, plan, plan in remake, logging_in))
+        logging_in = begin(partial(self._log_in, plans.login, work))
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
-        looking = begin(self._look_again)
+        # The reaper of new data starts when that has its passwords, and READY does not wait for it.
+        looking = begin(partial(self._look_again, () if self._is_unsettled else work.values()))
         set_up = yield from self._until_logged_in(logging_in)
         image_contents.remember(
             self._postgres.id, labels.POSTGRES, set_up.version if set_up else ""
@@ -121,6 +146,10 @@ class Attempt:
         yield from attend(syncing, _LOGIN)
         self._is_ready = True
         notes = set_up.notes if set_up else ()
+        if self._is_new and plans.copies:  # for the next instance of this image
+            provide = partial(template.provide, self._client, self._postgres, plans.owner)
+            copy = labels.object_name(self._spec.name, labels.POSTGRES)
+            self._begin(partial(provide, tried=plans.seed.template, copy=copy))
         yield Progress(step=Step.READY, server=find.server(found), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
@@ -142,7 +171,7 @@ class Attempt:
             return create.make_network(self._client, self._spec)
         return [*used, *there][0]
 
-    def _certify(self) -> tuple[Tls | None, Tls | None]:
+    def _certify(self) -> tuple[ServerTls | None, ServerTls | None]:
         """What Postgres and PgBouncer show their clients; None for one built without TLS.
 
         Begun before all else: making certificates takes as long as making a network.
@@ -158,54 +187,72 @@ class Attempt:
             return None, None
         made = certificates.ensure(name)
         postgres, pooler = (
-            Tls(certificates=made, owner=owner) if owner is not None else None for owner in owners
+            None if owner is None else ServerTls(certificates=made, owner=owner) for owner in owners
         )
         return postgres, pooler
 
-    def _plans(self) -> list[Blueprint]:
-        spec, name = self._spec, self._spec.name
-        seeds = begin(partial(image_contents.has_init_files, self._client, self._postgres, name))
-        carried = begin(partial(limits.look, self._client, self._postgres, name))
-        postgres_tls, pooler_tls = self._tls.result()
-        owner = image_contents.user_id(self._client, self._postgres, name)
-        text = image_contents.binary_version(self._client, self._pooler, labels.PGBOUNCER, name)
+    def _plan(self, certifying: Future[tuple[ServerTls | None, ServerTls | None]]) -> Plans:
+        client, spec, name = self._client, self._spec, self._spec.name
+        asked = begin(partial(image_contents.has_init_files, client, self._postgres, name))
+        carried = begin(partial(limits.look, client, self._postgres, name))
+        owner = image_contents.user_id(client, self._postgres, name)
+        text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, name)
         version = parse_version(text)
-        package = image_contents.pooler_package(self._client, self._pooler, version, name)
+        package = image_contents.pooler_package(client, self._pooler, version, name)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
-        self._login = Login(
+        has_init_files = asked.result()
+        copies = template.is_copyable(self._postgres, has_init_files=has_init_files)
+        seed = data.seed(client, spec, self._found, self._postgres, copies=copies)
+        postgres_tls, pooler_tls = certifying.result()
+        postgres = config.for_postgres(
             spec,
-            first_password=bootstrap_password(spec) if self._is_unsettled else None,
-            looks_up_everywhere=everywhere,
-            is_initdb_at_work=self._is_unsettled,
+            self._postgres,
+            layout=self._data[labels.LAYOUT],
+            owner=owner,
+            pooler_everywhere=everywhere,
+            makes_database=has_init_files,
+            seed=seed,
+            tls=postgres_tls,
         )
-        plans = [
-            config.for_postgres(
+        pooler = config.for_pgbouncer(
+            spec,
+            self._pooler,
+            version,
+            package=package,
+            limits=carried.result(),
+            tls=pooler_tls,
+        )
+        reaper = (config.for_reaper(spec, self._postgres),) if spec.reaper else ()
+        return Plans(
+            blueprints=(postgres, pooler, *reaper),
+            login=Login(
                 spec,
-                self._postgres,
-                layout=self._data[labels.LAYOUT],
-                owner=owner,
-                pooler_everywhere=everywhere,
-                makes_database=seeds.result(),
-                tls=postgres_tls,
+                first_password=seed.password if self._is_unsettled else None,
+                looks_up_everywhere=everywhere,
+                is_initdb_at_work=self._is_unsettled and seed.template is None,
             ),
-            config.for_pgbouncer(
-                spec,
-                self._pooler,
-                version,
-                package=package,
-                limits=carried.result(),
-                tls=pooler_tls,
-            ),
+            seed=seed,
+            copies=copies,
+            owner=owner,
+        )
+
+    def _has_read_its_files(self, part: str) -> bool:
+        """Whether it did so when it started, so that they were whole, and synced before READY."""
+        return self._found.is_sound(part) and not self._is_unsettled
+
+    def _outdated(
+        self, plans: Iterable[Blueprint], reading: Mapping[str, Future[dict[str, bytes]]]
+    ) -> list[Blueprint]:
+        """Those whose container has to be made anew: missing, half-made, changed or damaged."""
+        return [
+            plan
+            for plan in plans
+            if self._is_changed(plan)
+            or (plan.part in reading and not plan.is_in(reading[plan.part].result()))
         ]
-        return [*plans, config.for_reaper(spec, self._postgres)] if spec.reaper else plans
 
-    def _outdated(self, plans: list[Blueprint]) -> list[Blueprint]:
-        looks = [(plan, begin(partial(self._is_outdated, plan))) for plan in plans]
-        return [plan for plan, look in looks if look.result()]
-
-    def _is_outdated(self, plan: Blueprint) -> bool:
-        """Whether the container has to be made anew: missing, half-made, changed or damaged."""
+    def _is_changed(self, plan: Blueprint) -> bool:
         container = self._found.containers.get(plan.part)
         if container is None or self._found.is_half_there(plan.part):
             return True
@@ -215,11 +262,7 @@ class Attempt:
             return True  # its network was pruned; it would not start
         # A tag that moved on is no reason to restart what runs.
         image = self._pooler if plan.part == labels.PGBOUNCER else self._postgres
-        if not self._found.is_running(plan.part) and container["Image"] != image.id:
-            return True
-        if self._found.is_steady(plan.part) and not self._is_unsettled:
-            return False  # it read its files when it started
-        return not create.has_its_files(self._client, container["Id"], plan)
+        return not self._found.is_running(plan.part) and container["Image"] != image.id
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
@@ -235,7 +278,7 @@ class Attempt:
             with suppress(UsageError):  # whether who is not root may listen is the engine's to say
                 ports.require_free(self._spec, port, holder=holder)
 
-    def _clear(self, remake: list[Blueprint], plans: list[Blueprint]) -> None:
+    def _clear(self, remake: list[Blueprint], plans: Iterable[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""
         kept = {plan.part for plan in plans} - {plan.part for plan in remake}
         unwanted = self._found.containers.keys() - kept
@@ -247,36 +290,58 @@ class Attempt:
     def _sync(self) -> None:
         create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
-    def _look_again(self) -> Found:
-        """The instance as it is now, without what requests of a killed devdb made meanwhile."""
+    def _look_again(self, work: Collection[Future[None]]) -> Found:
+        """The instance with all that was started, without what a killed devdb's requests made."""
+        wait(work)
         now = find.look(self._client, self._spec.name)
         for network in now.networks:
             if network != self._network:
                 stop.remove_network(self._client, network)
         return now
 
-    def _bring_up(self, todo: list[Blueprint], remake: list[Blueprint]) -> dict[str, Future[None]]:
-        """Make and start the servers' containers side by side, PgBouncer's a little later.
+    def _bring_up(
+        self, todo: list[Blueprint], remake: list[Blueprint], *, copies: bool
+    ) -> dict[str, Future[None]]:
+        """Make and start the containers, each a little later than the one before.
 
-        Engines set up one network at a time, and Postgres has the most to do once it has its own.
+        Engines set up one network at a time, and Postgres has the most to do once it has its own:
+        all the more where the data is not copied, but made by initdb.
         """
+        head_start = None if self._is_new and not copies else _HEAD_START
         work: dict[str, Future[None]] = {}
+        before: tuple[Future[None], Event] | None = None
         for plan in todo:
-            if plan.part != labels.REAPER:
-                after = work.get(labels.POSTGRES)
-                work[plan.part] = self._begin(partial(self._start, plan, plan in remake, after))
+            begun = Event()
+            start = partial(self._start_container, plan, plan in remake, before, begun, head_start)
+            work[plan.part] = self._begin(start)
+            before = work[plan.part], begun
         return work
 
-    def _start(self, plan: Blueprint, make: bool, after: Future[Any] | None) -> None:
-        if after is not None:
-            # New data takes Postgres a second of work; restarted, it is up as soon as PgBouncer.
-            is_brief = plan.part == labels.PGBOUNCER and not self._is_new
-            wait([after], timeout=_HEAD_START if is_brief else None)
-        if self._given_up.is_set() and not self._is_ready:
-            return
-        if make:
-            create.make_container(self._client, self._spec, plan, self._network, self._data)
-        create.start_container(self._client, self._spec, plan.part)
+    def _start_container(
+        self,
+        plan: Blueprint,
+        make: bool,
+        before: tuple[Future[None], Event] | None,
+        begun: Event,
+        head_start: float | None,
+    ) -> None:
+        """`begun` is set when the engine is told to start it; `before` is the same of another."""
+        try:
+            if before is not None:
+                before[1].wait()
+            since = time.monotonic()
+            if make and not self._given_up.is_set():
+                create.make_container(self._client, self._spec, plan, self._network, self._data)
+            if before is not None:
+                left = None if head_start is None else head_start - time.monotonic() + since
+                wait([before[0]], timeout=left)
+            begun.set()
+            if plan.part == labels.REAPER:
+                self._has_passwords.wait()
+            if not self._given_up.is_set() or self._is_ready:
+                create.start_container(self._client, self._spec, plan.part)
+        finally:
+            begun.set()
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
         """Wait until both servers' containers have been started."""
@@ -302,22 +367,22 @@ class Attempt:
             watching.result()
         return logging_in.result()
 
-    def _log_in(self, starts: dict[str, Future[None]]) -> SetUp | None:
-        """Log in until it is ready; None when it is given up. `starts`: of the servers' containers.
+    def _log_in(self, login: Login, work: dict[str, Future[None]]) -> SetUp | None:
+        """Log in until it is ready; None when it is given up. `work`: the starts of containers.
 
         A connection that is tried while a network is being made loses a packet, and a second with
         it.
         """
-        wait([start for part, start in starts.items() if part == labels.POSTGRES])
-        done = self._login.until_set_up(self._given_up)
+        wait([start for part, start in work.items() if part == labels.POSTGRES])
+        done = login.until_set_up(self._given_up)
         if done is None:
             return None
         settling = begin(self._settled if self._is_unsettled else lambda: None)
-        wait(starts.values())
-        done = self._login.until_ready(
+        wait([start for part, start in work.items() if part == labels.PGBOUNCER])
+        done = login.until_ready(
             done,
             self._given_up,
-            pooler_ran=labels.PGBOUNCER not in starts,
+            pooler_ran=labels.PGBOUNCER not in work,
             revive=self._restart_pooler,
         )
         if done is not None:
@@ -335,6 +400,7 @@ class Attempt:
             self._client.restart(labels.object_name(self._spec.name, labels.PGBOUNCER))
 
     def _settled(self) -> None:
+        self._has_passwords.set()
         create.finish(self._client, self._spec.name)
 
     def _take_back(self, *, stop_started: bool) -> None:
@@ -343,6 +409,7 @@ class Attempt:
         from docker.errors import DockerException
 
         self._given_up.set()
+        self._has_passwords.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:

@@ -25,7 +25,7 @@ def findings(pinned: str | None) -> list[Finding]:
         for candidate, answer in client.looks(pinned):
             if isinstance(answer, Connection):
                 with speaking(answer.host):
-                    return [*found, *_engine(answer, candidate.source)]
+                    return [*found, *_of_engine(answer, candidate.source)]
             message = f"{candidate.host} ({candidate.source}): {answer}"
             found.append(Finding(level=Level.INFO, subject=_SUBJECT, message=message))
         client.connect(pinned)
@@ -37,7 +37,7 @@ def findings(pinned: str | None) -> list[Finding]:
     return found
 
 
-def _engine(connection: Connection, source: str) -> Iterator[Finding]:
+def _of_engine(connection: Connection, source: str) -> Iterator[Finding]:
     yield Finding(
         level=Level.INFO,
         subject=_SUBJECT,
@@ -57,10 +57,10 @@ def _engine(connection: Connection, source: str) -> Iterator[Finding]:
             message=client.FROM_INSIDE,
             fix="devdb up --engine native",
         )
-    yield from _images(connection)
+    yield from _of_images(connection)
 
 
-def _images(connection: Connection) -> Iterator[Finding]:
+def _of_images(connection: Connection) -> Iterator[Finding]:
     postgres = os.environ.get("DEVDB_POSTGRES_IMAGE") or f"postgres:{NEWEST_MAJOR}"
     pooler = os.environ.get("DEVDB_PGBOUNCER_IMAGE") or DEFAULT_POOLER
     here = {reference: find_image(connection.client, reference) for reference in (postgres, pooler)}
@@ -72,10 +72,10 @@ def _images(connection: Connection) -> Iterator[Finding]:
             fix=None if image else f"docker pull {reference}",
         )
     if image := here[pooler]:
-        yield from _pooler(connection, image)
+        yield from _of_pooler(connection, image)
 
 
-def _pooler(connection: Connection, image: Image) -> Iterator[Finding]:
+def _of_pooler(connection: Connection, image: Image) -> Iterator[Finding]:
     """What anybody can do to the PgBouncer in the image; asked once, then remembered."""
     try:
         text = image_contents.binary_version(connection.client, image, labels.PGBOUNCER, _ASKER)

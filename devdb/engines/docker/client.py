@@ -98,7 +98,7 @@ def connect(pinned: str | None) -> Connection:
     for candidate, answer in looks(pinned):
         if isinstance(answer, Connection):
             return answer
-        failures.append(f"{_path(candidate.host)} ({answer})")
+        failures.append(f"{_socket_path(candidate.host)} ({answer})")
     if pinned or len(failures) == 1:
         says, way_out = "", _how_to_start(failures[0])
         if candidate.source == "DOCKER_HOST":
@@ -117,7 +117,7 @@ def looks(pinned: str | None) -> Iterator[tuple[Candidate, Connection | str]]:
     """
     for candidate in candidates(pinned):
         _refuse_elsewhere(candidate)
-        yield candidate, _try(candidate)
+        yield candidate, _connection_or_reason(candidate)
 
 
 def candidates(pinned: str | None = None) -> list[Candidate]:
@@ -126,7 +126,7 @@ def candidates(pinned: str | None = None) -> list[Candidate]:
         return [Candidate("the instance", pinned)]
     if host := os.environ.get("DOCKER_HOST", "").strip():
         return [Candidate("DOCKER_HOST", _with_scheme(host))]
-    found = [*_context(), *(Candidate(source, host) for source, host in _well_known())]
+    found = [*_of_context(), *(Candidate(source, host) for source, host in _well_known())]
     return list({candidate.host: candidate for candidate in reversed(found)}.values())[::-1]
 
 
@@ -137,7 +137,7 @@ def _with_scheme(host: str) -> str:
     return re.sub(r"^unix:/*", "unix:///", host)
 
 
-def _context() -> list[Candidate]:
+def _of_context() -> list[Candidate]:
     from docker.context import ContextAPI
     from docker.errors import DockerException
 
@@ -184,7 +184,7 @@ def _refuse_elsewhere(candidate: Candidate) -> None:
         )
 
 
-def _try(candidate: Candidate) -> Connection | str:
+def _connection_or_reason(candidate: Candidate) -> Connection | str:
     if reason := _unreachable(candidate.host):
         return reason
     from docker import APIClient
@@ -206,7 +206,7 @@ def _unreachable(host: str) -> str | None:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:
-            probe.connect(_path(host))
+            probe.connect(_socket_path(host))
         except FileNotFoundError:
             return _NO_SOCKET
         except OSError as error:
@@ -214,7 +214,7 @@ def _unreachable(host: str) -> str | None:
     return None
 
 
-def _path(host: str) -> str:
+def _socket_path(host: str) -> str:
     return host.removeprefix("unix://")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 
 from devdb import pgbouncer, postgres
@@ -25,7 +26,37 @@ _PGBOUNCER_PORT = 6432
 _CERTIFICATE, _KEY, _CA = (f"{DIRECTORY}/{name}" for name in ("server.crt", "server.key", "ca.crt"))
 _IMMEDIATE = (1, 23)
 """From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
-_ENTRY_POINT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL")
+PASSWORD_FILE = "password"  # noqa: S105 - its name
+INITDB_ARGUMENTS = "--encoding=UTF8 --auth=scram-sha-256"
+TEMPLATE = "/devdb-template"
+"""Where a container has the volume that its new data is copied from."""
+WHOLE = "devdb-whole"
+"""What PG_VERSION is called in a template, which is thereby no data that a server would start."""
+_COPY = """\
+here=$1; shift
+sync_all() { sync -f "$PGDATA" || sync; }
+is_to_be_filled() {
+    [ ! -e "$PGDATA/PG_VERSION" ] && [ -e "$here/devdb-whole" ] || return 1
+    [ -e "$PGDATA/devdb-filling" ] || [ -z "$(ls -A "$PGDATA" 2>/dev/null)" ]
+}
+if is_to_be_filled; then
+    set -e
+    mkdir -p "$PGDATA"
+    : > "$PGDATA/devdb-filling"
+    cp -a --reflink=auto "$here/." "$PGDATA/" 2>/dev/null || cp -a "$here/." "$PGDATA/"
+    sync_all
+    mv "$PGDATA/devdb-whole" "$PGDATA/PG_VERSION"
+    rm "$PGDATA/devdb-filling"
+    sync "$PGDATA" || sync
+fi
+exec "$@"
+"""
+"""Copies a template, unless there is data, or anything else that is not half a copy, then goes on.
+
+There is data from when the file with the version has its name, and all of it is on the disk by
+then. Where the template is not whole, the image's own entry point makes the data.
+"""
+ENTRY_POINT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL")
 """What the official image's needs: it gives the data to the user that it then becomes.
 
 KILL is its init process': a signal from root to that user's server.
@@ -43,7 +74,17 @@ class File:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class Seed:
+    """What new data is made with."""
+
+    password: str = field(repr=False)
+    """Its superuser's, replaced by the instance's own at the first login."""
+    template: str | None = None
+    """The volume that it is copied from; None: the image's entry point makes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
     """What a server that was built with TLS shows its clients."""
 
     certificates: Certificates
@@ -75,6 +116,10 @@ class Blueprint:
     """Port in the container: port on 127.0.0.1."""
     volume: str | None
     """Where the data volume goes."""
+    once: tuple[File, ...] = ()
+    """Files of which only the making of the data takes notice."""
+    template: str | None = None
+    """The volume that new data is copied from."""
     tmpfs: tuple[str, ...] = ()
     init: bool = True
     """Whether an init process is PID 1: it is whom orphans go to, and who passes signals on."""
@@ -88,31 +133,45 @@ class Blueprint:
     labels: dict[str, str]
 
     def digest(self, spec: Spec) -> str:
-        """For the label MADE_FROM; keyed with the password, because the files have secrets."""
-        return spec.derive(json.dumps(asdict(self), sort_keys=True, default=str))[:16]
+        """For the label MADE_FROM; keyed with the password, because the files have secrets.
 
-    def archive(self) -> bytes:
-        """The files as a tar for `/`."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            directory = tarfile.TarInfo(DIRECTORY.lstrip("/"))
-            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(directory)
-            for file in self.files:
-                data = file.text.encode()
-                entry = tarfile.TarInfo(f"{DIRECTORY}/{file.name}".lstrip("/"))
-                entry.size, entry.mode = len(data), file.mode
-                entry.uid = entry.gid = file.owner
-                tar.addfile(entry, io.BytesIO(data))
-        return buffer.getvalue()
+        What the data was made with is no reason to make the container anew.
+        """
+        lasting = replace(self, once=(), template=None)
+        return spec.derive(json.dumps(asdict(lasting), sort_keys=True, default=str))[:16]
+
+    def is_in(self, files: Mapping[str, bytes]) -> bool:
+        """Whether a container with these files has all that it was made with, whole.
+
+        The engine does not sync them: a power cut leaves a container whose files are empty. What
+        only the making of the data reads only has to be there, whatever it was made with.
+        """
+        is_whole = all(files.get(file.name) == file.text.encode() for file in self.files)
+        return is_whole and all(files.get(file.name) for file in self.once)
+
+    def argv(self) -> tuple[list[str] | None, list[str]]:
+        """Its entry point, None for the image's own, and the arguments."""
+        if self.template is None:
+            return list(self.entrypoint) if self.entrypoint else None, list(self.command)
+        data = PurePosixPath(self.environment["PGDATA"]).relative_to(self.volume or "/")
+        arguments = [f"{TEMPLATE}/{data}", *(self.entrypoint or ()), *self.command]
+        return ["sh", "-c", _COPY, "sh"], arguments
 
 
-def bootstrap_password(spec: Spec) -> str:
-    """What new data is made with: the entry point exports it to the server's environment.
-
-    Replaced by the instance's own at the first login.
-    """
-    return spec.derive("docker bootstrap")
+def archive(files: Iterable[File]) -> bytes:
+    """The files as a tar for `/`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        directory = tarfile.TarInfo(DIRECTORY.lstrip("/"))
+        directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(directory)
+        for file in files:
+            data = file.text.encode()
+            entry = tarfile.TarInfo(f"{DIRECTORY}/{file.name}".lstrip("/"))
+            entry.size, entry.mode = len(data), file.mode
+            entry.uid = entry.gid = file.owner
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
 
 
 def for_postgres(
@@ -123,7 +182,8 @@ def for_postgres(
     owner: int,
     pooler_everywhere: bool,
     makes_database: bool,
-    tls: Tls | None = None,
+    seed: Seed | None = None,
+    tls: ServerTls | None = None,
 ) -> Blueprint:
     """The Postgres container; `layout` is where in the volume the data is.
 
@@ -132,42 +192,53 @@ def for_postgres(
     files that are run in there; made after the first login it costs a tenth.
     """
     hba = postgres.hba(pooler_everywhere=pooler_everywhere)
-    data = str(image.mount / layout)
+    database = DATABASE if makes_database else MAINTENANCE_DATABASE
     own = postgres.tls_settings(_CERTIFICATE, _KEY) if tls is not None else {}
-    conf = postgres.conf({**own, **postgres.settings(spec)}, data=data)
+    conf = postgres.conf({**own, **postgres.settings(spec)}, data=str(image.mount / layout))
     return Blueprint(
         part=labels.POSTGRES,
         image=image.reference,
-        entrypoint=None,
+        entrypoint=image.entrypoint or None,
         # Arguments, so that both hold for the entry point's temporary server as well.
         command=("postgres", "-c", f"config_file={CONF}", "-c", f"hba_file={HBA}"),
         user=None,
-        environment={
-            "POSTGRES_USER": USER,
-            "POSTGRES_DB": DATABASE if makes_database else MAINTENANCE_DATABASE,
-            "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/password",
-            "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --auth=scram-sha-256",
-            "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
-            "PGDATA": data,
-        },
+        environment=environment(image, layout, database),
         files=(
             File(name=PurePosixPath(CONF).name, text=conf, mode=0o444, owner=0),
             File(name=PurePosixPath(HBA).name, text=hba, mode=0o444, owner=0),
-            File(name="password", text=bootstrap_password(spec), mode=0o400, owner=owner),
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
             *(tls.files() if tls else ()),
         ),
         ports={_POSTGRES_PORT: spec.port},
         volume=str(image.mount),
+        once=(password_file(seed.password, owner),) if seed else (),
+        template=seed.template if seed else None,
         stop_signal="SIGINT",
         stop_timeout=300,
-        capabilities=_ENTRY_POINT,
+        capabilities=ENTRY_POINT,
         labels={
             **labels.of_spec(spec, labels.POSTGRES),
             labels.PORT: str(spec.port),
             **({} if tls else {labels.NOTE: postgres.NO_TLS}),
         },
     )
+
+
+def environment(image: Image, layout: str, database: str) -> dict[str, str]:
+    """What the image's entry point makes data from, with that database in it, and where."""
+    return {
+        "POSTGRES_USER": USER,
+        "POSTGRES_DB": database,
+        "POSTGRES_PASSWORD_FILE": f"{DIRECTORY}/{PASSWORD_FILE}",
+        "POSTGRES_INITDB_ARGS": INITDB_ARGUMENTS,
+        "TZ": "UTC",  # as in its settings; spares initdb a search through all time zones
+        "PGDATA": str(image.mount / layout),
+    }
+
+
+def password_file(password: str, owner: int) -> File:
+    """What the entry point, which the user `owner` starts, reads the superuser's password from."""
+    return File(name=PASSWORD_FILE, text=password, mode=0o400, owner=owner)
 
 
 def for_pgbouncer(
@@ -177,7 +248,7 @@ def for_pgbouncer(
     *,
     package: str | None = None,
     limits: Limits = UNKNOWN_LIMITS,
-    tls: Tls | None = None,
+    tls: ServerTls | None = None,
 ) -> Blueprint:
     """The PgBouncer container, for the version that is in the image and what the engine carries.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from devdb.engines import ports
 from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import explanation
-from devdb.engines.docker.config import DIRECTORY, Blueprint
+from devdb.engines.docker.config import DIRECTORY, TEMPLATE, Blueprint, archive
 from devdb.engines.docker.failure import Vanished
 from devdb.engines.docker.names import insist
 from devdb.errors import StartFailed
@@ -77,28 +77,24 @@ def make_container(
     `data`: the labels of the data volume, should it be gone.
     """
     name = labels.object_name(spec.name, blueprint.part)
-    insist(client, name, partial(_create, client, spec, blueprint, name, network, data))
-    client.put_archive(name, "/", blueprint.archive())
+    insist(client, name, partial(_create_container, client, spec, blueprint, name, network, data))
+    client.put_archive(name, "/", archive((*blueprint.files, *blueprint.once)))
 
 
-def has_its_files(client: APIClient, container: str, blueprint: Blueprint) -> bool:
-    """Whether the files that were put into that container (an id) are there and whole.
-
-    The engine does not sync them: a power cut leaves a container whose files are empty.
-    """
+def files_in(client: APIClient, container: str) -> dict[str, bytes]:
+    """The files that were put into that container (an id), by name."""
     from docker.errors import NotFound
 
     try:
         stream, _ = client.get_archive(container, DIRECTORY)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            there = {
-                PurePosixPath(member.name).name: file.read()
-                for member in tar
-                if (file := tar.extractfile(member)) is not None
-            }
     except NotFound:
-        return False
-    return all(there.get(file.name) == file.text.encode() for file in blueprint.files)
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+        return {
+            PurePosixPath(member.name).name: file.read()
+            for member in tar
+            if (file := tar.extractfile(member)) is not None
+        }
 
 
 def sync(client: APIClient, container: str) -> None:
@@ -114,7 +110,7 @@ def sync(client: APIClient, container: str) -> None:
         client.exec_start(client.exec_create(container, command)["Id"])
 
 
-def _create(
+def _create_container(
     client: APIClient,
     spec: Spec,
     blueprint: Blueprint,
@@ -130,11 +126,15 @@ def _create(
         # A volume that was removed meanwhile is made anew; without its labels nobody finds it.
         there = Mount(target=blueprint.volume, source=source, type="volume", labels=dict(data))
         mounts.append(there)
+    if blueprint.template:
+        copied = Mount(target=TEMPLATE, source=blueprint.template, type="volume", read_only=True)
+        mounts.append(copied)
+    entrypoint, command = blueprint.argv()
     client.create_container(
         blueprint.image,
         name=name,
-        entrypoint=list(blueprint.entrypoint) if blueprint.entrypoint else None,
-        command=list(blueprint.command),
+        entrypoint=entrypoint,
+        command=command,
         user=blueprint.user,
         environment=blueprint.environment,
         labels={**blueprint.labels, labels.MADE_FROM: blueprint.digest(spec)},

@@ -15,11 +15,13 @@ from devdb.engines.docker import (
     client,
     config,
     create,
+    data,
     find,
     labels,
     logs,
     recover,
     stop,
+    template,
 )
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
@@ -118,6 +120,7 @@ class DockerEngine(Engine):
             if destroy:
                 stop.destroy(connection.client, name)
                 certificates.remove(name)
+                template.remove_useless(connection.client)
                 return
             found = find.look(connection.client, name)
             self._keep_if_usable(found)
@@ -131,9 +134,10 @@ class DockerEngine(Engine):
                 spec = marker.load(found.name)
             if spec is None:
                 return
+            made_with = data.carried_over(self._connect().client, spec, found).password
             login = Login(
                 spec,
-                first_password=config.bootstrap_password(spec),
+                first_password=made_with,
                 looks_up_everywhere=False,
                 is_initdb_at_work=True,
             )

@@ -45,7 +45,7 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
     while not given_up.wait(_LOOK_EVERY):
         with changing:
             for part in SERVERS:
-                _check(client, spec, part, restarts)
+                _check_server(client, spec, part, restarts)
         now = time.monotonic()
         if now - read_at < _READ_EVERY:
             continue
@@ -55,12 +55,12 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
         if now - heard_at > PATIENCE:
             words = {part: said(client, spec.name, part) for part in SERVERS}
             raise TimedOut(
-                f"No login within {PATIENCE:g} s; {_quote(words)}.",
+                f"No login within {PATIENCE:g} s; {_last_words(words)}.",
                 f"`devdb logs -n {spec.name}` shows more; then try again.",
             )
 
 
-def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -> None:
+def _check_server(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -> None:
     from docker.errors import NotFound
 
     try:
@@ -82,11 +82,11 @@ def _check(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -
     is_restarted = container["RestartCount"] > restarts[part]
     if state["ExitCode"] == _KILLED and not (is_restarted or state.get("OOMKilled")):
         raise Vanished(
-            f"{title(part)} was killed while it started; {_quote(words)}.",
+            f"{title(part)} was killed while it started; {_last_words(words)}.",
             f"Try again: devdb up -d -n {spec.name}",
         )
     raise StartFailed(
-        f"{title(part)} ended with exit code {state['ExitCode']}; {_quote(words)}.",
+        f"{title(part)} ended with exit code {state['ExitCode']}; {_last_words(words)}.",
         _of_full_disk(spec, words[part])
         or refusal.of_setting(words[part], spec, part)
         or f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}",
@@ -130,6 +130,6 @@ def said(client: APIClient, name: str, part: str) -> str:
     return " / ".join((complaints or lines)[-3:])
 
 
-def _quote(words: dict[str, str]) -> str:
+def _last_words(words: dict[str, str]) -> str:
     texts = (f"the last words of {part}: {text or 'none'}" for part, text in words.items())
     return "; ".join(texts).rstrip(".")

@@ -21,6 +21,9 @@ Inspection = dict[str, Any]
 _ENDED_WELL = {labels.POSTGRES: {0}, labels.PGBOUNCER: {0, 1}, labels.REAPER: {0, 130, 143}}
 """Exit codes of a stop as it should be; PgBouncer before 1.23 ends its fast shutdown with 1."""
 
+_AS_TOLD = {("exited", code) for code in (0, 130, 143)}
+"""Not the 1 of an older PgBouncer: that is also how one ends whose files are damaged."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -64,11 +67,16 @@ class Found:
         """Whether that part's container runs."""
         return part in self.containers and bool(self.containers[part]["State"]["Running"])
 
-    def is_steady(self, part: str) -> bool:
-        """Whether that container runs, and the engine had not to start it again since."""
+    def is_sound(self, part: str) -> bool:
+        """Whether that container runs, or ended when it was told to, and never by itself.
+
+        A power cut ends it with another exit code (Docker: 255).
+        """
         container = self.containers[part]
-        restarting = container["State"].get("Restarting") or container["RestartCount"]
-        return self.is_running(part) and not restarting
+        state = container["State"]
+        if state.get("Restarting") or container["RestartCount"]:
+            return False
+        return bool(state["Running"] or (state["Status"], state["ExitCode"]) in _AS_TOLD)
 
 
 def look(client: APIClient, instance: str) -> Found:

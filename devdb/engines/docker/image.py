@@ -39,6 +39,7 @@ class Image:
     environment: dict[str, str]
     user: str
     volumes: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -91,6 +92,7 @@ def find_image(client: APIClient, reference: str) -> Image | None:
         environment=environment(config),
         user=config.get("User") or "",
         volumes=tuple(config.get("Volumes") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
     )
 
 

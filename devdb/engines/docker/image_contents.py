@@ -42,7 +42,7 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
     """
 
     def ask() -> str:
-        said = _run(client, image, [binary, "--version"], instance)
+        said = _output_of(client, image, [binary, "--version"], instance)
         version = _version_in(said)
         if version is None:
             raise EngineUnavailable(
@@ -67,7 +67,7 @@ def pooler_package(
         return None
 
     def ask() -> str:
-        status = _text(client, image, "/var/lib/dpkg/status", instance)
+        status = _file_in(client, image, "/var/lib/dpkg/status", instance)
         stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
         found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
         return found[1] if found else "none"
@@ -85,7 +85,7 @@ def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the Postgres in that image was built with TLS; asked once for each image."""
 
     def ask() -> str:
-        said = _run(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
+        said = _output_of(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
         return "yes" if has_tls(said) else "no"
 
     return _asked(image.id, "postgres-tls", ask) == "yes"
@@ -101,12 +101,12 @@ def file_limits(
 
     def ask() -> str | None:
         with suppress(EngineUnavailable):  # an image without a shell
-            said = _run(client, image, _ASK_LIMITS, instance, stderr=False)
+            said = _output_of(client, image, _ASK_LIMITS, instance, stderr=False)
             return said if _LIMITS.fullmatch(said) else None
         return None
 
     place = f"engine-{hashlib.sha256(engine.encode()).hexdigest()[:16]}"
-    known = answers.asked(_KIND, _about(place, "files"), ask)
+    known = answers.asked(_KIND, _subject(place, "files"), ask)
     if known is None:
         return None
     soft, hard = (int(word) if word.isdecimal() else UNLIMITED for word in known.split())
@@ -117,7 +117,7 @@ _ASK_LIMITS = ["sh", "-c", "ulimit -Sn; ulimit -Hn"]
 _LIMITS = re.compile(r"(\d+|unlimited)\n(\d+|unlimited)\n")
 
 
-def _run(
+def _output_of(
     client: APIClient, image: Image, argv: list[str], instance: str, *, stderr: bool = True
 ) -> str:
     """What that command prints in that image."""
@@ -162,7 +162,7 @@ def server_user_id(client: APIClient, image: Image, instance: str) -> int | None
 
 def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
-    known = _asked(image.id, "users", lambda: _text(client, image, "/etc/passwd", instance))
+    known = _asked(image.id, "users", lambda: _file_in(client, image, "/etc/passwd", instance))
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
 
@@ -170,20 +170,22 @@ def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
     """Whether the image brings files that its entry point runs in a new database."""
 
     def ask() -> str:
-        there = _copy(client, image, "/docker-entrypoint-initdb.d", instance)
+        there = _archive_of(client, image, "/docker-entrypoint-initdb.d", instance)
         return str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
 
     return _asked(image.id, "init-files", ask) != "0"
 
 
-def _text(client: APIClient, image: Image, path: str, instance: str) -> str:
+def _file_in(client: APIClient, image: Image, path: str, instance: str) -> str:
     """The file at that path in the image; empty when none is there."""
-    there = _copy(client, image, path, instance)
+    there = _archive_of(client, image, path, instance)
     file = there.extractfile(there.getmembers()[0]) if there else None
     return file.read().decode(errors="replace") if file else ""
 
 
-def _copy(client: APIClient, image: Image, path: str, instance: str) -> tarfile.TarFile | None:
+def _archive_of(
+    client: APIClient, image: Image, path: str, instance: str
+) -> tarfile.TarFile | None:
     """What is at that path in the image; None when nothing is."""
     from docker.errors import NotFound
 
@@ -234,16 +236,16 @@ def version(image_id: str, binary: str, config: dict[str, Any]) -> str | None:
 def remember(image_id: str, binary: str, version: str) -> None:
     """Keep what the server in that image said its version is."""
     if _remembered(image_id, binary) != version:
-        answers.keep(_KIND, _about(image_id, binary), version)
+        answers.keep(_KIND, _subject(image_id, binary), version)
 
 
 def _asked(image_id: str, about: str, ask: Callable[[], str]) -> str:
-    return answers.asked(_KIND, _about(image_id, about), ask)
+    return answers.asked(_KIND, _subject(image_id, about), ask)
 
 
 def _remembered(image_id: str, binary: str) -> str | None:
-    return answers.recall(_KIND, _about(image_id, binary))
+    return answers.recall(_KIND, _subject(image_id, binary))
 
 
-def _about(image_id: str, binary: str) -> str:
+def _subject(image_id: str, binary: str) -> str:
     return f"{image_id.replace(':', '-')}-{binary}"

@@ -25,6 +25,13 @@ LAYOUT = "devdb.layout"
 KEY = "devdb.key"
 """A fingerprint of the instance's password: data is of no use to an instance with another one."""
 
+TEMPLATE = "devdb.template"
+"""On a volume with prepared data, and on the container that makes it: what it is for."""
+IMAGE = "devdb.image"
+"""The id of the image that a template's data is for."""
+KEPT_AT = "devdb.kept-at"
+"""Where a template's password is kept."""
+
 POSTGRES = "postgres"
 PGBOUNCER = "pgbouncer"
 REAPER = "reaper"

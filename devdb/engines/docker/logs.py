@@ -50,7 +50,7 @@ def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine 
     """
     arrivals: queue.Queue[Arrival] = queue.Queue()
     streams = [
-        _Stream(part, partial(client.logs, item["Id"], stream=True, follow=True, tail=tail))
+        _ContainerLog(part, partial(client.logs, item["Id"], stream=True, follow=True, tail=tail))
         for part, item in found.containers.items()
     ]
     for stream in streams:
@@ -75,7 +75,7 @@ def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine 
         client.close()
 
 
-class _Stream:
+class _ContainerLog:
     """What one container writes, read in a thread of its own."""
 
     def __init__(self, part: str, ask: Callable[[], CancellableStream[bytes]]) -> None:
@@ -94,13 +94,13 @@ class _Stream:
             for chunk in self._opened():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    arrivals.put(LogLine(part=self._part, text=_text(line)))
+                    arrivals.put(LogLine(part=self._part, text=_without_return(line)))
         except NotFound:
             pass  # removed meanwhile: there is no more to come
         except Exception as error:  # noqa: BLE001 - raised where the lines are read
             end = error
         if rest:
-            arrivals.put(LogLine(part=self._part, text=_text(rest)))
+            arrivals.put(LogLine(part=self._part, text=_without_return(rest)))
         arrivals.put(end)
 
     def _opened(self) -> Iterable[bytes]:
@@ -120,5 +120,5 @@ class _Stream:
             self._answer.close()
 
 
-def _text(line: bytes) -> str:
+def _without_return(line: bytes) -> str:
     return line.decode(errors="replace").rstrip("\r")

@@ -9,29 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+T = TypeVar("T")
 
 _PATIENCE = 10
 """Seconds in which an engine has long carried out what it was asked for before."""
 
 
-def insist(client: APIClient, name: str, create: Callable[[], object]) -> None:
+def insist(client: APIClient, name: str, create: Callable[[], T]) -> T:
     """Create a container of that name, in place of one that has it, or is about to."""
     from docker.errors import APIError
 
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            create()
+            return create()
         except APIError as error:
             if error.status_code != 409 or time.monotonic() > deadline:
                 raise
             remove_now(client, name)
-        else:
-            return
 
 
 def remove_now(client: APIClient, container: str) -> None:

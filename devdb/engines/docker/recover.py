@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from devdb import pgbouncer, postgres
-from devdb.engines.docker import find, image_contents, labels
-from devdb.engines.docker.config import CONF, DIRECTORY
+from devdb.engines.docker import create, find, image_contents, labels
+from devdb.engines.docker.config import CONF
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import DEFAULT_POOLER, find_image, wanted_images
 from devdb.errors import StartFailed
@@ -32,45 +31,36 @@ def recover(client: APIClient, host: str, name: str) -> Spec | None:
         return None
     known = found.data["Labels"]
     major = int(known[labels.MAJOR])
-    pooler = _read(client, found, labels.PGBOUNCER)
-    server = _read(client, found, labels.POSTGRES)
+    pooler = _files_of(client, found, labels.PGBOUNCER)
+    server = _files_of(client, found, labels.POSTGRES)
     ini = pooler.get("pgbouncer.ini", "")
     project = known.get(labels.PROJECT)
     spec = Spec(
         name=name,
         project=Path(project) if project else None,
         engine="docker",
-        port=_port(found, labels.POSTGRES),
-        pool_port=_port(found, labels.PGBOUNCER),
+        port=_port_of(found, labels.POSTGRES),
+        pool_port=_port_of(found, labels.PGBOUNCER),
         password=pgbouncer.password_in(pooler.get("userlist.txt", ""))
         or _password_in(server.get("pgpass", "")),
         created=find.moment(found.data.get("CreatedAt", "")) or datetime.now(UTC),
-        pool_mode=_mode(found, ini),
+        pool_mode=_pool_mode_of(found, ini),
         major=major,
         has_data=True,
-        postgres_image=_image(found, labels.POSTGRES, f"postgres:{major}"),
-        pooler_image=_image(found, labels.PGBOUNCER, DEFAULT_POOLER),
+        postgres_image=_image_of(found, labels.POSTGRES, f"postgres:{major}"),
+        pooler_image=_image_of(found, labels.PGBOUNCER, DEFAULT_POOLER),
         host=host,
         settings=postgres.settings_in(server.get(PurePosixPath(CONF).name, "")),
     )
     return replace(spec, rekeyed=labels.key(spec) != known[labels.KEY])
 
 
-def _read(client: APIClient, found: Found, part: str) -> dict[str, str]:
+def _files_of(client: APIClient, found: Found, part: str) -> dict[str, str]:
     """The files that were put into that part's container, by name."""
-    from docker.errors import NotFound
-
     if part not in found.containers:
         return {}
-    with suppress(NotFound):
-        stream, _ = client.get_archive(found.containers[part]["Id"], DIRECTORY)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            return {
-                PurePosixPath(member.name).name: file.read().decode(errors="replace")
-                for member in tar
-                if (file := tar.extractfile(member)) is not None
-            }
-    return {}
+    there = create.files_in(client, found.containers[part]["Id"])
+    return {name: content.decode(errors="replace") for name, content in there.items()}
 
 
 def _password_in(pgpass: str) -> str:
@@ -78,17 +68,17 @@ def _password_in(pgpass: str) -> str:
     return line.rpartition(":")[2]
 
 
-def _port(found: Found, part: str) -> int:
+def _port_of(found: Found, part: str) -> int:
     config = found.containers.get(part, {}).get("Config", {})
     return int(config.get("Labels", {}).get(labels.PORT, 0))
 
 
-def _image(found: Found, part: str, default: str) -> str | None:
+def _image_of(found: Found, part: str, default: str) -> str | None:
     used = found.containers.get(part, {}).get("Config", {}).get("Image")
     return used if used != default else None
 
 
-def _mode(found: Found, ini: str) -> PoolMode:
+def _pool_mode_of(found: Found, ini: str) -> PoolMode:
     container = found.containers.get(labels.PGBOUNCER)
     if container is None:
         return PoolMode.TRANSACTION
@@ -127,7 +117,7 @@ def set_password(client: APIClient, spec: Spec) -> None:
         use_config_proxy=False,
     )["Id"]
     try:
-        client.put_archive(container, "/", _archive(postgres.passwords(spec)))
+        client.put_archive(container, "/", _tar_of(postgres.passwords(spec)))
         client.start(container)
         client.wait(container, timeout=_PATIENCE)
         said = client.logs(container).decode(errors="replace").strip()
@@ -141,7 +131,7 @@ def set_password(client: APIClient, spec: Spec) -> None:
         )
 
 
-def _archive(text: str) -> bytes:
+def _tar_of(text: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo(_SQL)

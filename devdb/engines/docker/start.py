@@ -30,7 +30,7 @@ def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     allowed.check(spec.settings, contained=True)
     for last in (False, False, True):
         try:
-            yield from _start(client, spec)
+            yield from _try_to_start(client, spec)
         except Vanished:
             if last:
                 raise
@@ -38,7 +38,7 @@ def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
             return
 
 
-def _start(client: APIClient, spec: Spec) -> Iterator[Progress]:
+def _try_to_start(client: APIClient, spec: Spec) -> Iterator[Progress]:
     found = yield from attend(begin(partial(find.look, client, spec.name)), None)
     postgres, pooler = yield from _images(client, spec, found)
     major = yield from attend(begin(partial(_major, client, spec, postgres)), None)

@@ -26,12 +26,14 @@ def stop(client: APIClient, found: Found, parts: Iterable[str] = labels.PARTS) -
     Postgres last: sessions that it has to end itself are FATAL in its log.
     """
     wanted = [part for part in parts if part in found.containers]
-    together(*(partial(_stop, client, found, part) for part in wanted if part != labels.POSTGRES))
+    together(
+        *(partial(_stop_part, client, found, part) for part in wanted if part != labels.POSTGRES)
+    )
     if labels.POSTGRES in wanted:
-        _stop(client, found, labels.POSTGRES)
+        _stop_part(client, found, labels.POSTGRES)
 
 
-def _stop(client: APIClient, found: Found, part: str) -> None:
+def _stop_part(client: APIClient, found: Found, part: str) -> None:
     from docker.errors import APIError, NotFound
 
     state = found.containers[part]["State"]
@@ -49,7 +51,7 @@ def _stop(client: APIClient, found: Found, part: str) -> None:
 
 def remove_container(client: APIClient, found: Found, part: str) -> None:
     """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
-    _stop(client, found, part)
+    _stop_part(client, found, part)
     remove_now(client, labels.object_name(found.name, part))
 
 
