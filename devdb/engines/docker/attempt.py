@@ -136,8 +136,10 @@ class Attempt:
         logging_in = begin(partial(self._log_in, plans.login, work))
         yield from self._attend_parts(work)
         syncing = self._begin(self._sync) if remake else done
-        # The reaper of new data starts when that has its passwords, and READY does not wait for it.
-        looking = begin(partial(self._look_again, () if self._is_unsettled else work.values()))
+        # READY does not wait for the reaper, which of new data starts when that has its passwords.
+        starting = {part for part, start in work.items() if not start.done()}
+        kept = starting - {plan.part for plan in remake}
+        looking = begin(partial(self._look_again, kept))
         set_up = yield from self._until_logged_in(logging_in)
         image_contents.remember(
             self._postgres.id, labels.POSTGRES, set_up.version if set_up else ""
@@ -150,7 +152,7 @@ class Attempt:
             provide = partial(template.provide, self._client, self._postgres, plans.owner)
             copy = labels.object_name(self._spec.name, labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
-        yield Progress(step=Step.READY, server=find.server(found), notes=notes)
+        yield Progress(step=Step.READY, server=find.server(found, starting=starting), notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)
@@ -290,10 +292,13 @@ class Attempt:
     def _sync(self) -> None:
         create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
 
-    def _look_again(self, work: Collection[Future[None]]) -> Found:
-        """The instance with all that was started, without what a killed devdb's requests made."""
-        wait(work)
-        now = find.look(self._client, self._spec.name)
+    def _look_again(self, starting: Collection[str]) -> Found:
+        """The instance as it is now, without what requests of a killed devdb made meanwhile.
+
+        `starting`: parts whose containers are those that were found.
+        """
+        known = {part: self._found.containers[part] for part in starting}
+        now = find.look(self._client, self._spec.name, known=known)
         for network in now.networks:
             if network != self._network:
                 stop.remove_network(self._client, network)

@@ -35,6 +35,7 @@ WHOLE = "devdb-whole"
 _COPY = """\
 here=$1; shift
 sync_all() { sync -f "$PGDATA" || sync; }
+copy() { cp -a --reflink=auto "$@" 2>/dev/null || cp -a "$@"; }
 is_to_be_filled() {
     [ ! -e "$PGDATA/PG_VERSION" ] && [ -e "$here/devdb-whole" ] || return 1
     [ -e "$PGDATA/devdb-filling" ] || [ -z "$(ls -A "$PGDATA" 2>/dev/null)" ]
@@ -43,7 +44,11 @@ if is_to_be_filled; then
     set -e
     mkdir -p "$PGDATA"
     : > "$PGDATA/devdb-filling"
-    cp -a --reflink=auto "$here/." "$PGDATA/" 2>/dev/null || cp -a "$here/." "$PGDATA/"
+    mkdir -p -m 700 "$PGDATA/base"
+    copying=
+    for each in "$here"/base/*; do copy "$each" "$PGDATA/base/" & copying="$copying $!"; done
+    for each in "$here"/*; do [ "$each" = "$here/base" ] || copy "$each" "$PGDATA/"; done
+    for each in $copying; do wait "$each"; done
     sync_all
     mv "$PGDATA/devdb-whole" "$PGDATA/PG_VERSION"
     rm "$PGDATA/devdb-filling"
@@ -52,6 +57,8 @@ fi
 exec "$@"
 """
 """Copies a template, unless there is data, or anything else that is not half a copy, then goes on.
+
+It takes a system half a millisecond a file, so databases are copied side by side.
 
 There is data from when the file with the version has its name, and all of it is on the disk by
 then. Where the template is not whole, the image's own entry point makes the data.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,17 +79,25 @@ class Found:
         return bool(state["Running"] or (state["Status"], state["ExitCode"]) in _AS_TOLD)
 
 
-def look(client: APIClient, instance: str) -> Found:
-    """What there is of the instance; an empty Found when nothing is."""
-    return next(iter(_look(client, instance)), Found(instance))
+def look(
+    client: APIClient, instance: str, *, known: Mapping[str, Inspection] | None = None
+) -> Found:
+    """What there is of the instance; an empty Found when nothing is.
+
+    `known`: parts whose containers need not be asked, as the engine answers for one that it is
+    starting only when that has started.
+    """
+    return next(iter(_look(client, instance, known or {})), Found(instance))
 
 
 def look_at_all(client: APIClient) -> list[Found]:
     """What there is of each of this user's instances, by name."""
-    return sorted(_look(client, None), key=lambda found: found.name)
+    return sorted(_look(client, None, {}), key=lambda found: found.name)
 
 
-def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
+def _look(
+    client: APIClient, instance: str | None, known: Mapping[str, Inspection]
+) -> Iterable[Found]:
     query = labels.query(instance)
     listing = begin(lambda: client.containers(all=True, filters=query))
     volumes = begin(lambda: client.volumes(filters=query)["Volumes"] or [])
@@ -105,7 +113,7 @@ def _look(client: APIClient, instance: str | None) -> Iterable[Found]:
         mine, part = of(item)
         if part == labels.QUESTION:
             mine.questions.append(item["Id"])
-        elif inspection := _inspect(client, item["Id"]):
+        elif inspection := known.get(part) or _inspect(client, item["Id"]):
             mine.containers[part] = inspection
     for item in _wanted(volumes.result(), instance):
         mine, part = of(item)
@@ -145,8 +153,8 @@ def _inspect(client: APIClient, container: str) -> Inspection | None:
     return inspection
 
 
-def server(found: Found) -> Server:
-    """The instance as every engine describes it."""
+def server(found: Found, *, starting: Collection[str] = ()) -> Server:
+    """The instance as every engine describes it; `starting`: what the engine was told to start."""
     pooler = found.containers.get(labels.PGBOUNCER, {}).get("Config", {}).get("Labels", {})
     running = any(found.is_running(part) for part in labels.PARTS)
     names = [labels.POSTGRES, labels.PGBOUNCER]
@@ -155,7 +163,10 @@ def server(found: Found) -> Server:
     return Server(
         name=found.name,
         engine="docker",
-        parts=tuple(_part(name, found.containers.get(name), running=running) for name in names),
+        parts=tuple(
+            _part(name, found.containers.get(name), running=running, starting=name in starting)
+            for name in names
+        ),
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
         notes=_notes(found),
         location=f"volume {labels.object_name(found.name, labels.DATA)}",
@@ -170,12 +181,14 @@ def _notes(found: Found) -> tuple[str, ...]:
     return tuple(line for text in reversed(texts) for line in text.splitlines())
 
 
-def _part(name: str, container: Inspection | None, *, running: bool) -> Part:
+def _part(name: str, container: Inspection | None, *, running: bool, starting: bool) -> Part:
     if container is None:
         state = PartState.DEAD if running else PartState.STOPPED
         return Part(name=name, state=state, detail="no container")
     docker = container["State"]
     state = _state(name, docker, running=running)
+    if starting and state != PartState.RUNNING:
+        state = PartState.STARTING
     return Part(
         name=name,
         state=state,
