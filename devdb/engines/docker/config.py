@@ -44,7 +44,8 @@ if is_to_be_filled; then
     set -e
     mkdir -p "$PGDATA"
     : > "$PGDATA/devdb-filling"
-    mkdir -p -m 700 "$PGDATA/base"
+    mkdir -p "$PGDATA/base"
+    chmod 700 "$PGDATA" "$PGDATA/base"
     copying=
     for each in "$here"/base/*; do copy "$each" "$PGDATA/base/" & copying="$copying $!"; done
     for each in "$here"/*; do [ "$each" = "$here/base" ] || copy "$each" "$PGDATA/"; done
