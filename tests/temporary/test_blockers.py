@@ -45,8 +45,11 @@ def reap(request: pytest.FixtureRequest, spec: Spec, start_reaper: StartReaper) 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What devdb has to wait for in vain it does not wait for long."""
-    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 1.5)
+    """What devdb has to wait for in vain it does not wait for long.
+
+    But long enough to log in beside it and look, however busy the machine is.
+    """
+    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 3)
 
 
 def connect(endpoint: Endpoint, **options: Any) -> contextlib.closing[Connection]:
