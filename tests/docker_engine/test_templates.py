@@ -275,10 +275,14 @@ def test_a_template_whose_making_was_cut_short_is_made_by_the_next(
 
 
 def copying(place: Path, *, path: str | None = None) -> int:
-    """Run what a container runs before its server, with `place` for the engine."""
+    """Run what a container runs before its server, with `place` for the engine.
+
+    In a process group of its own: with a container's first process all others of it end.
+    """
     variables = {"PGDATA": str(place / "data"), "PATH": path or os.environ["PATH"]}
     arguments = [str(place / "template"), "touch", str(place / "started")]
-    return subprocess.run(["sh", "-c", config._COPY, "sh", *arguments], env=variables).returncode
+    argv = ["sh", "-c", config._COPY, "sh", *arguments]
+    return subprocess.run(argv, env=variables, start_new_session=True).returncode
 
 
 @pytest.fixture
@@ -304,8 +308,8 @@ def test_half_a_copy_is_no_data_and_is_ended_by_the_next_start(place: Path) -> N
     shims = place / "shims"
     shims.mkdir()
     # Half of the files, one of them half, and then the power is cut.
-    script = '#!/bin/sh\nmkdir "$PGDATA/base"; cd "$PGDATA/base"; head -c 100 /dev/zero >3\n'
-    (shims / "cp").write_text(f"{script}: >4; cp=1; kill -9 $PPID\n")
+    script = '#!/bin/sh\ncd "$PGDATA/base"; head -c 100 /dev/zero >3; : >4; kill -9 0\n'
+    (shims / "cp").write_text(script)
     (shims / "cp").chmod(0o755)
     assert copying(place, path=f"{shims}:{os.environ['PATH']}") == -signal.SIGKILL
     assert not (place / "data" / "PG_VERSION").exists()
