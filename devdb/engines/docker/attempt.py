@@ -132,10 +132,9 @@ class Attempt:
             replace(beat, detail="stopping what has changed"),
         )
         work = self._bring_up(todo, remake, copies=plans.seed.template is not None)
-        done = begin(lambda: None)
         logging_in = begin(partial(self._log_in, plans.login, work))
         yield from self._attend_parts(work)
-        syncing = self._begin(self._sync) if remake else done
+        syncing = self._begin(self._sync if remake else lambda: None)
         # READY does not wait for the reaper, which of new data starts when that has its passwords.
         starting = {part for part, start in work.items() if not start.done()}
         kept = starting - {plan.part for plan in remake}
