@@ -80,9 +80,11 @@ def of_provider(settings: Settings) -> tuple[int, int] | None:
 
     Raises UsageError for an unknown preset.
     """
-    from devdb.urls import presets  # 5 ms that `devdb url` does not need
+    if settings.preset is None:
+        return None
+    from devdb.urls import presets  # 5 ms that who has no preset does not need
 
-    if settings.preset in (None, presets.AUTO):
+    if settings.preset == presets.AUTO:
         return None
     provider = presets.preset(settings.preset)
     return None if settings.port or settings.pool_port else provider.ports
