@@ -90,7 +90,7 @@ def get() -> Work[str]:
 
     Raises CommandFailed, OSError when there is none after that, or none better than before.
     """
-    with tempfile.TemporaryDirectory(prefix="devdb-") as name:
+    with tempfile.TemporaryDirectory(prefix="devdb-", dir=_place_to_build()) as name:
         directory = Path(name)
         options = yield from apt.lists(directory)
         offered = yield from apt.candidate("pgbouncer", options)
@@ -105,6 +105,15 @@ def get() -> Work[str]:
             if there() is not None or not offered:
                 raise
         return (yield from _unpack(directory, options))
+
+
+def _place_to_build() -> Path:
+    """Where programs can be run: /tmp keeps them from it on some machines, the cache must not."""
+    place = Path(tempfile.gettempdir())
+    if os.statvfs(place).f_flag & os.ST_NOEXEC:
+        home().mkdir(parents=True, exist_ok=True)
+        return home()
+    return place
 
 
 def _speaks_against(
