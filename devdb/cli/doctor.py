@@ -10,6 +10,7 @@ import typer
 
 from devdb import __version__, paths
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import look_around
 from devdb.errors import DevdbError, ExitCode, NotFound
 from devdb.model import Finding, Level, Spec
@@ -18,7 +19,7 @@ from devdb.output.table import facts
 from devdb.workspace import diagnosis
 from devdb.workspace.diagnosis import Diagnosis
 
-app = options.new_app()
+app = App()
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "dim"}
 
@@ -42,7 +43,10 @@ def doctor(
     name: options.Name = None,
     json: options.Json = False,
 ) -> int:
-    """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
+    """Say what is wrong here, and the command that mends it.
+
+    And which engine a new instance would get, and why.
+    """
     if words:
         text = sys.stdin.read() if words == ["-"] else " ".join(words)
         return _explain(text, name, json=json)
