@@ -27,7 +27,7 @@ Examples:
   devdb env --preset auto        the variables of this project's framework
   devdb env --set MY_URL=pooled  of your own; [env] in devdb.toml keeps it
   devdb env --file .env.local    another file; give --file again for more
-  devdb env --print              show the lines, write nothing; so does --file -
+  devdb env --print              show the lines, write nothing; or --file -
   devdb env --dry-run            show what would change
 """
 _STDOUT = Path("-")

@@ -52,17 +52,6 @@ def assert_tls_alone_means_require(real: Cli, direct: str, pooled: str) -> None:
     assert f"DIRECT_URL={direct}?sslmode=require\n" in real("env", "--tls", "--print").out
 
 
-def completed(real: Cli, *words: str) -> list[str]:
-    """What bash would be offered for the last word."""
-    done = real(
-        _DEVDB_COMPLETE="complete_bash",
-        COMP_WORDS=" ".join(("devdb", *words)),
-        COMP_CWORD=str(len(words)),
-    )
-    assert (done.code, done.err) == (0, "")
-    return done.out.split()
-
-
 def test_up_work_down_up_rm(real: Cli) -> None:
     direct, pooled = urls(real)
     assert query(direct, "SELECT current_database()") == "main"
@@ -74,7 +63,7 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert status.json["data"]["postgres"]["version"].split(".")[0].isdigit()
     assert_no_password_is_shown(real, direct)
     assert_tls_alone_means_require(real, direct, pooled)
-    assert completed(real, "temp", "--from", "m") == ["main"]
+    assert real.completed("temp", "--from", "m") == ["main"]
     assert real("psql", "-XAtc", "SELECT answer FROM kept").out == "42\n"
     assert {"postgres", "pgbouncer"} <= {
         line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
