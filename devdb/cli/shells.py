@@ -47,7 +47,12 @@ def script(name: str, flag: str) -> str:
 def install(name: str, flag: str) -> str:
     """Put it where that shell looks, and say where that is; raises UsageError and OSError."""
     shell = _chosen(name, flag)
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError as error:  # neither HOME nor a passwd entry
+        raise UsageError(
+            "There is no home directory, where shells look.", f"devdb --show-completion {shell}"
+        ) from error
     if shell == "bash":
         path = home / ".bash_completions" / "devdb.sh"
         start, line = home / ".bashrc", f"source {shlex.quote(str(path))}"

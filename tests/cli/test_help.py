@@ -165,6 +165,18 @@ def test_completion(inside: Inside) -> None:
     assert "temp" in completed(inside, "help", "")
 
 
+@pytest.mark.parametrize("typed", GROUPS, ids=path)
+def test_a_shell_shows_whole_summaries(inside: Inside, typed: Typed) -> None:
+    done = inside(
+        _DEVDB_COMPLETE="complete_fish",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+        _TYPER_COMPLETE_ARGS=f"{typed.path} ",
+    )
+    commands = typed.command.list_commands(None)
+    wanted = {name: summary(typed.command.get_command(None, name)) for name in commands}
+    assert dict(line.split("\t") for line in done.out.splitlines()) == wanted
+
+
 @pytest.mark.parametrize("typed", TREE, ids=path)
 def test_an_option_that_takes_a_choice_completes_it(inside: Inside, typed: Typed) -> None:
     for option in typed.options:
