@@ -249,7 +249,8 @@ def _apply_patches(source: Path, environment: dict[str, str]) -> Work[None]:
 
 def _make(source: Path, environment: dict[str, str]) -> Work[None]:
     # c-ares is left out: libevent resolves names well enough, and it is one thing less to have.
-    yield from _built(["./configure", "--without-cares"], source, environment)
+    # Without -g, which autoconf adds, it is compiled in 7/8 of the time.
+    yield from _built(["./configure", "--without-cares", "CFLAGS=-O2"], source, environment)
     yield from _built(["make", f"-j{os.cpu_count()}", "pgbouncer"], source, environment)
 
 
