@@ -5,29 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
+from commandtree import TREE
 
-from devdb.cli.app import command
 from devdb.config.table import SETTINGS, Setting
 
 ROOT = Path(__file__).parents[2]
 
 
-def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each command, by what is typed for it, and what typer made of it."""
-    found = group or command()
-    context = typer.Context(found)
-    for name in found.list_commands(context):
-        one = found.get_command(context, name)
-        yield f"{path}{name}", one
-        if hasattr(one, "list_commands"):
-            yield from commands(one, f"{path}{name} ")
-
-
-COMMANDS = dict(commands())
+COMMANDS = {" ".join(each.words): each.command for each in TREE if each.words}
 OPTIONS = {
     name: {"-h", "--help", *(flag for each in one.params for flag in each.opts)}
     for name, one in COMMANDS.items()
