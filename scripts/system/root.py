@@ -58,7 +58,8 @@ def prepare(suite: str, packages: tuple[str, ...]) -> Path:
     """
     system, sources = base.of(suite), reach.apt_sources(suite)
     key = base.digest(system.key, sources, PREPARE, *packages, *reach.certificates())
-    archive = CACHE / f"{suite}-first-minute-{key}.tar"
+    kind = f"{suite}-with-{'-'.join(packages)}"
+    archive = CACHE / f"{kind}.{key}.tar"
     if archive.exists():
         return archive
     if not system.archive.exists():
@@ -72,6 +73,8 @@ def prepare(suite: str, packages: tuple[str, ...]) -> Path:
         run(*entered(root, "bash", "-c", PREPARE, "prepare", *packages))
         (root / base.SMALL).unlink()  # what a stranger's Debian has not
         base.pack(root, archive, without=())
+    for other in set(CACHE.glob(f"{kind}.*.tar")) - {archive}:
+        other.unlink()  # of another day's mirror or settings
     return archive
 
 

@@ -85,7 +85,8 @@ class Terminal:
         while True:
             self._read(line, started + patience)
             said.seconds = time.monotonic() - started
-            for number, answer in enumerate(waiting, start=1):
+            seen = seen or self._new.find("\n") + 1  # the line itself is shown first
+            for number, answer in enumerate(waiting if seen else (), start=1):
                 if (at := self._new.find(answer.shown, seen)) >= 0:
                     self._type(answer.keys)
                     seen = at + len(answer.shown)
@@ -96,7 +97,7 @@ class Terminal:
                     break
             if found := PROMPT.search(plain(self._new[-TAIL:])):
                 text = PROMPT.sub("", plain(self._new))
-                said.code, said.text = int(found[1]), text.partition("\n")[2]
+                said.code, said.text = int(found[1]), text.partition("\n")[2].lstrip("\r")
                 return said
 
     def close(self) -> None:
@@ -116,11 +117,11 @@ class Terminal:
         if not piece:
             rows = [row for row in plain(self._new).splitlines() if row.strip()]
             raise CommandFailed("\n  ".join([f"`{line}` came to no end:", *rows[-ROWS:]]))
-        text = self._decoder.decode(piece).replace("\r\n", "\n")
+        text = self._decoder.decode(piece)
         self.transcript += text
         self._new += text
 
 
 def plain(text: str) -> str:
     """Without colours and movements of the cursor."""
-    return ESCAPES.sub("", text)
+    return ESCAPES.sub("", text).replace("\r\n", "\n")
