@@ -1,0 +1,110 @@
+"""Every command that a page or the help shows in a block does what it does for a reader."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from documentation import pages
+from documentation.conftest import Reader
+from documentation.pages import PAGES, ROOT, Shown
+
+PYTHON = """
+import psycopg
+
+def run_my_tests(*urls):
+    for url in urls:
+        with psycopg.connect(url) as connection:
+            connection.execute("SELECT 1")
+"""
+"""What a reader's own code has around the Python that is shown."""
+
+_DUMP = 'pg_dump -Fc -f shop.dump "$(devdb url)"'
+_SPARE = "DEVDB_ENGINE=fake DEVDB_PORT= DEVDB_POOL_PORT= devdb up -d -n"
+BEFORE = {
+    "devdb temp --seed shop.dump": _DUMP,
+    "devdb temp --seed shop.dump.gz": f"{_DUMP}; gzip shop.dump",
+    "devdb temp --seed shop.sql.zst": "zstd -q shop.sql",
+    "devdb doctor - < error.log": "echo 'FATAL: sorry, too many clients already' > error.log",
+    "devdb down 'shop-*'": f"{_SPARE} shop-2",
+    "devdb rm -f 'test-*'": f"{_SPARE} test-1; {_SPARE} test-2",
+    "devdb temp claim temp_calm_owl --as shop2": "devdb temp -q --as temp_calm_owl",
+}
+"""What the reader has to have, and how it is made."""
+
+INSTEAD = {
+    # With nobody to be asked; the question is answered in tests/cli/test_terminal.py.
+    "devdb rm NAME": "devdb rm -f shop",
+    "devdb rm shop": "devdb rm -f shop",
+    'devdb doctor "TEXT"': 'devdb doctor "FATAL: sorry, too many clients already"',
+    "devdb temp extend NAME --ttl 3d": "devdb temp -q --as mine; devdb temp extend mine --ttl 3d",
+    "devdb temp claim NAME --as blog": "devdb temp claim mine --as blog",
+    # With the Postgres that is here, and ports that are this test's.
+    "devdb up -n pg16 --pg 16": "devdb up -n pg16 $OTHER_PORTS --pg "
+    "$(devdb psql -XAtc 'SHOW server_version_num' | cut -c 1-2)",
+    'pg_dump "$PRODUCTION" | devdb temp --seed -': 'export PRODUCTION="$(devdb url)"; '
+    'pg_dump "$PRODUCTION" | devdb temp --seed -',
+}
+"""What stands for a line that cannot be typed as it is."""
+
+ELSEWHERE = {
+    "uv tool install devdb": "scripts/wheel",  # needs a release
+    "pipx install devdb": "scripts/wheel",
+    "scripts/up --link": "tests/scripts/test_up.py",  # writes to the reader's PATH
+    "scripts/up": "tests/scripts/test_up.py",
+    "scripts/test": ".ci/run",  # is what runs this
+    "scripts/check": ".ci/run",
+    "devdb logs -f": "tests/cli/test_signals.py",  # goes on until it is interrupted
+    "devdb up --preset digitalocean": "tests/cli/test_up.py",  # takes ports that are no test's own
+}
+"""What no test may run here, and what runs it."""
+
+SHOWN = {pages.name(page): pages.lines(page) for page in PAGES} | pages.examples()
+TYPED = {
+    page: found
+    for page, shown in SHOWN.items()
+    if (found := [each.text for each in shown if each.text not in ELSEWHERE])
+}
+
+
+@pytest.mark.parametrize("page", TYPED)
+def test_each_command_of_the_page_works(page: str, reader: Reader) -> None:
+    lines = TYPED[page]
+    if lines[0] != "devdb up":
+        lines = ["devdb up", *lines]  # whom another page has brought here
+    for line in lines:
+        for typed in (BEFORE.get(line), INSTEAD.get(line, line)):
+            if typed is not None:
+                done = reader(typed)
+                assert done.code == 0, f"{typed}\n{done.err}"
+                assert not re.search("Traceback|^error:|command not found", done.err, re.MULTILINE)
+
+
+PYTHON_BLOCKS = [block for page in PAGES for block in pages.blocks(page, "python")]
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS, ids=lambda block: block.page)
+def test_the_python_of_the_page_works(block: Shown, reader: Reader) -> None:
+    assert reader("devdb up").code == 0
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PYTHON + block.text],
+        cwd=reader.project,
+        env=reader.env,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert reader("devdb temp ls").out == ""
+
+
+def test_no_exception_is_of_a_command_that_no_page_shows() -> None:
+    shown = {each.text for lines in SHOWN.values() for each in lines}
+    assert {*BEFORE, *INSTEAD, *ELSEWHERE} - shown == set()
+
+
+@pytest.mark.parametrize("place", sorted({*ELSEWHERE.values()}))
+def test_what_runs_the_others_is_there(place: str) -> None:
+    assert (ROOT / Path(place)).is_file()
