@@ -76,7 +76,7 @@ def reader(tmp_path: Path, home: Path, free_port: Callable[[], int]) -> Iterator
         "OTHER_PORTS": f"--port {ports[1]} --pool-port {ports[2]}",
     }
     yield Reader(project, env)
-    names = [path.name for path in (home / "instances").iterdir()]
+    names = [path.name for path in home.glob("instances/*")]
     for name in names:
         done = subprocess.run([scripts / "devdb", "rm", "-f", name], env=env, capture_output=True)
         assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,35 +26,31 @@ PAGES = [
     if path.is_file()
 ]
 """What a user reads, and who builds devdb; not the changelog, which tells of the past too."""
+PLACEHOLDERS = {
+    "NAME": "shop",
+    "N": "20",
+    "TEXT": "FATAL: sorry, too many clients already",
+    "FILE": ".env.test",
+    "SHELL": "bash",
+    "MAJOR": "17",
+    "CLIENT": "asyncpg",
+    "X": "shop.sql",
+}
+"""What a reader puts there."""
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A piece of code as it stands there."""
-
-    page: str
-    text: str
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path, language: str) -> list[Shown]:
+def blocks(page: Path, language: str) -> list[str]:
     """The blocks of code in that language."""
-    return [
-        Shown(name(page), textwrap.dedent(text))
-        for _, marked, text in _FENCE.findall(page.read_text())
-        if marked == language
-    ]
+    found = _FENCE.findall(page.read_text())
+    return [textwrap.dedent(text) for _, marked, text in found if marked == language]
 
 
-def lines(page: Path) -> list[Shown]:
+def lines(page: Path) -> list[str]:
     """The commands of the page's `sh` blocks in their order, each without its comment."""
-    typed = (line for block in blocks(page, "sh") for line in block.text.splitlines())
-    return [Shown(name(page), text) for line in typed if (text := without_comment(line))]
+    typed = (line for block in blocks(page, "sh") for line in block.splitlines())
+    return [text for line in typed if (text := without_comment(line))]
 
 
 def without_comment(line: str) -> str:
@@ -66,11 +61,27 @@ def without_comment(line: str) -> str:
     return found[0].strip()
 
 
-def inline(page: Path) -> list[Shown]:
+def inline(page: Path) -> list[str]:
     """The code in the text, in tables, and in the comments of blocks."""
-    text = page.read_text()
-    told = [_FENCE.sub("", text), *(block.text for block in blocks(page, "sh"))]
-    return [Shown(name(page), code) for part in told for code in _INLINE.findall(part)]
+    told = [_FENCE.sub("", page.read_text()), *blocks(page, "sh")]
+    return [code for part in told for code in _INLINE.findall(part)]
+
+
+def shown() -> dict[str, list[str]]:
+    """Each command that a page or a command's help shows, by where: first blocks', then texts'."""
+    found = {
+        str(page.relative_to(ROOT)): [
+            *lines(page),
+            *filter(is_command, inline(page)),
+        ]
+        for page in PAGES
+    }
+    return {where: list(dict.fromkeys(told)) for where, told in {**found, **examples()}.items()}
+
+
+def filled(line: str) -> str:
+    """The line as a reader types it."""
+    return re.sub(rf"\b({'|'.join(PLACEHOLDERS)})\b", lambda word: PLACEHOLDERS[word[0]], line)
 
 
 def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -84,17 +95,22 @@ def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from commands(one, f"{path}{each} ")
 
 
-def examples() -> dict[str, list[Shown]]:
+def examples() -> dict[str, list[str]]:
     """The examples at the end of each command's help, without what is said of them."""
     helps = {"devdb": command().epilog} | {f"devdb {name}": one.epilog for name, one in commands()}
     return {
         f"{name} --help": [
-            Shown(f"{name} --help", re.split(r"\s{2,}", line.strip())[0])
+            re.split(r"\s{2,}", line.strip())[0]
             for line in text.split("Examples:\n")[1].splitlines()
         ]
         for name, text in helps.items()
         if text
     }
+
+
+def is_command(code: str) -> bool:
+    """Whether it is something to type, and no mere name of a program."""
+    return bool(re.match(r"(uv|pipx|scripts/\S+) ", code)) or any(True for _ in invocations(code))
 
 
 def invocations(line: str) -> Iterator[list[str]]:

@@ -6,44 +6,22 @@ import re
 
 import pytest
 from documentation import pages
-from documentation.pages import PAGES, ROOT, Shown
+from documentation.pages import PAGES, ROOT
 from typer.exceptions import TyperException
 
 from devdb.errors import DevdbError
 
-PLACEHOLDERS = {
-    "NAME": "shop",
-    "N": "20",
-    "TEXT": "sorry, too many clients already",
-    "FILE": "shop.sql",
-    "SHELL": "bash",
-    "MAJOR": "17",
-    "CLIENT": "asyncpg",
-    "X": "shop.dump",
-}
-"""What a reader puts there."""
-
-
-def shown() -> list[Shown]:
-    """What speaks of a command in code: whole, or by its words behind `devdb` alone."""
-    found = [each for page in PAGES for each in (*pages.lines(page), *pages.inline(page))]
-    found += [each for examples in pages.examples().values() for each in examples]
-    return [each for each in found if re.search(r"\bdevdb( |$)", each.text)]
-
-
-def filled(words: list[str]) -> list[str]:
-    return [PLACEHOLDERS.get(word, word) for word in words]
-
 
 def test_each_command_is_taken() -> None:
     wrong, seen = [], 0
-    for each in shown():
-        for words in pages.invocations(each.text):
-            seen += 1
-            try:
-                pages.parse(filled(words))
-            except (DevdbError, TyperException) as error:
-                wrong.append(f"{each.page}: {each.text}: {error}")
+    for where, told in pages.shown().items():
+        for line in map(pages.filled, told):
+            for words in pages.invocations(line):
+                seen += 1
+                try:
+                    pages.parse(words)
+                except (DevdbError, TyperException) as error:
+                    wrong.append(f"{where}: {line}: {error}")
     assert wrong == []
     assert seen > 80
 
@@ -52,9 +30,7 @@ def test_each_option_is_one_of_a_command() -> None:
     """Where it stands alone; those of the scripts are in CONTRIBUTING.md."""
     options = {flag for _, one in pages.commands() for each in one.params for flag in each.opts}
     users = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
-    told = {
-        each.text.split()[0] for page in users for each in pages.inline(page) if each.text[0] == "-"
-    }
+    told = {code.split()[0] for page in users for code in pages.inline(page) if code[0] == "-"}
     assert len(told) > 10
     assert told - options == set()
 
@@ -86,11 +62,10 @@ def test_each_devdb_in_a_line_is_found(line: str, found: list[list[str]]) -> Non
 def test_each_file_that_a_page_names_is_there() -> None:
     place = re.compile(r"(?:docs|scripts|tests|compose|devdb)/[\w./-]*\w")
     named = {
-        (each.page, path)
+        (page.name, found[0])
         for page in PAGES
-        for each in (*pages.lines(page), *pages.inline(page))
-        for path in place.findall(each.text)
-        if each.text.startswith(path)
+        for code in (*pages.lines(page), *pages.inline(page))
+        if (found := place.match(code))
     }
     assert len(named) > 10
     assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []

@@ -1,4 +1,4 @@
-"""Every command that a page or the help shows in a block does what it does for a reader."""
+"""Every command that a page or the help shows is typed into a shell, and works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from documentation import pages
 from documentation.conftest import Reader
-from documentation.pages import PAGES, ROOT, Shown
+from documentation.pages import PAGES, ROOT
 
 PYTHON = """
 import psycopg
@@ -24,6 +24,7 @@ def run_my_tests(*urls):
 
 _DUMP = 'pg_dump -Fc -f shop.dump "$(devdb url)"'
 _SPARE = "DEVDB_ENGINE=fake DEVDB_PORT= DEVDB_POOL_PORT= devdb up -d -n"
+_MAJOR = "$(devdb psql -XAtc 'SHOW server_version_num' | cut -c 1-2)"
 BEFORE = {
     "devdb temp --seed shop.dump": _DUMP,
     "devdb temp --seed shop.dump.gz": f"{_DUMP}; gzip shop.dump",
@@ -32,6 +33,10 @@ BEFORE = {
     "devdb down 'shop-*'": f"{_SPARE} shop-2",
     "devdb rm -f 'test-*'": f"{_SPARE} test-1; {_SPARE} test-2",
     "devdb temp claim temp_calm_owl --as shop2": "devdb temp -q --as temp_calm_owl",
+    "devdb temp extend NAME --ttl 3d": "devdb temp -q --as shop",
+    "devdb up -n NAME --adopt": "devdb down; rm $DEVDB_DATA_DIR/instances/shop/marker.json",
+    "devdb up -n NAME --anew": "devdb down; rm -r $DEVDB_DATA_DIR/instances/shop/native",
+    "devdb status": "devdb up",
 }
 """What the reader has to have, and how it is made."""
 
@@ -39,12 +44,11 @@ INSTEAD = {
     # With nobody to be asked; the question is answered in tests/cli/test_terminal.py.
     "devdb rm NAME": "devdb rm -f shop",
     "devdb rm shop": "devdb rm -f shop",
-    'devdb doctor "TEXT"': 'devdb doctor "FATAL: sorry, too many clients already"',
-    "devdb temp extend NAME --ttl 3d": "devdb temp -q --as mine; devdb temp extend mine --ttl 3d",
-    "devdb temp claim NAME --as blog": "devdb temp claim mine --as blog",
+    "devdb temp drop NAME": "devdb temp -q --as gone; devdb temp drop -f gone",
     # With the Postgres that is here, and ports that are this test's.
-    "devdb up -n pg16 --pg 16": "devdb up -n pg16 $OTHER_PORTS --pg "
-    "$(devdb psql -XAtc 'SHOW server_version_num' | cut -c 1-2)",
+    "devdb up -n pg16 --pg 16": f"devdb up -n pg16 --pg {_MAJOR} $OTHER_PORTS",
+    "devdb up -n NAME --pg MAJOR": f"devdb up -n beside --pg {_MAJOR} $OTHER_PORTS",
+    "devdb up --port N": "devdb up --port ${OTHER_PORTS##* }",
     'pg_dump "$PRODUCTION" | devdb temp --seed -': 'export PRODUCTION="$(devdb url)"; '
     'pg_dump "$PRODUCTION" | devdb temp --seed -',
 }
@@ -54,19 +58,22 @@ ELSEWHERE = {
     "uv tool install devdb": "scripts/wheel",  # needs a release
     "pipx install devdb": "scripts/wheel",
     "scripts/up --link": "tests/scripts/test_up.py",  # writes to the reader's PATH
+    "scripts/bench --only tls": "tests/scripts/test_bench.py",  # takes minutes
+    "scripts/test -k words tests/unit": ".ci/run",
     "scripts/up": "tests/scripts/test_up.py",
     "scripts/test": ".ci/run",  # is what runs this
     "scripts/check": ".ci/run",
     "devdb logs -f": "tests/cli/test_signals.py",  # goes on until it is interrupted
+    "devdb doctor --fix": "tests/cli/test_look.py",  # may install
     "devdb up --preset digitalocean": "tests/cli/test_up.py",  # takes ports that are no test's own
 }
 """What no test may run here, and what runs it."""
 
-SHOWN = {pages.name(page): pages.lines(page) for page in PAGES} | pages.examples()
+SHOWN = pages.shown()
 TYPED = {
     page: found
     for page, shown in SHOWN.items()
-    if (found := [each.text for each in shown if each.text not in ELSEWHERE])
+    if (found := [line for line in shown if line not in ELSEWHERE])
 }
 
 
@@ -76,21 +83,18 @@ def test_each_command_of_the_page_works(page: str, reader: Reader) -> None:
     if lines[0] != "devdb up":
         lines = ["devdb up", *lines]  # whom another page has brought here
     for line in lines:
-        for typed in (BEFORE.get(line), INSTEAD.get(line, line)):
+        for typed in (BEFORE.get(line), INSTEAD.get(line, pages.filled(line))):
             if typed is not None:
                 done = reader(typed)
                 assert done.code == 0, f"{typed}\n{done.err}"
                 assert not re.search("Traceback|^error:|command not found", done.err, re.MULTILINE)
 
 
-PYTHON_BLOCKS = [block for page in PAGES for block in pages.blocks(page, "python")]
-
-
-@pytest.mark.parametrize("block", PYTHON_BLOCKS, ids=lambda block: block.page)
-def test_the_python_of_the_page_works(block: Shown, reader: Reader) -> None:
+@pytest.mark.parametrize("code", [code for page in PAGES for code in pages.blocks(page, "python")])
+def test_the_python_of_the_pages_works(code: str, reader: Reader) -> None:
     assert reader("devdb up").code == 0
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PYTHON + block.text],
+        [sys.executable, "-W", "error", "-c", PYTHON + code],
         cwd=reader.project,
         env=reader.env,
         capture_output=True,
@@ -101,7 +105,7 @@ def test_the_python_of_the_page_works(block: Shown, reader: Reader) -> None:
 
 
 def test_no_exception_is_of_a_command_that_no_page_shows() -> None:
-    shown = {each.text for lines in SHOWN.values() for each in lines}
+    shown = {line for lines in SHOWN.values() for line in lines}
     assert {*BEFORE, *INSTEAD, *ELSEWHERE} - shown == set()
 
 
