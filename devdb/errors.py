@@ -10,7 +10,8 @@
     ├── DataMismatch                exit 1   the data was made by another major or engine
     └── NeedsConsent                exit 1   what only a person may say yes to, or an option of `up`
         ├── DataGone                         the data was removed: an empty one in its place?
-        └── MarkerLost                       devdb's file about it was removed: take it over?
+        ├── MarkerLost                       devdb's file about it was removed: take it over?
+        └── ProgramMissing      exit 3       no Postgres, no PgBouncer: are they to be got?
 
 An error is two lines: what happened, and what to do about it.
 """
@@ -112,3 +113,10 @@ class MarkerLost(NeedsConsent):
 
     code = "marker_lost"
     option = "adopt"
+
+
+class ProgramMissing(NeedsConsent, EngineUnavailable):
+    """The engine lacks programs, and devdb can get them: never unasked."""
+
+    code = EngineUnavailable.code
+    option = "fix"

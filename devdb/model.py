@@ -135,6 +135,8 @@ class Step(StrEnum):
     CHOOSE = "choose"
     """Engine, ports and name are settled; the detail says why this engine."""
     PULL = "pull"
+    INSTALL = "install"
+    """Programs that the machine lacks are got, by somebody's consent."""
     PREPARE = "prepare"
     """Data directory or volume, configuration, network."""
     POSTGRES = "postgres"

@@ -51,10 +51,7 @@ _PATCHED = re.compile(r"1\.24\.1-1\+deb13u(?:[2-9]|[1-9]\d+)(?!\d).*")
 """Debian 13's package has those fixes as patches from its revision 2 on, and what is made of it
 (`~bpo12+1`, `+b1`). A greater version of another line, say 1.24.1-2, need not have them."""
 
-NEWER = (
-    "Get a newer one: scripts/up in devdb's repository builds it, or name one: DEVDB_PGBOUNCER, "
-    "--pooler-image."
-)
+NEWER = "Get a newer one: devdb doctor --fix; or name one: DEVDB_PGBOUNCER, --pooler-image."
 """What to do where `crash_warning` warns."""
 
 
@@ -67,6 +64,11 @@ def parse_version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"no version in {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def tracks(version: tuple[int, int, int]) -> bool:
+    """Whether it can track prepared statements, which transaction pooling cannot be without."""
+    return version[:2] >= TRACKS_PREPARED
 
 
 def crash_warning(version: tuple[int, int, int], package: str | None) -> str | None:
@@ -115,7 +117,7 @@ def notes(spec: Spec | None, version: tuple[int, int, int], package: str | None)
 
 def pool_mode(spec: Spec, version: tuple[int, int, int]) -> tuple[PoolMode, str | None]:
     """The mode this PgBouncer can serve honestly, and why it is not the one asked for."""
-    if spec.pool_mode == PoolMode.TRANSACTION and version[:2] < TRACKS_PREPARED:
+    if spec.pool_mode == PoolMode.TRANSACTION and not tracks(version):
         found = ".".join(map(str, version))
         return PoolMode.SESSION, (
             f"PgBouncer {found} cannot track prepared statements (1.21 can), "
@@ -244,7 +246,7 @@ def ini(
     users = ""
     if version[:2] >= AUTH_DBNAME:
         values["auth_dbname"] = MAINTENANCE_DATABASE
-    if version[:2] >= TRACKS_PREPARED:
+    if tracks(version):
         values["max_prepared_statements"] = "200"
     if version[:2] >= PER_USER:
         # No role but the instance's own may shut out the rest; 0 would be the others' limit.
@@ -274,7 +276,7 @@ def password_in(userlist: str) -> str:
 def mode_in(ini: str, version: tuple[int, int, int]) -> PoolMode:
     """The mode that was asked for in a text that `ini` made for that version."""
     is_session = re.search(r"^pool_mode = session$", ini, re.MULTILINE) is not None
-    asked = is_session and version[:2] >= TRACKS_PREPARED
+    asked = is_session and tracks(version)
     return PoolMode.SESSION if asked else PoolMode.TRANSACTION
 
 

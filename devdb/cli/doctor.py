@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from devdb import __version__, paths
 from devdb.cli import options
 from devdb.cli.here import look_around
-from devdb.errors import DevdbError, ExitCode, NotFound
+from devdb.cli.start import get
+from devdb.engines.remedy import Remedy
+from devdb.errors import DevdbError, ExitCode, NotFound, UsageError
 from devdb.model import Finding, Level, Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts
@@ -26,6 +29,7 @@ _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "dim"}
 _EXAMPLES = """\b
 Examples:
   devdb doctor                 exit 0: all is well; 1: it is not
+  devdb doctor --fix           get what is missing, or too old; asks first
   devdb doctor 'prepared statement "s0" already exists'
   devdb doctor - < error.log   explain the first known error in it
 """
@@ -40,17 +44,33 @@ def doctor(
         ),
     ] = None,
     name: options.Name = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Get what is missing, or too old; asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="With --fix: do not ask.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Say which engine would be chosen and why, and what is wrong and the command that mends it."""
+    """Say which engine a new instance gets, and what mends the rest.
+
+    With --fix: get what that engine lacks. On Debian and Ubuntu that goes into devdb's cache, takes
+    no root, and changes nothing of the system; elsewhere it is the command that is shown.
+    """
+    if words and fix:
+        raise UsageError("--fix and a text do not go together.", "devdb doctor --fix")
     if words:
         text = sys.stdin.read() if words == ["-"] else " ".join(words)
         return _explain(text, name, json=json)
     settings = look_around(name).settings
     diagnosed = diagnosis.diagnose(settings)
+    fixed: list[str] = []
+    if fix and diagnosed.remedies:
+        _consent(diagnosed.remedies, yes=yes, json=json)
+        fixed = [get(diagnosed.remedies)]
+        diagnosed = diagnosis.diagnose(settings)
     if json:
         data = {
             "asked": settings.engine,
+            "fixed": fixed,
             **records.diagnosis(diagnosed),
             "surroundings": _surroundings(),
         }
@@ -58,6 +78,21 @@ def doctor(
     else:
         _print(diagnosed)
     return ExitCode.OK if diagnosed.healthy else ExitCode.FAILURE
+
+
+def _consent(remedies: Sequence[Remedy], *, yes: bool, json: bool) -> None:
+    """Go on only after a yes; off a terminal nobody can say it."""
+    again = "devdb doctor --fix --yes"
+    words = [f"{each.why} Get {each.subject}: {each.how}." for each in remedies]
+    if yes:
+        for line in words:
+            streams.narrate(line)
+        return
+    if json or not streams.interactive():
+        what = " ".join(words)
+        raise UsageError(f"This gets programs, and nobody can be asked here: {what}", again)
+    if not streams.confirmed(words, "Go on?"):
+        raise DevdbError("Nothing was changed.", again)
 
 
 def _explain(text: str, name: str | None, *, json: bool) -> int:
@@ -112,6 +147,10 @@ def _print(diagnosis: Diagnosis) -> None:
     if diagnosis.instances:
         streams.data("instances:")
         _print_findings(diagnosis.instances)
+    if diagnosis.remedies:
+        streams.data("devdb doctor --fix gets, and asks first:")
+    for each in diagnosis.remedies:
+        streams.data(f"  {each.subject}: {each.how}")
 
 
 def _print_findings(findings: tuple[Finding, ...]) -> None:

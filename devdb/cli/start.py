@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from devdb.cli.here import Here
 from devdb.cli.signals import Noted
 from devdb.config import Settings, slug
+from devdb.engines.remedy import Remedy
 from devdb.errors import NeedsConsent
 from devdb.model import SERVERS, Spec
 from devdb.output import streams
 from devdb.output.narration import Narrator
-from devdb.workspace import cancelling, names, up
+from devdb.workspace import cancelling, fix, names, up
 from devdb.workspace.names import Gone
 from devdb.workspace.up import Outcome, Ready
 
@@ -102,6 +103,21 @@ def _start(
     finally:
         narrator.close()
     return ready
+
+
+def get(remedies: Sequence[Remedy]) -> str:
+    """Get them, narrated; returns what came of it. A signal cancels it: KeyboardInterrupt."""
+    narrator, signals, said = Narrator(), Noted(), ""
+    try:
+        with signals, closing(fix.get(remedies)) as run:
+            for item in run:
+                narrator.take(item)
+                said = item.detail
+                if signals.came():
+                    raise KeyboardInterrupt
+    finally:
+        narrator.close()
+    return said
 
 
 def _tell(ready: Ready) -> None:

@@ -51,6 +51,9 @@ def up(
     anew: Annotated[
         bool, typer.Option("--anew", help="Where its data is gone: a new, empty one.")
     ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Get programs that are missing, or too old.")
+    ] = False,
     json: options.Json = False,
     **settings: Any,
 ) -> int:
@@ -62,7 +65,9 @@ def up(
     here = look_around(name, **settings)
     chosen = resolve(here)
     dashboard = streams.full_screen() and not (detach or json)
-    consent = {option for option, given in (("anew", anew), ("adopt", adopt)) if given}
+    consent = {
+        option for option, given in (("anew", anew), ("adopt", adopt), ("fix", fix)) if given
+    }
     if dashboard and env is None:
         return _dashboard(here, chosen, consent)
     ready = start(here.settings, here.project, chosen, consent=consent)

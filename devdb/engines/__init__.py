@@ -10,6 +10,7 @@ from devdb.errors import UsageError
 from devdb.model import ENGINES, UNOFFERED_ENGINES, Finding, LogLine, Progress, Server, Spec
 
 if TYPE_CHECKING:
+    from devdb.engines.remedy import Remedy
     from devdb.engines.vitals import Vitals
 
 
@@ -41,6 +42,14 @@ class Engine(Protocol):
         Native: the binaries are there, of that major if one is named. Cheaper than `check`.
         """
         ...
+
+    def remedies(self, *, major: int | None, again: bool) -> Sequence[Remedy]:
+        """What is missing here, or not good enough, and devdb can get; nothing is done yet.
+
+        `again`: also what could not be had lately. Raises DevdbError.
+        """
+        del major, again
+        return ()
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it; idempotent; the last step is READY.

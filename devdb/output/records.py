@@ -174,6 +174,9 @@ def diagnosis(found: Diagnosis) -> dict[str, Any]:
         },
         "ports": list(found.ports) if found.ports else None,
         "instances": [finding(one) for one in found.instances],
+        "remedies": [
+            {"subject": each.subject, "why": each.why, "how": each.how} for each in found.remedies
+        ],
     }
 
 

@@ -31,6 +31,14 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     )
 
 
+def wanted(settings: Settings) -> Engine:
+    """The engine that a new instance would get, usable or not. Raises EngineUnavailable."""
+    try:
+        return choose(settings)[0]
+    except EngineUnavailable:
+        return engines.get("native")
+
+
 def next_best(settings: Settings, chosen: Engine) -> Engine | None:
     """What `auto` would have taken in place of that engine; None where there is nothing else.
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from devdb import engines, marker, pgbouncer, wire
 from devdb.advice import Advice, Pooler, lookup
 from devdb.config import Settings
+from devdb.engines.remedy import Remedy
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
 from devdb.model import ENGINES, Finding, Level, Spec
-from devdb.workspace import choice, ports
+from devdb.workspace import choice, fix, ports
 from devdb.workspace.instances import Instance, State, every
 from devdb.workspace.staleness import stale
 
@@ -27,6 +28,8 @@ class Diagnosis:
     instances: tuple[Finding, ...]
     ports: tuple[int, int] | None
     """The pair that the next instance would get when it asks for none; None: none is free."""
+    remedies: tuple[Remedy, ...]
+    """What devdb can get that is missing, or not good enough."""
 
     @property
     def healthy(self) -> bool:
@@ -51,7 +54,12 @@ def diagnose(settings: Settings) -> Diagnosis:
     found = tuple(finding for instance in instances for finding in _look_at(instance))
     found += tuple(_of_silent(engine, error) for engine, error in silent.items())
     return Diagnosis(
-        engine=name, reason=reason, engines=checks, instances=found, ports=_free_pair()
+        engine=name,
+        reason=reason,
+        engines=checks,
+        instances=found,
+        ports=_free_pair(),
+        remedies=tuple(fix.everything(settings)),
     )
 
 

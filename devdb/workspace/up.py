@@ -15,9 +15,18 @@ from devdb import connections, marker, pgbouncer, postgres, temporary
 from devdb.config import Settings, allowed
 from devdb.engines import Engine
 from devdb.engines.refusal import OtherPassword
-from devdb.errors import DataGone, DataMismatch, DevdbError, MarkerLost, PortInUse, TimedOut
+from devdb.errors import (
+    DataGone,
+    DataMismatch,
+    DevdbError,
+    EngineUnavailable,
+    MarkerLost,
+    PortInUse,
+    ProgramMissing,
+    TimedOut,
+)
 from devdb.model import PoolMode, Progress, Server, Spec, Step
-from devdb.workspace import choice, ports, recovery
+from devdb.workspace import choice, fix, ports, recovery
 from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
 
 PORTS_LOCK = ".ports"
@@ -67,22 +76,41 @@ def up(
             spec = marker.load(name)
         except marker.Damaged as error:
             spec, damaged = None, error
-        if spec is not None:
-            yield from _start(spec, settings, project, consent)
-            return
-        engine, reason = choice.choose(settings)
-        lost = recovery.look(engine, settings, name)
-        if lost is not None:
-            if MarkerLost.option not in consent:
-                raise marker_lost(lost.name, lost.engine, lost.project)
-            yield from _adopt(lost, settings, project)
-        elif damaged is not None:
-            raise DevdbError(
-                f"{damaged.message[:-1]}, and no data of it was found.",
-                f"Was it in Docker, start Docker and try again; else: devdb rm {name}",
-            )
-        else:
-            yield from _create(settings, project, name, engine, reason)
+        if ProgramMissing.option in consent:
+            yield from fix.get(fix.remedies(settings, spec, again=False))
+        try:
+            if spec is not None:
+                yield from _start(spec, settings, project, consent)
+            else:
+                yield from _begin(settings, project, name, consent, damaged)
+        except EngineUnavailable as error:
+            if ProgramMissing.option in consent:
+                raise
+            offer = fix.offer(error, fix.remedies(settings, spec, again=False))
+            raise offer or error from error
+
+
+def _begin(
+    settings: Settings,
+    project: Path,
+    name: str,
+    consent: Collection[str],
+    damaged: marker.Damaged | None,
+) -> Iterator[Progress | Ready]:
+    """Make one of that name, or take over what is left of one whose marker is lost."""
+    engine, reason = choice.choose(settings)
+    lost = recovery.look(engine, settings, name)
+    if lost is not None:
+        if MarkerLost.option not in consent:
+            raise marker_lost(lost.name, lost.engine, lost.project)
+        yield from _adopt(lost, settings, project)
+    elif damaged is not None:
+        raise DevdbError(
+            f"{damaged.message[:-1]}, and no data of it was found.",
+            f"Was it in Docker, start Docker and try again; else: devdb rm {name}",
+        )
+    else:
+        yield from _create(settings, project, name, engine, reason)
 
 
 def as_it_is(spec: Spec, project: Path) -> tuple[Settings, Path, str]:

@@ -91,7 +91,7 @@ def test_a_pooler_that_a_packet_can_crash_is_told_of_and_is_no_failure(real: Cli
     status = real("status")
     assert status.code == 0
     assert said in status.out
-    assert "scripts/up" in status.out
+    assert "devdb doctor --fix" in status.out
     assert any(note.startswith(said) for note in real("status", "--json").json["data"]["notes"])
     doctor = real("doctor", "--json")
     assert doctor.code == 0

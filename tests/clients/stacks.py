@@ -39,7 +39,7 @@ class Stack:
 
     @property
     def tracked(self) -> bool:
-        return self.version[:2] >= pgbouncer.TRACKS_PREPARED
+        return pgbouncer.tracks(self.version)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _native(age: str) -> dict[str, str] | str:
     from devdb.engines.native.binaries import pooler
 
     found = pooler()
-    tracks = found.version[:2] >= pgbouncer.TRACKS_PREPARED
+    tracks = pgbouncer.tracks(found.version)
     if tracks == (age == NEW):
         return {}
     if age == NEW:

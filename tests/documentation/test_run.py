@@ -64,7 +64,8 @@ ELSEWHERE = {
     "scripts/test": ".ci/run",  # is what runs this
     "scripts/check": ".ci/run",
     "devdb logs -f": "tests/cli/test_signals.py",  # goes on until it is interrupted
-    "devdb doctor --fix": "tests/cli/test_look.py",  # may install
+    "devdb doctor --fix": "tests/cli/test_fix.py",  # may install
+    "devdb up --fix": "tests/cli/test_fix.py",
     "devdb up --preset digitalocean": "tests/cli/test_up.py",  # takes ports that are no test's own
 }
 """What no test may run here, and what runs it."""

@@ -18,6 +18,8 @@ from devdb.engines.native import missing, packages
 from devdb.engines.programs import ask
 from devdb.errors import DataMismatch, EngineUnavailable
 
+NAMED = "DEVDB_PGBOUNCER"
+"""The variable that names a PgBouncer, and the origin of one that was named by it."""
 POOLER_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 """Where a pgbouncer can be that is not on PATH."""
 
@@ -78,7 +80,7 @@ def postgres(wanted: int | None, *, data: int | None) -> Postgres:
             f"Start it with --pg {data}; or make a new instance and copy the data with pg_dump.",
         )
     major = data or wanted
-    if override := os.environ.get("DEVDB_PG_BIN"):
+    if override := postgres_named():
         return _overridden(Path(override).absolute(), data, wanted)
     for found in installations():
         if major is None or found.major == major:
@@ -88,8 +90,13 @@ def postgres(wanted: int | None, *, data: int | None) -> Postgres:
         f"There is no Postgres {major} on this machine (found: {have})."
         if major
         else "There is no Postgres on this machine.",
-        f"Install it: {missing.postgres(major)}; or name one with DEVDB_PG_BIN.",
+        f"{missing.postgres(major)}; or name one with DEVDB_PG_BIN.",
     )
+
+
+def postgres_named() -> str | None:
+    """The directory of programs that the user named; None where that was left to devdb."""
+    return os.environ.get("DEVDB_PG_BIN") or None
 
 
 def _overridden(directory: Path, data: int | None, wanted: int | None) -> Postgres:
@@ -165,16 +172,16 @@ def _major(version: str) -> int:
 
 def pooler() -> Pooler:
     """The PgBouncer to use. Raises EngineUnavailable when there is none that runs."""
-    if override := os.environ.get("DEVDB_PGBOUNCER"):
-        return _asked(Path(override).absolute(), "DEVDB_PGBOUNCER")
+    if override := os.environ.get(NAMED):
+        return asked(Path(override).absolute(), NAMED)
     if cached := sorted((paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer"), key=_rank):
-        return _asked(cached[-1], "devdb's cache")
+        return asked(cached[-1], "devdb's cache")
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), *POOLER_PLACES])
     if found := shutil.which("pgbouncer", path=places):
-        return _asked(Path(found), "system install")
+        return asked(Path(found), "system install")
     raise EngineUnavailable(
         "There is no PgBouncer on this machine.",
-        f"Install it: {missing.pgbouncer()}; or name one with DEVDB_PGBOUNCER.",
+        f"{missing.pgbouncer()}; or name one with {NAMED}.",
     )
 
 
@@ -188,14 +195,15 @@ def _rank(cached: Path) -> tuple[int, Any]:
     return 1 if crashes else 2, packages.order(name)
 
 
-def _asked(path: Path, origin: str) -> Pooler:
+def asked(path: Path, origin: str) -> Pooler:
+    """What that program says of itself; raises EngineUnavailable where it does not run."""
     text = ask(path, environment=libraries(path)) or ""
     try:
         version = pgbouncer.parse_version(text)
     except ValueError:
         raise EngineUnavailable(
             f"{path} ({origin}) does not run: `{path} --version` prints no version.",
-            f"Install another: {missing.pgbouncer()}; or name one with DEVDB_PGBOUNCER.",
+            f"{missing.pgbouncer()}; or name another with {NAMED}.",
         ) from None
     return Pooler(path, version, origin, pgbouncer.has_tls(text), packages.version_of(path))
 

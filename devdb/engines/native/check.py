@@ -73,7 +73,7 @@ def _pooler() -> list[Finding]:
         found.append(
             Finding(level=Level.WARNING, subject="pgbouncer", message=warning, fix=pgbouncer.NEWER)
         )
-    if chosen.version[:2] < pgbouncer.TRACKS_PREPARED:
+    if not pgbouncer.tracks(chosen.version):
         found.append(
             Finding(
                 level=Level.WARNING,
@@ -84,11 +84,11 @@ def _pooler() -> list[Finding]:
             )
         )
     if not chosen.tls:
-        found.append(_without_tls("pgbouncer", pgbouncer.NO_TLS, missing.pgbouncer()))
+        found.append(_without_tls("pgbouncer", pgbouncer.NO_TLS, missing.system_pgbouncer()))
     return found
 
 
-def _without_tls(subject: str, note: str, fix: str | None) -> Finding:
+def _without_tls(subject: str, note: str, fix: str) -> Finding:
     return Finding(level=Level.INFO, subject=subject, message=note, fix=fix)
 
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from devdb.engines.native.owner import Owner
 from devdb.engines.waiting import HEARTBEAT, Beats
+
+_TELLING = r"No space left|could not|FATAL|FAILED|error:|ERROR:|^E: "
 
 
 class CommandFailed(Exception):
     """The program ended with an error; the message is what it printed."""
 
 
-def reason(error: OSError | CommandFailed) -> str:
-    """What went wrong, in the last words of a program or the system's."""
+def reason(error: OSError | CommandFailed, *, first: bool = False) -> str:
+    """What went wrong, in the last telling words of a program, or the `first`, or the system's."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    lines = str(error).splitlines()
-    telling = [line for line in lines if re.search("No space left|could not|FATAL|error:", line)]
-    return (telling or lines)[-1].rstrip(".")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(_TELLING, line)]
+    return (telling or lines)[0 if first else -1].rstrip(".")
 
 
 def run(
@@ -34,18 +38,23 @@ def run(
     env: dict[str, str] | None = None,
     text: str = "",
     cwd: Path = Path("/"),
+    stderr: bool = True,
+    umask: int = -1,
 ) -> Beats[str]:
     """Run a program to its end, as `owner`, with `text` on its stdin; returns its output.
 
-    Raises CommandFailed. Abandoned half-way (the generator is closed), it is killed.
+    What it says on stderr is part of that, unless not `stderr`: nobody hears it then. Raises
+    CommandFailed. Abandoned half-way (the generator is closed), it is killed, and what it started.
     """
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT if stderr else subprocess.DEVNULL,
         env=env,
         cwd=cwd,
+        umask=umask,
+        process_group=0,
         **(owner.credentials if owner else {}),
     )
     output = b""
@@ -64,7 +73,8 @@ def run(
                 else:
                     break
         except BaseException:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     printed = output.decode(errors="replace").strip()
     if process.returncode != 0:

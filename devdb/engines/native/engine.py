@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from devdb import marker
 from devdb.engines import Engine, programs
@@ -14,6 +15,9 @@ from devdb.engines.native import find, layout
 from devdb.engines.native.layout import Layout
 from devdb.errors import NotFound, TimedOut
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
+
+if TYPE_CHECKING:
+    from devdb.engines.remedy import Remedy
 
 
 class NativeEngine(Engine):
@@ -34,6 +38,12 @@ class NativeEngine(Engine):
 
         binaries.postgres(major, data=None)
         binaries.pooler()
+
+    def remedies(self, *, major: int | None, again: bool) -> Sequence[Remedy]:
+        """Programs that can be put into devdb's cache, or installed by who needs no password."""
+        from devdb.engines.native.installing import remedies
+
+        return tuple(remedies.remedies(major, again=again))
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance or start what is stopped of it."""

@@ -1,0 +1,75 @@
+"""Getting what an engine lacks on this machine: what that would be, the question, the doing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+
+from devdb import engines, marker
+from devdb.config import Settings
+from devdb.engines.remedy import Remedy
+from devdb.errors import DevdbError, EngineUnavailable, ProgramMissing
+from devdb.model import Progress, Spec, Step
+from devdb.workspace import choice
+
+
+def remedies(settings: Settings, spec: Spec | None, *, again: bool) -> Sequence[Remedy]:
+    """For starting that instance, or a new one where there is none; nothing is done yet.
+
+    `again`: also what could not be had lately. Raises DevdbError.
+    """
+    if spec is not None:
+        return engines.get(spec.engine, host=spec.host).remedies(major=spec.major, again=again)
+    return choice.wanted(settings).remedies(major=settings.pg, again=again)
+
+
+def everything(settings: Settings) -> Sequence[Remedy]:
+    """For a new instance and all that are there; what cannot be looked at lacks nothing."""
+    found: dict[str, Remedy] = {}
+    for spec in (None, *_instances()):
+        try:
+            mine = remedies(settings, spec, again=True)
+        except DevdbError:
+            continue
+        for each in mine:
+            found.setdefault(each.subject, each)
+    return tuple(found.values())
+
+
+def _instances() -> Iterable[Spec]:
+    try:
+        return marker.every()
+    except DevdbError:
+        return ()
+
+
+def offer(error: EngineUnavailable, found: Sequence[Remedy]) -> ProgramMissing | None:
+    """The error as a question whether to get it; None where devdb cannot."""
+    if not any(each.is_needed for each in found):
+        return None
+    plan = " ".join(f"{each.subject}: {each.how}." for each in found)
+    return ProgramMissing(error.message, error.hint, f"{plan} Get {_it(found)} now?")
+
+
+def _it(found: Sequence[Remedy]) -> str:
+    return "it" if len(found) == 1 else "them"
+
+
+def get(found: Sequence[Remedy]) -> Generator[Progress, None, None]:
+    """Get all of it; the last detail says what came of each. Closing it undoes what is half done.
+
+    Raises DevdbError.
+    """
+    results: list[str] = []
+    for each in found:
+        with closing(each.get()) as work:
+            detail = each.subject
+            while True:
+                try:
+                    detail = next(work) or detail
+                except StopIteration as done:
+                    results.append(done.value)
+                    break
+                yield Progress(step=Step.INSTALL, detail=detail)
+    if results:
+        yield Progress(step=Step.INSTALL, detail="; ".join(results))
