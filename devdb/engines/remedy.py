@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from devdb.engines.waiting import Work
 
@@ -17,7 +18,9 @@ class Remedy:
     why: str
     """What is wrong, in a sentence."""
     how: str
-    """What `get` does, and where that goes, e.g. `brew install pgbouncer`."""
+    """What `get` does, e.g. `brew install pgbouncer`."""
+    place: Path | None
+    """The directory it goes to, without root and without touching the system; None: the system."""
     is_needed: bool
     """Whether nothing can be started without it."""
     get: Callable[[], Work[str]]

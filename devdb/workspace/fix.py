@@ -47,16 +47,21 @@ def offer(error: EngineUnavailable, found: Sequence[Remedy]) -> ProgramMissing |
     """The error as a question whether to get it; None where devdb cannot."""
     if not any(each.is_needed for each in found):
         return None
-    plan = " ".join(f"{each.subject}: {each.how}." for each in found)
-    return ProgramMissing(error.message, error.hint, f"{plan} Get {_it(found)} now?")
+    them = "it" if len(found) == 1 else "them"
+    return ProgramMissing(error.message, error.hint, f"{plan(found)} Get {them} now?")
 
 
-def _it(found: Sequence[Remedy]) -> str:
-    return "it" if len(found) == 1 else "them"
+def plan(found: Sequence[Remedy]) -> str:
+    """What `get` is going to do, and where that goes, in a sentence for each and one for all."""
+    words = [f"{each.subject}: {each.how}." for each in found]
+    places = dict.fromkeys(each.place for each in found if each.place)
+    if len(places) == 1 and all(each.place for each in found):
+        words.append(f"Into {next(iter(places))}: no root, nothing of the system changes.")
+    return " ".join(words)
 
 
 def get(found: Sequence[Remedy]) -> Generator[Progress, None, None]:
-    """Get all of it; the last detail says what came of each. Closing it undoes what is half done.
+    """Get all of it; the last one's notes say what came of each. Closing it undoes the rest.
 
     Raises DevdbError.
     """
@@ -72,4 +77,4 @@ def get(found: Sequence[Remedy]) -> Generator[Progress, None, None]:
                     break
                 yield Progress(step=Step.INSTALL, detail=detail)
     if results:
-        yield Progress(step=Step.INSTALL, detail="; ".join(results))
+        yield Progress(step=Step.INSTALL, detail="; ".join(results), notes=tuple(results))

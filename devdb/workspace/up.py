@@ -87,7 +87,9 @@ def up(
             if ProgramMissing.option in consent:
                 raise
             offer = fix.offer(error, fix.remedies(settings, spec, again=False))
-            raise offer or error from error
+            if offer is None:
+                raise
+            raise offer from error
 
 
 def _begin(

@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import world
 
@@ -335,6 +337,45 @@ def test_none_at_all_is_an_error_with_the_reason_and_a_way_out(
     with pytest.raises(DevdbError, match="could not be had: Debian sid: ") as caught:
         finished(asked.get())
     assert "apt-get install pgbouncer" in caught.value.hint
+
+
+def test_one_that_is_cancelled_ends_what_it_runs_and_leaves_nothing(
+    release: Callable[[str], None],
+    mirror: Mirror,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release("1.18.0-1+deb12u1")
+    begun = tmp_path / "begun"
+    mirror.add(
+        "stable",
+        PATCHED,
+        configure=f"sleep 1000 & echo $$ $! > {begun}.new\nmv {begun}.new {begun}; wait",
+    )
+    mirror.publish(pgbouncer.SUITES["Debian"])
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    work = pgbouncer.get()
+    while not begun.exists():
+        next(work)
+    both = [psutil.Process(int(pid)) for pid in begun.read_text().split()]
+    work.close()
+    world.eventually(lambda: all(map(world.has_ended, both)), "both are ended")
+    assert list(scratch.iterdir()) == []
+    assert list(pgbouncer.home().glob("*")) == []
+
+
+def test_where_tmp_runs_no_programs_it_is_built_in_the_cache(
+    release: Callable[[str], None], mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release("1.18.0-1+deb12u1")
+    mirror.add("stable", PATCHED)
+    mirror.publish(pgbouncer.SUITES["Debian"])
+    with world.disk("noexec") as directory:
+        monkeypatch.setattr(tempfile, "tempdir", str(directory))
+        assert finished(pgbouncer.get()) == f"PgBouncer {PATCHED} of Debian stable, built"
+    assert [path.name for path in pgbouncer.home().glob("*/")] == [PATCHED]
 
 
 def _nothing() -> Work[str]:

@@ -111,6 +111,14 @@ def test_every_row_says_why_and_what_to_do(advice: Advice) -> None:
             'extension "vector" is not available',
         ),
         (
+            'ERROR:  extension "uuid-ossp" is not available',
+            'extension "pgcrypto" is not available',
+        ),
+        (
+            'ERROR:  extension "hstore_plperl" is not available',
+            'extension "vector" is not available',
+        ),
+        (
             "ERROR: function gen_random_bytes(integer) does not exist",
             'type "vector" does not exist',
         ),

