@@ -25,3 +25,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'devdb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is handed out, loaded or not."""
+    return sorted(__all__)

@@ -12,6 +12,9 @@ from typing import NoReturn
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 ROOT = SCRIPTS.parent
+PYPROJECT = ROOT / "pyproject.toml"
+LOCK = ROOT / "tests" / "requirements.txt"
+"""What the tests run with, in exact versions; `scripts/lock` writes it."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "devdb-tests"
 """What the tests need and devdb does not: images, clients, logs."""
 
