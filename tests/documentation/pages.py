@@ -110,7 +110,7 @@ def examples() -> dict[str, list[str]]:
 
 def is_command(code: str) -> bool:
     """Whether it is something to type, and no mere name of a program."""
-    return bool(re.match(r"(uv|pipx|scripts/\S+) ", code)) or any(True for _ in invocations(code))
+    return bool(re.match(r"(uv|pipx|scripts/\S+) ", code)) or any(invocations(code))
 
 
 def invocations(line: str) -> Iterator[list[str]]:

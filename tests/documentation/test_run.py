@@ -55,20 +55,29 @@ INSTEAD = {
 """What stands for a line that cannot be typed as it is."""
 
 ELSEWHERE = {
-    "uv tool install devdb": "scripts/wheel",  # needs a release
-    "pipx install devdb": "scripts/wheel",
-    "scripts/up --link": "tests/scripts/test_up.py",  # writes to the reader's PATH
-    "scripts/bench --only tls": "tests/scripts/test_bench.py",  # takes minutes
-    "scripts/test -k words tests/unit": ".ci/run",
+    # On the machine of who installs, from an index, or to publish there.
+    "uv tool install devdb": "scripts/wheel",
+    "uv tool upgrade devdb": "docs/releasing.md",
+    "pipx install devdb": ".github/workflows/wheel.yml",
+    "pipx install --force devdb": "docs/releasing.md",
+    "pipx install dist/devdb-0.2.0-py3-none-any.whl": ".github/workflows/wheel.yml",
+    "pipx upgrade devdb": "docs/releasing.md",
+    "scripts/up --link": "tests/scripts/test_up.py",
     "scripts/up": "tests/scripts/test_up.py",
-    "scripts/test": ".ci/run",  # is what runs this
-    "scripts/check": ".ci/run",
-    "devdb logs -f": "tests/cli/test_signals.py",  # goes on until it is interrupted
-    "devdb doctor --fix": "tests/cli/test_fix.py",  # may install
+    "devdb doctor --fix": "tests/cli/test_fix.py",
     "devdb up --fix": "tests/cli/test_fix.py",
-    "devdb up --preset digitalocean": "tests/cli/test_up.py",  # takes ports that are no test's own
+    # By who builds devdb; they run this, or take minutes.
+    "scripts/test": ".ci/run",
+    "scripts/test -k words tests/unit": ".ci/run",
+    "scripts/check": ".ci/run",
+    "scripts/wheel dist": ".github/workflows/wheel.yml",
+    "scripts/lock --upgrade": "tests/unit/test_lock.py",
+    "scripts/bench --only tls": "tests/scripts/test_bench.py",
+    # Until it is interrupted; and on ports that are no test's own.
+    "devdb logs -f": "tests/cli/test_signals.py",
+    "devdb up --preset digitalocean": "tests/cli/test_up.py",
 }
-"""What no test may run here, and what runs it."""
+"""What no test may run here, and what does: a test, a workflow, a person with a list."""
 
 HERE = re.compile(r'(\w+=("[^"]*"|\S+) )*(devdb|psql|pg_dump|npm run)\b')
 """A line that may be typed here: another program could do anything to this machine."""
