@@ -29,7 +29,7 @@ def data_home() -> Path:
     if home := _of_user("user_data_dir"):
         return home
     raise DevdbError(
-        f"There is no home directory to keep data in: HOME is not set, and {_user(os.geteuid())} "
+        f"There is no home directory to keep data in: HOME is not set, and {user()} "
         "has no passwd entry.",
         "Set DEVDB_DATA_DIR to a directory of yours that lasts, or set HOME.",
     )
@@ -99,6 +99,36 @@ def from_text(text: str) -> Path:
     return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
 
 
+def user(uid: int | None = None) -> str:
+    """The name of that user, or of who runs this; `uid N` for one without a passwd entry."""
+    import pwd
+
+    uid = os.geteuid() if uid is None else uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def behind_root() -> str | None:
+    """Who became root for this, and has instances of their own in another place; None: nobody.
+
+    Where `DEVDB_DATA_DIR` says the place, it is the same for both.
+    """
+    if not _is_root() or os.environ.get("DEVDB_DATA_DIR"):
+        return None
+    who = os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER") or _logged_in()
+    return who if who != user() else None
+
+
+def _logged_in() -> str | None:
+    """Who logged in at the terminal, which `su` does not change."""
+    try:
+        return os.getlogin()
+    except OSError:
+        return None
+
+
 def _of_user(kind: str) -> Path | None:
     """That directory of platformdirs; None for a user without HOME and without passwd entry."""
     try:
@@ -127,20 +157,11 @@ def _reason_to_distrust(directory: Path) -> str | None:
             continue
         for uid in (link.st_uid, status.st_uid):
             if uid not in roots:
-                return f"{place} belongs to {_user(uid)}"
+                return f"{place} belongs to {user(uid)}"
         others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid not in roots else 0)
         if status.st_mode & others and not (place in on_the_way and status.st_mode & stat.S_ISVTX):
             return f"others than root may write to {place}"
     return None
-
-
-def _user(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 def _is_root() -> bool:

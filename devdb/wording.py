@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -78,10 +78,52 @@ def env_warnings(path: Path, *, is_open: bool, git: str | None) -> list[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant; None where none is like it."""
-    import difflib  # 3 ms that only a mistake costs
+    """The known name that was probably meant; None where none is like it, or several are."""
+    return meaning(name, {word: word for word in known})
 
-    return next(iter(difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)), None)
+
+def meaning(typed: str, words: Mapping[str, str]) -> str | None:
+    """What the word stands for that was probably meant; None where that is not beyond doubt.
+
+    That is one which begins with what was typed (three letters at least), or which is one slip of
+    the finger from it, two in a long word, with the first letter right. Rather none than a wrong
+    one: people type what they are told.
+    """
+    typed = typed.lower()
+    for word, meant in words.items():
+        if word.lower() == typed:
+            return meant
+    begun = {meant for word, meant in words.items() if word.lower().startswith(typed)}
+    if begun and len(typed) >= _BEGINNING:
+        return begun.pop() if len(begun) == 1 else None
+    by_slips: dict[int, set[str]] = {}
+    for word, meant in words.items():
+        by_slips.setdefault(_slips(typed, word.lower()), set()).add(meant)
+    fewest = min(by_slips, default=0)
+    is_near = fewest <= (2 if len(typed) >= _LONG else 1)
+    return by_slips[fewest].pop() if is_near and len(by_slips.get(fewest, ())) == 1 else None
+
+
+_BEGINNING, _LONG = 3, 10
+_FAR = 99
+
+
+def _slips(typed: str, word: str) -> int:
+    """How many letters are wrong, missing, too many or swapped with their neighbour."""
+    if typed[1:2] + typed[:1] + typed[2:] == word:
+        return 1
+    if typed[:1] != word[:1] or len(typed) < _BEGINNING:
+        return _FAR
+    before: list[int] = []
+    row = list(range(len(word) + 1))
+    for i, letter in enumerate(typed, 1):
+        older, before, row = before, row, [i]
+        for j, other in enumerate(word, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and (letter, typed[i - 2]) == (word[j - 2], other):
+                least = min(least, older[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -56,6 +56,17 @@ class Cli:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def completed(self, *words: str, cwd: Path | None = None) -> list[str]:
+        """What bash would be offered for the last word."""
+        done = self(
+            cwd=cwd,
+            _DEVDB_COMPLETE="complete_bash",
+            COMP_WORDS=" ".join(("devdb", *words)),
+            COMP_CWORD=str(len(words)),
+        )
+        assert (done.code, done.err) == (0, "")
+        return done.out.split()
+
     @property
     def name(self) -> str:
         """The instance that the project's directory gives."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import NoReturn
 import typer
 
 from devdb import paths
-from devdb.errors import DevdbError, ExitCode, UsageError
+from devdb.errors import DevdbError, ExitCode
 from devdb.masking import masked
 from devdb.output import envelope, streams
-
-# Typer has its own copy of click's exceptions or click's, by its version.
-_WORDS_WERE_OFF: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def main() -> NoReturn:
@@ -54,26 +50,9 @@ def _invoke(arguments: Sequence[str]) -> int:
 
     try:
         result = command().main(list(arguments), prog_name="devdb", standalone_mode=False)
-    except _WORDS_WERE_OFF as error:
-        raise _usage(error) from error
     except typer.Abort:
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else ExitCode.OK
-
-
-def _usage(error: Exception) -> UsageError:
-    """Typer's complaint in our two lines."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "devdb"
-    if option := getattr(error, "option_name", None):
-        near = list(getattr(error, "possibilities", None) or [])
-        if near:
-            return UsageError(f"{path} has no option '{option}'.", f"{path} {near[0]}")
-    message = " ".join(getattr(error, "format_message", error.__str__)().split())
-    if extra := re.search(r"unexpected extra argument.*\((\S+)", message):
-        word = extra[1].rstrip(")")
-        return UsageError(f"{path} does not take '{word}'.", f"{path} --name {word}")
-    return UsageError(message, f"{path} --help")
 
 
 def _from_system(error: OSError) -> DevdbError:

@@ -12,13 +12,14 @@ import typer
 
 from devdb import urls
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, streams
 from devdb.psql import environment
 
-app = options.new_app()
+app = App()
 
 _FILES = re.compile(
     r"^-\w*[foL]|^--(file|output|log-file)|\\(copy|ir?|o|w|gx?|lo_\w+|cd|!)\b", re.ASCII
@@ -29,7 +30,7 @@ _URL_EXAMPLES = """\b
 Examples:
   psql "$(devdb url)"
   devdb url --for sqlalchemy-asyncpg --pooled
-  devdb url --for jdbc --tls verify-full
+  devdb url --for jdbc --tls verify-full      --tls alone: require
   DATABASE_URL="$(devdb url --pooled)" npm run dev
 """
 _PSQL_EXAMPLES = """\b
@@ -127,7 +128,7 @@ def psql(
     name: options.Name = None,
     pooled: Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")] = False,
 ) -> int:
-    """Open psql on an instance; one that is stopped is started first."""
+    """Open psql on an instance; start it first if it is stopped."""
     from devdb.workspace import instances
     from devdb.workspace.instances import State
 

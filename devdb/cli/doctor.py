@@ -11,6 +11,7 @@ import typer
 
 from devdb import __version__, paths
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import look_around
 from devdb.cli.start import get
 from devdb.engines.remedy import Remedy
@@ -21,7 +22,7 @@ from devdb.output.table import facts
 from devdb.workspace import diagnosis, fix
 from devdb.workspace.diagnosis import Diagnosis
 
-app = options.new_app()
+app = App()
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "dim"}
 
@@ -50,10 +51,11 @@ def doctor(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="With --fix: do not ask.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Say which engine a new instance gets, and what mends the rest.
+    """Say what is wrong here, and the command that mends it.
 
-    With --fix: get what that engine lacks. On Debian and Ubuntu that goes into devdb's cache, takes
-    no root, and changes nothing of the system; elsewhere it is the command that is shown.
+    And which engine a new instance gets, and why. With --fix: get what that engine lacks. On Debian
+    and Ubuntu that goes into devdb's cache, takes no root, and changes nothing of the system;
+    elsewhere it is the command that is shown.
     """
     if words and fix:
         raise UsageError("--fix and a text do not go together.", "devdb doctor --fix")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import existing, look_around
 from devdb.config import slug
 from devdb.errors import DevdbError, ExitCode, MarkerLost, NotFound, UsageError
@@ -19,7 +20,7 @@ from devdb.wording import size
 from devdb.workspace import down, instances
 from devdb.workspace.down import Removal
 
-app = options.new_app()
+app = App()
 
 _DOWN_EXAMPLES = """\b
 Examples:
@@ -78,7 +79,7 @@ def delete(
 ) -> int:
     """Delete instances and their data, for ever."""
     if not names and name is None:
-        raise UsageError("rm wants to be told which instance to delete.", "devdb rm NAME")
+        raise UsageError("devdb rm wants NAME, the instance to delete.", "devdb rm NAME")
     specs = _meant(names, name)
     removals = _removals(specs)
     if not force:

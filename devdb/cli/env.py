@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
@@ -18,15 +19,15 @@ from devdb.workspace import environment
 from devdb.workspace.environment import Variables, tls_of, variables
 from devdb.workspace.unwritten import left_over
 
-app = options.new_app()
+app = App()
 
 _EXAMPLES = """\b
 Examples:
-  devdb env                      DATABASE_URL (pooled) and DIRECT_URL (direct) into .env
-  devdb env --preset auto        the variables that this project's framework reads
-  devdb env --set MY_URL=pooled  names of your own; [env] in devdb.toml keeps them
+  devdb env                      the pooled URL and the direct one into .env
+  devdb env --preset auto        the variables of this project's framework
+  devdb env --set MY_URL=pooled  of your own; [env] in devdb.toml keeps it
   devdb env --file .env.local    another file; give --file again for more
-  devdb env --print              show the lines, write nothing; so does --file -
+  devdb env --print              show the lines, write nothing; or --file -
   devdb env --dry-run            show what would change
 """
 _STDOUT = Path("-")
@@ -61,7 +62,10 @@ def env(
     json: options.Json = False,
     **settings: Any,
 ) -> int:
-    """Write the URLs to .env; every other byte of the file stays as it is."""
+    """Write the URLs to .env; the rest of it stays as it is.
+
+    To the byte. A file that git would commit, or that others can read, is warned of.
+    """
     here = look_around(name, **settings)
     spec = here.instance()
     how = tls_of(spec, tls, spec.direct, spec.pooled)

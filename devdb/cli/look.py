@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from devdb import urls
+from devdb import paths, urls
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import existing, look_around
+from devdb.config.table import whole
 from devdb.engines.vitals import Health
 from devdb.errors import ExitCode, TimedOut
 from devdb.model import DATABASE, SERVERS, Part, PartState
@@ -18,7 +21,7 @@ from devdb.wording import count, since
 from devdb.workspace import instances, staleness
 from devdb.workspace.instances import Instance, State
 
-app = options.new_app()
+app = App()
 
 _COLOURS = {
     State.RUNNING: "green",
@@ -31,13 +34,21 @@ _COLOURS = {
 
 @app.command()
 def ls(json: options.Json = False) -> int:
-    """List the instances of this user."""
+    """List the instances of this user, running or not.
+
+    In --json the passwords are masked: devdb url and devdb env have them.
+    """
     found, silent = instances.every()
     if json:
         records_of = [records.instance(each) for each in found]
         not_asked = {engine: envelope.as_json(error) for engine, error in silent.items()}
-        streams.data(envelope.ok("ls", {"instances": records_of, "not_asked": not_asked}))
+        whose = {"owner": paths.user(), "data": str(paths.data_home())}
+        found_them = {"instances": records_of, "not_asked": not_asked}
+        streams.data(envelope.ok("ls", {**whose, **found_them}))
         return ExitCode.OK
+    if who := paths.behind_root():
+        where = f"these are root's instances, in {paths.data_home()}"
+        streams.narrate(f"note: {where}; those of {who}: devdb ls as {who}, without sudo")
     expected = {each.spec.engine for each in found}
     for engine, error in silent.items():
         # Who has no Docker is not told so each time.
@@ -58,7 +69,11 @@ def ls(json: options.Json = False) -> int:
 
 @app.command()
 def status(name: options.Name = None, json: options.Json = False) -> int:
-    """Say how an instance is; exit 1 when it is not ready, 3 when its engine does not answer."""
+    """Say how an instance is; exit 0 when it is ready.
+
+    Exit 1 when it is not ready, 3 when its engine does not answer. Passwords are masked: devdb url
+    and devdb env have them.
+    """
     here = look_around(name)
     spec = here.instance()
     instance = instances.find(spec)
@@ -89,7 +104,14 @@ def logs(
     name: options.Name = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
     tail: Annotated[
-        int, typer.Option("--tail", metavar="N", min=0, help="Last lines of each server.")
+        int,
+        typer.Option(
+            "--tail",
+            metavar="N",
+            parser=partial(whole(0, 10**9), "--tail"),
+            help="Last lines of each server.  [100]",
+            show_default=False,
+        ),
     ] = 100,
     json: options.Json = False,
 ) -> int:
@@ -157,7 +179,8 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
             *[(part.name, _part(part, None, None)) for part in server.parts if _extra(part)],
             ("data", server.location),
         ]
-    return [*pairs, ("direct", urls.url(spec.direct)), ("pooled", urls.url(spec.pooled))]
+    leads = (("direct", spec.direct), ("pooled", spec.pooled))
+    return [*pairs, *((name, urls.masked(urls.url(each))) for name, each in leads)]
 
 
 def _extra(part: Part) -> bool:

@@ -13,6 +13,7 @@ import typer
 from devdb.config.table import SETTINGS
 from devdb.errors import DevdbError, UsageError
 from devdb.masking import visible
+from devdb.model import Spec
 
 
 def names(incomplete: str = "") -> list[tuple[str, str]]:
@@ -47,16 +48,35 @@ def presets(incomplete: str = "") -> list[tuple[str, str]]:
     return [(name, words) for name, words in known.items() if name.startswith(incomplete)]
 
 
-def temporaries(incomplete: str = "") -> list[str]:
-    """The temporary databases of this project's instance; nothing when it cannot be asked."""
+def temporaries(ctx: typer.Context, incomplete: str = "") -> list[str]:
+    """The temporary databases of the instance that is meant; nothing when it cannot be asked."""
     from devdb import temporary
-    from devdb.cli.here import look_around
 
     try:
-        found = temporary.every(look_around(quiet=True).instance())
+        found = temporary.every(_meant(ctx))
     except (DevdbError, OSError):
         return []
     return [each.name for each in found if each.name.startswith(incomplete)]
+
+
+def databases(ctx: typer.Context, incomplete: str = "") -> list[str]:
+    """All databases of the instance that is meant; nothing when it cannot be asked."""
+    from devdb import postgres
+
+    try:
+        found = postgres.databases(_meant(ctx).direct)
+    except (DevdbError, OSError):
+        return []
+    return [name for name, _ in found or () if name.startswith(incomplete)]
+
+
+def _meant(context: Any) -> Spec:
+    """The instance that the words so far mean: `-n` may stand behind `temp` or its command."""
+    from devdb.cli.here import look_around
+
+    around = [each for each in (context, context.parent) if each is not None]
+    name = next(filter(None, (each.params.get("name") for each in around)), None)
+    return look_around(name, quiet=True).instance()
 
 
 def a_file(path: Path | None) -> Path | None:
@@ -105,16 +125,6 @@ def with_settings(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-def new_app() -> typer.Typer:
-    """The commands of one module."""
-    return typer.Typer(
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-
-
 Name = Annotated[str | None, of("name")]
 Names = Annotated[
     list[str] | None,
@@ -131,8 +141,8 @@ Tls = Annotated[
     str | None,
     typer.Option(
         "--tls",
-        metavar="require|verify-full",
-        help="Ask for TLS in that client's way.",
+        metavar="[require|verify-full]",
+        help="Ask for TLS in that client's way; alone: require.",
         autocompletion=lambda: ["require", "verify-full"],
         show_default=False,
     ),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from devdb import temporary, urls
+from devdb import urls
 from devdb.cli import options, temp_life
+from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
 from devdb.errors import ExitCode
 from devdb.model import Spec
@@ -22,14 +23,14 @@ from devdb.workspace.temp import make
 if TYPE_CHECKING:
     from devdb.temporary.seeding import Loaded
 
-app = options.new_app()
+app = App()
 
 _EXAMPLES = """\b
 Examples:
-  devdb temp                              a database for 24 hours; prints its URL
+  devdb temp                          a database for 24 hours; prints its URL
   psql "$(devdb temp -q --ttl 1h)"
-  devdb temp --from main --env .env       a copy of main, and .env points at it
-  devdb temp --seed shop.dump.gz          what pg_dump made, in any format; or SQL
+  devdb temp --from main --env .env   a copy of main, and .env points at it
+  devdb temp --seed shop.dump.gz      what pg_dump made, in any format; or SQL
   pg_dump "$PRODUCTION" | devdb temp --seed -
   devdb temp ls
   devdb temp claim temp_calm_owl --as shop2
@@ -50,7 +51,11 @@ def temp(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="DB", help="Copy this database of the instance.", show_default=False
+            "--from",
+            metavar="DB",
+            help="Copy this database of the instance.",
+            autocompletion=options.databases,
+            show_default=False,
         ),
     ] = None,
     seed: Annotated[
@@ -84,11 +89,14 @@ def temp(
     json: options.Json = False,
     **settings: Any,
 ) -> int:
-    """Make a temporary database and print its URL; it is dropped when its time is over."""
+    """Make a database that throws itself away; print its URL.
+
+    It is dropped when its time is over, whether devdb runs or not.
+    """
     context.obj = name
     if context.invoked_subcommand is not None:
         return ExitCode.OK
-    lifetime = temporary.parse_ttl(ttl)
+    lifetime = temp_life.lifetime(ttl)
     here = look_around(name, quiet=quiet, **settings)
     with contextlib.ExitStack() as stack:
         content = None

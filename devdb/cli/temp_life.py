@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -25,8 +26,16 @@ def ttl_option(default: str | None) -> Any:
     return typer.Option("--ttl", metavar="TIME", help=words, show_default=False)
 
 
+def lifetime(ttl: str) -> timedelta:
+    """What `--ttl` says; raises UsageError."""
+    try:
+        return temporary.parse_ttl(ttl)
+    except UsageError as error:
+        raise UsageError(f"--ttl: {error.message}", error.hint) from error
+
+
 def ls(context: typer.Context, name: options.Name = None, json: options.Json = False) -> int:
-    """List the temporary databases of an instance, claimed ones too."""
+    """List an instance's temporary databases, claimed ones too."""
     spec = _existing(context, name)
     found = temporary.every(spec)
     if json:
@@ -52,7 +61,10 @@ def claim(
     name: options.Name = None,
     json: options.Json = False,
 ) -> int:
-    """Make a temporary database permanent; prints its direct and its pooled URL."""
+    """Make a temporary database permanent; print its URLs.
+
+    The direct and the pooled one, a line each.
+    """
     spec = _existing(context, name)
     claimed = temporary.claim(spec, database, new_name)
     if json:
@@ -72,12 +84,12 @@ def extend(
     json: options.Json = False,
 ) -> int:
     """Let a temporary database live for --ttl from now on."""
-    lifetime = temporary.parse_ttl(ttl)
+    lives = lifetime(ttl)
     spec = _existing(context, name)
-    extended = temporary.extend(spec, database, lifetime)
+    extended = temporary.extend(spec, database, lives)
     if json:
         streams.data(envelope.ok("temp extend", records.temporary(spec, extended)))
-    streams.narrate(f"'{extended.name}' lives for {span(lifetime.total_seconds())} from now on")
+    streams.narrate(f"'{extended.name}' lives for {span(lives.total_seconds())} from now on")
     return ExitCode.OK
 
 
@@ -101,7 +113,7 @@ def drop(
 ) -> int:
     """Drop temporary databases now."""
     if [bool(databases), expired, every].count(True) != 1:
-        raise UsageError("drop wants names, --expired or --all.", "devdb temp ls")
+        raise UsageError("devdb temp drop wants NAME, --expired or --all.", "devdb temp ls")
     spec = _existing(context, name)
     if expired:
         dropped = temporary.reap(spec)

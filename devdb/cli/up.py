@@ -10,20 +10,21 @@ import typer
 
 from devdb import urls
 from devdb.cli import options
+from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
 from devdb.cli.start import resolve, start
 from devdb.output import envelope, records, streams
 from devdb.workspace import staleness
 
-app = options.new_app()
+app = App()
 
 _EXAMPLES = """\b
 Examples:
   devdb up                        open the dashboard
-  devdb up -d                     print the direct and the pooled URL, and return
+  devdb up -d                     print both URLs, and return
   devdb up -d --env .env          the same, and write both to .env
   devdb up -n pg16 --pg 16        a second instance, with Postgres 16
-  devdb up --preset digitalocean  listen where it does, if free: 25060 and 25061
+  devdb up --preset digitalocean  listen where it does, if free: 25060, 25061
 """
 
 
@@ -57,10 +58,10 @@ def up(
     json: options.Json = False,
     **settings: Any,
 ) -> int:
-    """Start this project's instance, or attach to it, and open the dashboard.
+    """Start this project's instance and open the dashboard.
 
-    Off a terminal, on a dumb one, or with -d: print the direct and the pooled URL, one a line,
-    and return.
+    Or attach to it, where it runs already. Off a terminal, on a dumb one, or with -d: print the
+    direct and the pooled URL, one a line, and return.
     """
     here = look_around(name, **settings)
     chosen = resolve(here)

@@ -12,6 +12,7 @@ from devdb.config.file import FILE, TABLES, Pairs
 from devdb.config.table import SETTINGS, Setting
 from devdb.errors import UsageError
 from devdb.model import PoolMode
+from devdb.wording import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +72,10 @@ def _refuse_unknown(keys: Iterable[str]) -> None:
     known = [setting.key for setting in SETTINGS.values()]
     if unknown := [key for key in keys if key.replace("_", "-") not in known]:
         tables = ", ".join(f"[{name}]" for name in TABLES)
+        meant = did_you_mean(min(unknown).replace("_", "-"), known)
         raise UsageError(
             f"{FILE} has a setting '{min(unknown)}' that devdb does not know.",
-            f"Known: {', '.join(sorted(known))}, and the tables {tables}.",
+            f"{meant}Known: {', '.join(sorted(known))}, and the tables {tables}.",
         )
 
 

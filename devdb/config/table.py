@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from devdb.config.naming import check_name
 from devdb.errors import UsageError
 from devdb.model import ENGINES, UNOFFERED_ENGINES, PoolMode
+from devdb.wording import did_you_mean
 
 Parser = Callable[[str, object], Any]
 """Who said it and what, to the value; raises UsageError for one that cannot be right."""
@@ -72,7 +73,9 @@ def _setting(
     )
 
 
-def _whole(low: int, high: int) -> Parser:
+def whole(low: int, high: int) -> Parser:
+    """Takes a whole number in that range."""
+
     def parse(source: str, value: object) -> int:
         try:
             number = int(str(value))
@@ -87,10 +90,15 @@ def _whole(low: int, high: int) -> Parser:
     return parse
 
 
-def _one_of(*known: str) -> Parser:
+def one_of(known: Sequence[str], *, unoffered: Sequence[str] = ()) -> Parser:
+    """Takes one of these words; of those that are `unoffered` no error speaks."""
+
     def parse(source: str, value: object) -> str:
-        if value not in known:
-            raise UsageError(f"{source}: {value!r} is unknown.", f"Known: {', '.join(known)}.")
+        if value not in (*known, *unoffered):
+            raise UsageError(
+                f"{source}: {value!r} is unknown.",
+                f"{did_you_mean(str(value), known)}Known: {', '.join(known)}.",
+            )
         return str(value)
 
     return parse
@@ -103,7 +111,7 @@ def _text(source: str, value: object) -> str:
 
 
 def _mode(source: str, value: object) -> PoolMode:
-    return PoolMode(_one_of(*PoolMode)(source, value))
+    return PoolMode(one_of(tuple(PoolMode))(source, value))
 
 
 def _name(source: str, value: object) -> str:
@@ -124,13 +132,13 @@ _TABLE = (
         "engine",
         "What runs it.",
         '"native"',
-        _one_of("auto", *ENGINES, *UNOFFERED_ENGINES),
+        one_of(("auto", *ENGINES), unoffered=UNOFFERED_ENGINES),
         choices=("auto", *ENGINES),
         default="auto",
     ),
-    _setting("pg", "Postgres major, for new data.", "17", _whole(13, 99), metavar="MAJOR"),
-    _setting("port", "Port of the direct URL.", "15432", _whole(1, 65535), metavar="N"),
-    _setting("pool_port", "Port of the pooled URL.", "16543", _whole(1, 65535), metavar="N"),
+    _setting("pg", "Postgres major, for new data.", "17", whole(13, 99), metavar="MAJOR"),
+    _setting("port", "Port of the direct URL.", "15432", whole(1, 65535), metavar="N"),
+    _setting("pool_port", "Port of the pooled URL.", "16543", whole(1, 65535), metavar="N"),
     _setting(
         "pool_mode",
         "When a server connection is given back.",
@@ -143,7 +151,7 @@ _TABLE = (
         "max_connections",
         "Postgres' own limit.",
         "20",
-        _whole(10, 10000),
+        whole(10, 10000),
         metavar="N",
         default="100",
     ),

@@ -29,7 +29,7 @@ def started(ready: Ready) -> dict[str, Any]:
         "reason": ready.reason,
         "changes": list(ready.changes),
         "notes": list(ready.notes),
-        "instance": instance(ready.instance),
+        "instance": instance(ready.instance, masked=False),
     }
 
 
@@ -48,8 +48,8 @@ def removal(one: Removal) -> dict[str, Any]:
     }
 
 
-def instance(found: Instance) -> dict[str, Any]:
-    """An instance as `up`, `ls` and `status` report it."""
+def instance(found: Instance, *, masked: bool = True) -> dict[str, Any]:
+    """An instance as `up`, `ls` and `status` report it; to `up` alone with its password."""
     spec, server = found.spec, found.server
     return {
         "name": spec.name,
@@ -57,7 +57,8 @@ def instance(found: Instance) -> dict[str, Any]:
         "engine": spec.engine,
         "project": paths.as_text(spec.project) if spec.project else None,
         "created": moment(spec.created) if found.is_marked else None,
-        **(connection(spec) if found.is_marked else _NO_CONNECTION),
+        **(connection(spec, masked=masked) if found.is_marked else _NO_CONNECTION),
+        "masked": masked,
         "max_clients": server.max_clients if server else None,
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
         "major": spec.major,
@@ -72,13 +73,14 @@ _NO_CONNECTION = dict.fromkeys(("port", "pool_port", "url", "pooled_url"))
 """Of an instance without a marker."""
 
 
-def connection(spec: Spec) -> dict[str, Any]:
-    """Ports and URLs."""
+def connection(spec: Spec, *, masked: bool) -> dict[str, Any]:
+    """Ports and URLs; `masked`: without the password."""
+    url, pooled_url = urls.url(spec.direct), urls.url(spec.pooled)
     return {
         "port": spec.port,
         "pool_port": spec.pool_port,
-        "url": urls.url(spec.direct),
-        "pooled_url": urls.url(spec.pooled),
+        "url": urls.masked(url) if masked else url,
+        "pooled_url": urls.masked(pooled_url) if masked else pooled_url,
     }
 
 

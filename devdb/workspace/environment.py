@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devdb import certificates, config, envfile, pgbouncer, postgres, wire, wording
 from devdb.config import FILE, Settings, editing
+from devdb.config.table import one_of
 from devdb.envfile import Written
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
@@ -65,8 +66,7 @@ def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
     """
     if mode is None:
         return None
-    if mode not in TLS_MODES:
-        raise UsageError(f"--tls: {mode!r} is unknown.", f"Known: {', '.join(TLS_MODES)}.")
+    one_of(TLS_MODES)("--tls", mode)
     ca = certificates.ca_path(spec.name)
     refusing = [end for end in endpoints if wire.offers_tls(end.host, end.port) is False]
     if refusing or not ca.is_file():

@@ -214,7 +214,7 @@ def matching(patterns: Sequence[str]) -> list[Spec]:
         if not hits:
             known = [spec.name for spec in specs]
             meant = wording.did_you_mean(pattern, known)
-            there_are = f"There are: {', '.join(known) or 'none'}."
+            there_are = f"There are: {', '.join(known)}." if known else "devdb ls"
             raise NotFound(f"There is no instance '{pattern}'.", f"{meant}{there_are}")
         chosen.update({(spec.name, spec.engine): spec for spec in hits})
     return list(chosen.values())

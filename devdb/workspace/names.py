@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import config, marker, wording
+from devdb import config, marker, paths, wording
 from devdb.errors import DevdbError, NotFound, UsageError
 from devdb.model import Spec
 
@@ -86,6 +86,8 @@ def resolve_existing(name: str | None, project: Path) -> Spec:
             raise lost.trouble
     known = [spec.name for spec in marker.every()]
     there_are = f" There are: {', '.join(known)}." if known else ""
+    if who := paths.behind_root():
+        there_are += f" Those of {who}: as {who}, without sudo."
     if name is not None:
         meant = wording.did_you_mean(name, known)
         raise NotFound(

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import world
-from commandline import Cli
+from commandline import Cli, Done
 from terminal import Terminal
 
+from devdb.cli import boundary
 from devdb.engines import Engine
 
 
@@ -35,6 +36,29 @@ def cli(tmp_path: Path, home: Path) -> Cli:
     for key in ("NO_COLOR", "FORCE_COLOR", "SSH_CONNECTION", "SSH_TTY", "COLUMNS"):
         env.pop(key, None)
     return Cli(project, env)
+
+
+@pytest.fixture
+def inside(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """The same without a process for each, which many commands are tried in; 80 columns."""
+    monkeypatch.chdir(cli.project)
+    for key, value in {**cli.env, "COLUMNS": "80"}.items():
+        monkeypatch.setenv(key, value)
+
+    def one(*words: str, **env: str) -> Done:
+        with monkeypatch.context() as patch:
+            for key, value in env.items():
+                patch.setenv(key, value)
+            try:
+                code = boundary.run(words)
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return Done(code, out, err)
+
+    return one
 
 
 @pytest.fixture

@@ -253,6 +253,24 @@ def test_tls_of_an_instance_without_it_is_an_error(cli: Cli) -> None:
     assert cli("url", "--tls", "prefer").code == 2
 
 
+@pytest.mark.parametrize("words", ["url --tls", "url --tls --pooled", "env --tls --file .env"])
+def test_tls_alone_takes_no_other_option_for_its_value(cli: Cli, words: str) -> None:
+    made(cli)
+    done = cli(*words.split())
+    assert done.code == 1
+    assert "'shop' has no TLS" in done.error[0]
+
+
+def test_a_word_after_tls_is_its_value(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", "--tls", "shop")
+    assert done.code == 2
+    assert done.error == [
+        "error: --tls: 'shop' is unknown.",
+        "  try: Known: require, verify-full.",
+    ]
+
+
 def test_env_of_a_stopped_instance_says_that_the_shadow_database_waits(cli: Cli) -> None:
     direct, _ = made(cli)
     done = cli("env", "--preset", "prisma")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from commandline import Cli
 from terminal import Terminal
 
 from devdb.engines.fake import FakeEngine
+from devdb.urls import masked
 
 INSTANCE = {
     "name",
@@ -22,6 +26,7 @@ INSTANCE = {
     "pool_port",
     "url",
     "pooled_url",
+    "masked",
     "pool_mode",
     "max_clients",
     "major",
@@ -63,6 +68,9 @@ def test_ls_json_is_pinned(cli: Cli) -> None:
     envelope = cli("ls", "--json").json
     assert set(envelope) == {"version", "ok", "command", "data"}
     assert (envelope["version"], envelope["ok"], envelope["command"]) == (1, True, "ls")
+    assert set(envelope["data"]) == {"owner", "data", "instances", "not_asked"}
+    assert envelope["data"]["owner"] == pwd.getpwuid(os.geteuid()).pw_name
+    assert envelope["data"]["data"] == cli.env["DEVDB_DATA_DIR"]
     (instance,) = envelope["data"]["instances"]
     assert set(instance) == INSTANCE
     assert [set(part) for part in instance["parts"]] == [PART, PART]
@@ -74,8 +82,8 @@ def test_status_of_a_ready_instance_is_exit_0(cli: Cli) -> None:
     assert done.code == 0
     facts = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert facts["state"] == "ready"
-    assert facts["direct"] == made["url"]
-    assert facts["pooled"] == made["pooled_url"]
+    assert facts["direct"] == masked(made["url"])
+    assert facts["pooled"] == masked(made["pooled_url"])
     assert facts["data"] == made["location"]
     assert "18.0, running" in facts["postgres"]
     assert "of 100 connections" in facts["postgres"]
@@ -112,6 +120,38 @@ def test_status_json_is_pinned(cli: Cli) -> None:
     assert set(data["pgbouncer"]) == {"version", "clients", "servers"}
 
 
+def test_what_looks_at_an_instance_shows_no_password(cli: Cli) -> None:
+    started = cli("up", "--json").json["data"]["instance"]
+    assert started["masked"] is False
+    url = cli("url").out.strip()
+    assert started["url"] == url
+    password = url.partition("devdb:")[2].partition("@")[0]
+    assert len(password) > 10
+    for running in (True, False):
+        for words in ("status", "status --json", "ls", "ls --json", "doctor --json", "logs"):
+            done = cli(*words.split())
+            assert password not in done.out + done.err, words
+        for command, find in (("ls", lambda data: data["instances"][0]), ("status", dict)):
+            shown = find(cli(command, "--json").json["data"])
+            assert shown["masked"] is True
+            assert shown["url"] == url.replace(password, "***")
+            assert shown["pooled_url"] == started["pooled_url"].replace(password, "***")
+        if running:
+            cli("down")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+def test_who_became_root_is_told_whose_instances_these_are(cli: Cli) -> None:
+    told = "note: these are root's instances, in /var/lib/devdb; those of alice: devdb ls as alice"
+    assert "root's" not in cli("ls", SUDO_USER="alice").err  # DEVDB_DATA_DIR is the same for both
+    of_system = replace(cli, env={**cli.env, "DEVDB_DATA_DIR": "", "DEVDB_CACHE_DIR": ""})
+    assert told in of_system("ls", SUDO_USER="alice").err
+    assert told in of_system("ls", DOAS_USER="alice").err
+    assert "Those of alice" in of_system("url", SUDO_USER="alice").error[1]
+    assert "root's" not in of_system("ls", SUDO_USER="root").err
+    assert of_system("ls", "--json").json["data"]["data"] == "/var/lib/devdb"
+
+
 def test_status_without_an_instance_is_an_error(cli: Cli) -> None:
     done = cli("status", "--json")
     assert done.code == 1
@@ -132,7 +172,7 @@ def test_usage_errors_are_in_the_envelope_too(cli: Cli) -> None:
     done = cli("status", "--json", "--nmae", "x")
     assert done.code == 2
     assert done.json["error"]["code"] == "usage"
-    assert done.json["error"]["hint"] == "devdb status --name"
+    assert done.json["error"]["hint"] == "devdb status --name NAME"
 
 
 def test_name_is_an_option_or_a_variable(cli: Cli) -> None:
@@ -238,6 +278,8 @@ def test_doctor_json_is_pinned(cli: Cli) -> None:
         "ports",
         "surroundings",
         "instances",
+        "remedies",
+        "fixed",
     }
     assert data["surroundings"]["data"] == cli.env["DEVDB_DATA_DIR"]
     assert (data["asked"], data["engine"], data["healthy"]) == ("fake", "fake", True)

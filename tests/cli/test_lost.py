@@ -81,7 +81,7 @@ def test_an_instance_without_a_marker_is_shown_with_the_way_out(
     rows = {line.split()[0]: line.split()[1:3] for line in listed.out.splitlines()[1:]}
     assert rows == {"blog": ["running", "fake"], "shop": ["no", "marker"]}
     data = cli("ls", "--json").json["data"]
-    assert set(data) == {"instances", "not_asked"}
+    assert set(data) == {"owner", "data", "instances", "not_asked"}
     (found,) = (each for each in data["instances"] if each["name"] == "shop")
     assert (found["state"], found["url"], found["port"]) == ("no marker", None, None)
     for command in (("status",), ("url",), ("logs",), ("up", "-d"), ("psql",)):

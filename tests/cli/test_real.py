@@ -36,6 +36,22 @@ def urls(cli: Cli) -> tuple[str, str]:
     return direct, pooled
 
 
+def assert_no_password_is_shown(real: Cli, url: str) -> None:
+    password = url.partition("devdb:")[2].partition("@")[0]
+    assert len(password) > 10
+    for words in ("status", "status --json", "ls", "ls --json", "doctor --json", "logs --json"):
+        done = real(*words.split())
+        assert password not in done.out + done.err, words
+
+
+def assert_tls_alone_means_require(real: Cli, direct: str, pooled: str) -> None:
+    for words in ("--tls", "--tls require", "--tls=require"):
+        assert real("url", *words.split()).out == f"{direct}?sslmode=require\n"
+    assert real("url", "--tls", "--pooled").out == f"{pooled}?sslmode=require\n"
+    assert "sslmode=verify-full" in real("url", "--tls", "verify-full").out
+    assert f"DIRECT_URL={direct}?sslmode=require\n" in real("env", "--tls", "--print").out
+
+
 def test_up_work_down_up_rm(real: Cli) -> None:
     direct, pooled = urls(real)
     assert query(direct, "SELECT current_database()") == "main"
@@ -45,6 +61,9 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     status = real("status", "--json")
     assert status.code == 0
     assert status.json["data"]["postgres"]["version"].split(".")[0].isdigit()
+    assert_no_password_is_shown(real, direct)
+    assert_tls_alone_means_require(real, direct, pooled)
+    assert real.completed("temp", "--from", "m") == ["main"]
     assert real("psql", "-XAtc", "SELECT answer FROM kept").out == "42\n"
     assert {"postgres", "pgbouncer"} <= {
         line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
@@ -214,7 +233,7 @@ def test_it_outlives_the_terminal_that_started_it(
     shown.close()
     (instance,) = real("ls", "--json").json["data"]["instances"]
     assert instance["state"] == "running"
-    assert query(instance["pooled_url"], "SELECT 1") == "1"
+    assert query(real("url", "--pooled", "--json").json["data"]["url"], "SELECT 1") == "1"
 
 
 def kill(real: Cli, *parts: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -61,6 +62,17 @@ def test_temp_starts_what_is_not_running_and_prints_one_line(real: Cli) -> None:
     quiet = real("temp", "-q")
     assert quiet.err == ""
     assert works(quiet.out.strip())
+
+
+def test_the_databases_of_the_instance_that_is_meant_complete(shop: Cli, tmp_path: Path) -> None:
+    shop("temp", "-q", "--as", "mine")
+    assert shop.completed("temp", "--from", "m") == ["main", "mine"]
+    assert shop.completed("temp", "claim", "") == ["mine"]
+    assert shop.completed("temp", "rm", "mi") == ["mine"]
+    for words in (("temp", "extend", "-n", shop.name), ("temp", "-n", shop.name, "extend")):
+        assert shop.completed(*words, "", cwd=tmp_path) == ["mine"]
+        assert shop.completed(*words, "x", cwd=tmp_path) == []
+    assert shop.completed("temp", "-n", shop.name, "--from", "ma", cwd=tmp_path) == ["main"]
 
 
 def test_pooled_is_the_pooled_url(shop: Cli) -> None:

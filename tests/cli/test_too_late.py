@@ -32,7 +32,7 @@ up.up = watched
 main()
 """
 """A devdb that gets a signal right before it is told of that step."""
-STEPS = [step.value for step in Step if step not in (Step.WAIT, Step.PULL)]
+STEPS = [step.value for step in Step if step not in (Step.WAIT, Step.PULL, Step.INSTALL)]
 LATE = (Step.READY.value, "end")
 
 

@@ -104,7 +104,7 @@ def test_env_is_written_when_ready(cli: Cli) -> None:
         (["-n", ""], "is no text"),
         (["-n", "\udcff"], "is no instance name"),
         (["--prot", "1"], "has no option '--prot'"),
-        (["--port"], "requires an argument"),
+        (["--port"], "--port wants a value"),
         (["extra", "words"], "does not take 'extra'"),
     ],
 )

@@ -8,22 +8,18 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import typer
+from commandtree import TREE
 
 from devdb.cli.app import command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    path
-    for path in (
-        ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-        ROOT / "CONTRIBUTING.md",
-        ROOT / "SECURITY.md",
-    )
-    if path.is_file()
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
 ]
 """What a user reads, and who builds devdb; not the changelog, which tells of the past too."""
 PLACEHOLDERS = {
@@ -84,27 +80,15 @@ def filled(line: str) -> str:
     return re.sub(rf"\b({'|'.join(PLACEHOLDERS)})\b", lambda word: PLACEHOLDERS[word[0]], line)
 
 
-def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each command that the help has, by what is typed for it, and what typer made of it."""
-    found = group or command()
-    context = typer.Context(found)
-    for each in found.list_commands(context):
-        one = found.get_command(context, each)
-        yield f"{path}{each}", one
-        if hasattr(one, "list_commands"):
-            yield from commands(one, f"{path}{each} ")
-
-
 def examples() -> dict[str, list[str]]:
     """The examples at the end of each command's help, without what is said of them."""
-    helps = {"devdb": command().epilog} | {f"devdb {name}": one.epilog for name, one in commands()}
     return {
-        f"{name} --help": [
+        f"{each.path} --help": [
             re.split(r"\s{2,}", line.strip())[0]
-            for line in text.split("Examples:\n")[1].splitlines()
+            for line in each.command.epilog.split("Examples:\n")[1].splitlines()
         ]
-        for name, text in helps.items()
-        if text
+        for each in TREE
+        if each.command.epilog
     }
 
 
@@ -134,8 +118,7 @@ def invocations(line: str) -> Iterator[list[str]]:
 def parse(words: list[str]) -> None:
     """Have the real command line read the words behind `devdb`, and run nothing.
 
-    Raises DevdbError or TyperException for a command, an option or an argument that it does not
-    know or misses.
+    Raises UsageError for a command, an option or an argument that it does not know or misses.
     """
     found, called, context = command(), "devdb", None
     while words and hasattr(found, "list_commands") and not words[0].startswith("-"):

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from documentation.pages import commands
+from commandtree import TREE
 
 from devdb.config.table import SETTINGS, Setting
 
 ROOT = Path(__file__).parents[2]
 
 
-COMMANDS = dict(commands())
+COMMANDS = {" ".join(each.words): each.command for each in TREE if each.words}
 OPTIONS = {
     name: {"-h", "--help", *(flag for each in one.params for flag in each.opts)}
     for name, one in COMMANDS.items()
