@@ -81,8 +81,8 @@ _PREPARES = (
     "transaction mode) gave it another server connection."
 )
 _PREPARES_CURE = (
-    "Use PgBouncer 1.21 or newer, or have the client prepare nothing (the README's table of "
-    "clients says how); migrations go direct: devdb url"
+    "Use PgBouncer 1.21 or newer, or have the client prepare nothing (docs/clients.md says how); "
+    "migrations go direct: devdb url"
 )
 _PSYCOPG = (
     "Above 100 statements psycopg drops the oldest; with a libpq below 17 (psycopg.pq.version() "

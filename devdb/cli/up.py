@@ -20,11 +20,11 @@ app = App()
 
 _EXAMPLES = """\b
 Examples:
-  devdb up                       open the dashboard
-  devdb up -d                    print both URLs, and return
-  devdb up -d --env .env         the same, and write both to .env
-  devdb up -n pg16 --pg 16       a second instance, with Postgres 16
-  devdb up --preset digitalocean listen where it does, if free: 25060, 25061
+  devdb up                        open the dashboard
+  devdb up -d                     print both URLs, and return
+  devdb up -d --env .env          the same, and write both to .env
+  devdb up -n pg16 --pg 16        a second instance, with Postgres 16
+  devdb up --preset digitalocean  listen where it does, if free: 25060, 25061
 """
 
 

@@ -1,7 +1,7 @@
 """The clients: how each library that reads a URL wants it spelled.
 
-There is not one parameter that all of them accept, so each has a row of its own here; the README's
-table is made from it (`scripts/docs`).
+There is not one parameter that all of them accept, so each has a row of its own here; the table
+of docs/clients.md is made from it (`scripts/docs`).
 """
 
 from __future__ import annotations

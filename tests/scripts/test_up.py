@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,10 +28,14 @@ def up(real_engine: Engine, tmp_path: Path, free_port: Callable[[], int]) -> Ite
     (project / ".git").mkdir(parents=True)
     ports = [f"--port={free_port()}", f"--pool-port={free_port()}"]
 
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *options: str, first: tuple[str, ...] = (), prefix: tuple[str, ...] = (), **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        argv = [*prefix, str(ROOT / "scripts" / "up"), *first]
         return subprocess.run(
-            [ROOT / "scripts" / "up", "--engine", real_engine.name, *(options or ports)],
+            [*argv, "--engine", real_engine.name, *(options or ports)],
             cwd=project,
+            env={**os.environ, **env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -47,6 +53,53 @@ def test_stdout_is_the_direct_and_the_pooled_url_and_they_work(up: Up) -> None:
         with psycopg.connect(url, prepare_threshold=None) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
     assert up().stdout == done.stdout
+
+
+@pytest.fixture
+def linking(tmp_path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The directory that --link writes to, and what goes before scripts/up so that it is ours."""
+    if os.geteuid() != 0:
+        return tmp_path / ".local" / "bin", ()
+    place = tmp_path / "bin"
+    place.mkdir()
+    mount = f'mount --bind {place} /usr/local/bin && exec "$@"'
+    if subprocess.run(["unshare", "--mount", "sh", "-c", mount, "sh", "true"]).returncode:
+        pytest.skip("needs a mount namespace: root's link is in /usr/local/bin")
+    return place, ("unshare", "--mount", "sh", "-c", mount, "sh")
+
+
+def path_without_devdb() -> str:
+    places = [Path(place) for place in os.environ["PATH"].split(os.pathsep)]
+    without = [each for each in places if not (each / "devdb").exists()]
+    return os.pathsep.join(str(each) for each in without if str(each) != "/usr/local/bin")
+
+
+def test_with_link_the_shell_finds_devdb_and_without_it_is_told_where_it_is(
+    up: Up, linking: tuple[Path, tuple[str, ...]], tmp_path: Path
+) -> None:
+    place, prefix = linking
+    devdb = ROOT / ".venv" / "bin" / "devdb"
+    elsewhere = {"HOME": str(tmp_path), "PATH": path_without_devdb()}
+    told = up(**elsewhere).stderr
+    assert f"The command devdb is {devdb}; scripts/up --link puts it into" in told
+    done = up(first=("--link",), prefix=prefix, **elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (place / "devdb").resolve() == devdb.resolve()
+    assert re.search(r'export PATH=".*bin:\$PATH"', done.stderr)
+    on_path = {**elsewhere, "PATH": f"{place}:/usr/local/bin:{path_without_devdb()}"}
+    assert "devdb is" not in up(prefix=prefix, **on_path).stderr
+
+
+def test_a_devdb_that_is_another_one_stays(
+    up: Up, linking: tuple[Path, tuple[str, ...]], tmp_path: Path
+) -> None:
+    place, prefix = linking
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "devdb").write_text("pipx's")
+    done = up(first=("--link",), prefix=prefix, HOME=str(tmp_path), PATH=path_without_devdb())
+    assert done.returncode == 0, done.stderr
+    assert "is there already, and is another one: it stays" in done.stderr
+    assert (place / "devdb").read_text() == "pipx's"
 
 
 @pytest.mark.parametrize("option", ["--port=70000", "--pg=newest", "--engine"])

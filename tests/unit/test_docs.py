@@ -49,3 +49,13 @@ def test_the_readme_names_every_key_and_every_key_does_something() -> None:
     assert [each.key for each in shown if f"`{keys.get(each.key, each.key)}`" not in told] == []
     actions = {each.action.split("(")[0] for each in KEYS}
     assert [name for name in actions if not hasattr(Dashboard, f"action_{name}")] == []
+
+
+def test_the_readmes_first_screen_installs_and_begins() -> None:
+    text = (ROOT / "README.md").read_text()
+    first = text.split("\n## ")[0]
+    assert len(first.splitlines()) <= 45
+    wanted = ["(docs/dashboard.svg)", "uv tool install devdb", "pipx install devdb"]
+    wanted += ["scripts/up --link", "\ndevdb up ", "\ndevdb url ", "\ndevdb env ", "\ndevdb temp "]
+    assert [words for words in wanted if words not in first] == []
+    assert len(text.splitlines()) <= 180
