@@ -87,6 +87,25 @@ def test_nothing_that_was_there_changes_its_mode(
     assert {path: path.stat().st_mode for path in watched} == before
 
 
+def test_a_strict_umask_keeps_nobody_out(
+    native: NativeEngine, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVDB_PG_BIN", str(binaries.postgres(None, data=None).directory))
+    monkeypatch.setenv("DEVDB_PGBOUNCER", str(binaries.pooler().path))
+    cache = world.new_directory("cache")
+    monkeypatch.setenv("DEVDB_CACHE_DIR", str(cache / "new"))
+    before = os.umask(0o077)
+    try:
+        list(native.start(spec))
+    finally:
+        os.umask(before)
+    with connect(spec.pooled) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    native.stop(spec.name)
+    world.eventually(lambda: not world.mentioning(cache), "nobody is at work in the cache")
+    shutil.rmtree(cache)
+
+
 def test_a_data_directory_out_of_reach_is_named(
     native: NativeEngine, spec: Spec, closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,9 @@ def make_directories(layout: Layout, owner: Owner) -> None:
     if not layout.run.is_dir():
         layout.run.mkdir(mode=0o700)
         owner.give(layout.run)
-    layout.etc.mkdir(mode=0o711, exist_ok=True)
+    if not layout.etc.is_dir():
+        layout.etc.mkdir()
+        layout.etc.chmod(0o711)
     layout.log.mkdir(mode=0o700, exist_ok=True)
 
 

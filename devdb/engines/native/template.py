@@ -70,7 +70,8 @@ def _password(final: Path) -> str | None:
 
 
 def _build(postgres: Postgres, owner: Owner, building: Path) -> Beats[None]:
-    building.mkdir(mode=0o755 if owner.foreign else 0o700)
+    building.mkdir()
+    building.chmod(0o755 if owner.foreign else 0o700)  # whatever root's umask is
     data = building / "data"
     data.mkdir(mode=0o700)
     owner.give(data)

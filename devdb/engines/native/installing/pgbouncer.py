@@ -111,8 +111,7 @@ def _place_to_build() -> Path:
     """Where programs can be run: /tmp keeps them from it on some machines, the cache must not."""
     place = Path(tempfile.gettempdir())
     if os.statvfs(place).f_flag & os.ST_NOEXEC:
-        home().mkdir(parents=True, exist_ok=True)
-        return home()
+        return cache.make_shared(home(), owner.choose())
     return place
 
 
@@ -190,7 +189,7 @@ def _take(offer: Offer, directory: Path, options: apt.Options, reasons: list[str
 
 def _note(why: str) -> None:
     """Leave word that there is no better one, and why."""
-    home().mkdir(parents=True, exist_ok=True)
+    cache.make_shared(home(), owner.choose())
     not_had().write_text(f"{why}\n")
 
 
