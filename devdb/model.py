@@ -132,8 +132,8 @@ class Step(StrEnum):
 
     WAIT = "wait"
     """Another devdb is at work on this instance."""
-    CHOOSE = "choose"
-    """Engine, ports and name are settled; the detail says why this engine."""
+    CHOOSE = "engine"
+    """Ports and name are settled too; the detail says why this engine."""
     PULL = "pull"
     INSTALL = "install"
     """Programs that the machine lacks are got, by somebody's consent."""

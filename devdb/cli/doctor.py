@@ -85,13 +85,13 @@ def doctor(
 def _consent(remedies: Sequence[Remedy], *, yes: bool, json: bool) -> None:
     """Go on only after a yes; off a terminal nobody can say it."""
     again = "devdb doctor --fix --yes"
-    plan = fix.plan(remedies)
-    if yes:
-        streams.narrate(plan)
-        return
-    if json or not streams.interactive():
-        raise UsageError(f"This gets programs, and nobody can be asked here: {plan}", again)
-    if not streams.confirmed([*(each.why for each in remedies), plan], "Go on?"):
+    lines = [*(each.why for each in remedies), fix.plan(remedies)]
+    if yes or json or not streams.interactive():
+        for line in lines:
+            streams.narrate(line)
+        if not yes:
+            raise UsageError("This gets programs, and nobody can be asked here.", again)
+    elif not streams.confirmed(lines, "Go on?"):
         raise DevdbError("Nothing was changed.", again)
 
 

@@ -9,7 +9,6 @@ from devdb.output import streams
 from devdb.wording import elapsed, size
 
 _SLOW = 10.0
-_TITLES = {Step.CHOOSE: "engine"}
 
 
 class Narrator:
@@ -76,4 +75,4 @@ class Narrator:
 
 
 def _title(step: Step) -> str:
-    return f"  {_TITLES.get(step, step.value):<9}  "
+    return f"  {step.value:<9}  "

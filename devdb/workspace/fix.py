@@ -48,7 +48,8 @@ def offer(error: EngineUnavailable, found: Sequence[Remedy]) -> ProgramMissing |
     if not any(each.is_needed for each in found):
         return None
     them = "it" if len(found) == 1 else "them"
-    return ProgramMissing(error.message, error.hint, f"{plan(found)} Get {them} now?")
+    hint = f"Get {them}: devdb up --fix; how, and what else there is, says devdb doctor."
+    return ProgramMissing(error.message, hint, f"{plan(found)} Get {them} now?")
 
 
 def plan(found: Sequence[Remedy]) -> str:
@@ -57,6 +58,7 @@ def plan(found: Sequence[Remedy]) -> str:
     places = dict.fromkeys(each.place for each in found if each.place)
     if len(places) == 1 and all(each.place for each in found):
         words.append(f"Into {next(iter(places))}: no root, nothing of the system changes.")
+        words.append("It takes seconds, or a minute where it has to be built.")
     return " ".join(words)
 
 

@@ -77,7 +77,7 @@ def test_steps_come_with_their_times_and_the_reason_for_the_engine(
         await user.sees("pgbouncer")
         text = user.text()
         assert "fake: asked for by default" in text
-        for line in ("✓ choose ", "✓ prepare ", "✓ postgres "):
+        for line in ("✓ engine ", "✓ prepare ", "✓ postgres "):
             assert line in text
         assert " s  data directory" in text
         assert "✓ pgbouncer" not in text

@@ -44,14 +44,20 @@ def lists(directory: Path) -> Work[Options]:
 
 
 def fresh_lists(directory: Path) -> Work[Options]:
-    """The same, fetched now. A source that fails does not keep the others from being used."""
+    """The same, fetched now. A source that fails does not keep the others from being used.
+
+    Raises CommandFailed where all fail.
+    """
     yield "apt's package lists"
     options = scratch(directory)
+    why = ""
     try:
-        yield from run(["apt-get", *options, "update", "-qq"])
-    except CommandFailed:
-        if not any((directory / "lists").glob("*_Packages*")):
-            raise
+        why = yield from run(["apt-get", *options, "update", "-qq"])
+    except CommandFailed as error:
+        why = str(error)
+    # Without network it warns, and ends well.
+    if not any((directory / "lists").glob("*_Packages*")):
+        raise CommandFailed(why or "apt could fetch no package lists")
     return options
 
 
