@@ -56,13 +56,13 @@ INSTEAD = {
 
 ELSEWHERE = {
     # On the machine of who installs, from an index, or to publish there.
-    "uv tool install devdb": "scripts/wheel",
+    "uv tool install devdb": "scripts/first-minute",
     "uv tool upgrade devdb": "docs/releasing.md",
-    "pipx install devdb": ".github/workflows/wheel.yml",
+    "pipx install devdb": "scripts/first-minute",
     "pipx install --force devdb": "docs/releasing.md",
     "pipx install dist/devdb-0.2.0-py3-none-any.whl": ".github/workflows/wheel.yml",
     "pipx upgrade devdb": "docs/releasing.md",
-    "scripts/up --link": "tests/scripts/test_up.py",
+    "scripts/up --link": "scripts/first-minute",
     "scripts/up": "tests/scripts/test_up.py",
     "devdb doctor --fix": "tests/cli/test_fix.py",
     "devdb up --fix": "tests/cli/test_fix.py",

@@ -378,6 +378,20 @@ def test_where_tmp_runs_no_programs_it_is_built_in_the_cache(
     assert [path.name for path in pgbouncer.home().glob("*/")] == [PATCHED]
 
 
+def test_lists_that_nobody_can_fetch_are_an_error_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not apt.here():
+        pytest.skip("there is no apt here")
+    (tmp_path / "apt.conf").write_text('Acquire::Retries "0";')
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    make = apt.scratch
+    nowhere = f"deb [trusted=yes] http://localhost:1/debian {tmp_path.name} main\n"
+    monkeypatch.setattr(apt, "scratch", lambda directory: make(directory, sources=nowhere))
+    with pytest.raises(CommandFailed, match="localhost"):
+        finished(apt.fresh_lists(tmp_path))
+
+
 def _nothing() -> Work[str]:
     yield None
     return ""
