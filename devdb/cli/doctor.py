@@ -65,7 +65,9 @@ def doctor(
     settings = look_around(name).settings
     diagnosed = diagnosis.diagnose(settings)
     fixed: Sequence[str] = ()
-    if fix and diagnosed.remedies:
+    if fix and not diagnosed.remedies:
+        streams.narrate("nothing is missing, or too old, that devdb can get here")
+    elif fix:
         _consent(diagnosed.remedies, yes=yes, json=json)
         fixed = get(diagnosed.remedies)
         diagnosed = diagnosis.diagnose(settings)
