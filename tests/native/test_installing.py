@@ -226,6 +226,12 @@ def test_a_build_that_was_cut_short_is_made_anew(mirror: Mirror, tmp_path: Path)
     assert [path.name for path in pgbouncer.home().glob("*/")] == [PATCHED]
 
 
+def test_what_the_user_named_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEVDB_PGBOUNCER", "DEVDB_PG_BIN"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert list(remedies.remedies(None, again=True)) == []
+
+
 @pytest.mark.parametrize(
     ("name", "good"),
     [

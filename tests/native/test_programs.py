@@ -122,6 +122,19 @@ def test_the_environments_programs_go_before_the_systems(
         binaries.postgres(None, data=None)
 
 
+def test_a_cached_pgbouncer_that_does_not_run_is_passed_over_for_one_that_does(bare: Path) -> None:
+    newest = program(bare / "cache/pgbouncer/1.26.1-1/bin/pgbouncer", "PgBouncer 1.26.1")
+    older = program(bare / "cache/pgbouncer/1.24.1-1/bin/pgbouncer", "PgBouncer 1.24.1")
+    assert binaries.pooler().path == newest
+    newest.write_text("#!/bin/sh\nexit 127\n")
+    assert binaries.pooler().path == older
+    older.write_text("")
+    with pytest.raises(EngineUnavailable, match=f"{newest} .* does not run"):
+        binaries.pooler()
+    system = program(bare / "pgbouncer", "PgBouncer 1.22.0")
+    assert binaries.pooler().path == system
+
+
 def test_pgbouncer_comes_from_the_environment_then_the_cache_then_the_system(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

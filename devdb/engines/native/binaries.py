@@ -172,17 +172,27 @@ def _major(version: str) -> int:
 
 def pooler() -> Pooler:
     """The PgBouncer to use. Raises EngineUnavailable when there is none that runs."""
-    if override := os.environ.get(NAMED):
+    if override := pooler_named():
         return asked(Path(override).absolute(), NAMED)
-    if cached := sorted((paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer"), key=_rank):
-        return asked(cached[-1], "devdb's cache")
+    broken: EngineUnavailable | None = None
+    cached = (paths.cache_home() / "pgbouncer").glob("*/bin/pgbouncer")
+    for path in sorted(cached, key=_rank, reverse=True):
+        try:
+            return asked(path, "devdb's cache")
+        except EngineUnavailable as error:  # its libraries went with another release, maybe
+            broken = broken or error
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), *POOLER_PLACES])
     if found := shutil.which("pgbouncer", path=places):
         return asked(Path(found), "system install")
-    raise EngineUnavailable(
+    raise broken or EngineUnavailable(
         "There is no PgBouncer on this machine.",
         f"{missing.pgbouncer()}; or name one with {NAMED}.",
     )
+
+
+def pooler_named() -> str | None:
+    """The PgBouncer that the user named; None where that was left to devdb."""
+    return os.environ.get(NAMED) or None
 
 
 def _rank(cached: Path) -> tuple[int, Any]:

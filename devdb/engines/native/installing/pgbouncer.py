@@ -59,11 +59,9 @@ def there() -> Pooler | None:
 
 
 def lack(found: Pooler | None) -> str | None:
-    """What speaks against that one, in a sentence; None: nothing, or it was named by the user."""
+    """What speaks against that one, in a sentence; None: nothing."""
     if found is None:
-        return "There is no PgBouncer on this machine."
-    if found.origin == binaries.NAMED:
-        return None
+        return "There is no PgBouncer on this machine that runs."
     return _speaks_against(found.version, found.package, found.text)
 
 

@@ -20,6 +20,8 @@ def remedies(major: int | None, *, again: bool) -> Iterator[Remedy]:
     `again`: also for a PgBouncer that could not be bettered lately.
     """
     yield from _of_postgres(major)
+    if binaries.pooler_named():
+        return
     found = pgbouncer.there()
     why = pgbouncer.lack(found)
     if why and (found is None or again or not pgbouncer.tried_lately()):
