@@ -9,11 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
-import world
 from libpq import connect
 
-from devdb import paths
 from devdb.engines import programs
 from devdb.engines.native import binaries, packages
 from devdb.engines.native.engine import NativeEngine
@@ -206,12 +205,8 @@ def test_a_running_instance_gets_a_patched_build_at_its_next_start(
     assert after.notes == ()
     assert after.part("postgres") == before.part("postgres")
     assert after.part("pgbouncer").detail != before.part("pgbouncer").detail
-    [argv] = [
-        p.cmdline()
-        for p in world.processes(spec.name, paths.data_home())
-        if "pgbouncer" in p.name()
-    ]
-    assert argv[0] == str(found.path)
+    pid = int(after.part("pgbouncer").detail.removeprefix("pid "))
+    assert psutil.Process(pid).cmdline()[0] == str(found.path)
 
 
 def test_dpkg_tells_the_package_of_a_system_program_and_is_asked_once(
