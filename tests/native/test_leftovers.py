@@ -192,8 +192,11 @@ def test_it_outlives_the_terminal_it_was_started_from(
     found = native.find(spec.name)
     assert found is not None
     assert found.running
-    sessions = {os.getsid(process.pid) for process in world.processes(spec.name, home)}
-    assert child not in sessions
+    for process in world.processes(spec.name, home):
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # a worker of Postgres that has ended meanwhile
+            assert os.getsid(process.pid) != child
     with connect(spec.pooled) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
