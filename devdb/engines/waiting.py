@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from devdb.model import Progress
@@ -57,12 +58,16 @@ def beside(function: Callable[[], T]) -> Beats[T]:
         wait([future])
 
 
-def told(progress: Progress | None, beats: Beats[T]) -> Generator[Progress, None, T]:
-    """The result of `beats`, each of which is told as this progress; None: there is none yet."""
+def told(progress: Progress | None, beats: Work[T]) -> Generator[Progress, None, T]:
+    """The result of `beats`, each of which is told as this progress; None: there is none yet.
+
+    What they say they are at is its detail from then on.
+    """
     try:
         while True:
-            next(beats)
+            at = next(beats)
             if progress is not None:
+                progress = replace(progress, detail=at) if at else progress
                 yield progress
     except StopIteration as done:
         value: T = done.value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from devdb import engines, marker, pgbouncer, wire
 from devdb.advice import Advice, Pooler, lookup
 from devdb.config import Settings
+from devdb.engines import Engine
 from devdb.engines.remedy import Remedy
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
@@ -40,11 +41,12 @@ class Diagnosis:
 
 def diagnose(settings: Settings) -> Diagnosis:
     """Look at everything; changes nothing, raises nothing."""
+    wanted: Engine | None = None
     try:
-        engine, reason = choice.choose(settings)
-        name: str | None = engine.name
+        wanted, reason = choice.choose(settings)
+        name: str | None = wanted.name
         if settings.engine != "auto":
-            engine.require(
+            wanted.require(
                 major=settings.pg, image=settings.image, pooler_image=settings.pooler_image
             )
     except DevdbError as error:
@@ -59,7 +61,7 @@ def diagnose(settings: Settings) -> Diagnosis:
         engines=checks,
         instances=found,
         ports=_free_pair(),
-        remedies=tuple(fix.everything(settings)),
+        remedies=tuple(fix.everything(settings, wanted or engines.get("native"))),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
 
 from devdb import engines, marker
 from devdb.config import Settings
+from devdb.engines import Engine
 from devdb.engines.remedy import Remedy
+from devdb.engines.waiting import told
 from devdb.errors import DevdbError, EngineUnavailable, ProgramMissing
 from devdb.model import Progress, Spec, Step
 from devdb.workspace import choice
@@ -23,12 +24,19 @@ def remedies(settings: Settings, spec: Spec | None, *, again: bool) -> Sequence[
     return choice.wanted(settings).remedies(major=settings.pg, again=again)
 
 
-def everything(settings: Settings) -> Sequence[Remedy]:
-    """For a new instance and all that are there; what cannot be looked at lacks nothing."""
+def everything(settings: Settings, engine: Engine) -> Sequence[Remedy]:
+    """For a new instance in that engine and for all that are there.
+
+    What cannot be looked at lacks nothing.
+    """
     found: dict[str, Remedy] = {}
     for spec in (None, *_instances()):
         try:
-            mine = remedies(settings, spec, again=True)
+            mine = (
+                remedies(settings, spec, again=True)
+                if spec
+                else engine.remedies(major=settings.pg, again=True)
+            )
         except DevdbError:
             continue
         for each in mine:
@@ -69,14 +77,7 @@ def get(found: Sequence[Remedy]) -> Generator[Progress, None, None]:
     """
     results: list[str] = []
     for each in found:
-        with closing(each.get()) as work:
-            detail = each.subject
-            while True:
-                try:
-                    detail = next(work) or detail
-                except StopIteration as done:
-                    results.append(done.value)
-                    break
-                yield Progress(step=Step.INSTALL, detail=detail)
+        begun = Progress(step=Step.INSTALL, detail=each.subject)
+        results.append((yield from told(begun, each.get())))
     if results:
         yield Progress(step=Step.INSTALL, detail="; ".join(results), notes=tuple(results))

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from system.shell import ROOT, SCRIPTS, CommandFailed, fail, run, say, succeeds
+from system.shell import ROOT, SCRIPTS, CommandFailed, fail, run, say
 
 sys.path.insert(0, str(ROOT))
-from devdb.engines.native import commands
+from devdb.engines.native import commands, missing
 from devdb.engines.native.installing import apt
 from devdb.engines.waiting import Work
 
@@ -48,11 +48,7 @@ def leave_system_alone() -> None:
 @cache
 def as_root() -> list[str] | None:
     """What to put before a command that root must run; None: it must not, or needs a password."""
-    if os.environ.get("DEVDB_NO_SYSTEM"):
-        return None
-    if os.geteuid() == 0:
-        return []
-    return ["sudo", "-n"] if succeeds("sudo", "-n", "true") else None
+    return None if os.environ.get("DEVDB_NO_SYSTEM") else missing.as_root()
 
 
 def install(*packages: str) -> None:

@@ -96,7 +96,7 @@ def _command(package: str) -> list[str] | None:
         return None
     if manager == "brew":
         return None if os.geteuid() == 0 else [*MANAGERS[manager], package]  # it refuses root
-    prefix = _as_root()
+    prefix = as_root()
     return None if prefix is None else [*prefix, *MANAGERS[manager], package]
 
 
@@ -106,7 +106,7 @@ def _manager() -> str | None:
     return next((name for name in order if shutil.which(name)), None)
 
 
-def _as_root() -> list[str] | None:
+def as_root() -> list[str] | None:
     """What to put before a command that root must run; None: it would take a password."""
     if os.geteuid() == 0:
         return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from devdb import paths
 from devdb.errors import DevdbError, EngineUnavailable
 
 UNPRIVILEGED = ("postgres", "nobody")
@@ -109,14 +110,15 @@ def choose(data: Path | None = None) -> Owner:
     uid = os.geteuid()
     if uid != 0:
         if owner is not None and owner != uid:
+            theirs = paths.user(owner)
             raise DevdbError(
-                f"{data} belongs to {name(owner)}, not to {name(uid)}.",
-                f"Run devdb as {name(owner)}, or set DEVDB_DATA_DIR to a directory of your own.",
+                f"{data} belongs to {theirs}, not to {paths.user(uid)}.",
+                f"Run devdb as {theirs}, or set DEVDB_DATA_DIR to a directory of your own.",
             )
-        return Owner(uid, os.getegid(), name(uid), foreign=False)
+        return Owner(uid, os.getegid(), paths.user(uid), foreign=False)
     if owner:
         entry = _entry(owner)
-        return Owner(owner, entry.pw_gid if entry else owner, name(owner), foreign=True)
+        return Owner(owner, entry.pw_gid if entry else owner, paths.user(owner), foreign=True)
     return _unprivileged()
 
 
@@ -145,9 +147,3 @@ def _entry(uid: int) -> pwd.struct_passwd | None:
         return pwd.getpwuid(uid)
     except KeyError:
         return None
-
-
-def name(uid: int) -> str:
-    """That user's name, or `uid N` where there is none."""
-    entry = _entry(uid)
-    return entry.pw_name if entry else f"uid {uid}"

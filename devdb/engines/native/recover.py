@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from devdb import pgbouncer, postgres
+from devdb import paths, pgbouncer, postgres
 from devdb.engines.native import binaries, find, owner, template
 from devdb.engines.native.commands import CommandFailed, run
 from devdb.engines.native.layout import Layout
@@ -23,7 +23,7 @@ def recover(layout: Layout) -> Spec | None:
         return None
     status = layout.root.stat()
     if status.st_uid != os.geteuid():
-        who = owner.name(status.st_uid)
+        who = paths.user(status.st_uid)
         raise DevdbError(
             f"The instance '{layout.name}' in {layout.root} belongs to {who}.",
             f"Run devdb as {who}, or take another name with -n.",

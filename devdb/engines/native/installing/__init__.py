@@ -1,1 +1,1 @@
-"""Getting the programs of the native engine where they are missing, without touching the system."""
+"""Getting the programs of the native engine where they are missing, or not good enough."""

@@ -106,7 +106,6 @@ def unpack(packages: Sequence[str], directory: Path, options: Options) -> Work[d
     """Unpack them below `directory`/root; returns the version of each. Raises CommandFailed."""
     place, root = directory / "packages", directory / "root"
     place.mkdir(exist_ok=True)
-    root.mkdir(exist_ok=True)
     if packages:
         try:
             yield from run(["apt-get", *options, "download", *packages], cwd=place)
@@ -114,6 +113,7 @@ def unpack(packages: Sequence[str], directory: Path, options: Options) -> Work[d
             # The lists may be older than what the mirror has.
             fresh = yield from fresh_lists(directory / "fresh")
             yield from run(["apt-get", *fresh, "download", *packages], cwd=place)
+    root.mkdir(exist_ok=True)
     versions = {}
     for file in sorted(place.glob("*.deb")):
         yield from run(("dpkg-deb", "--extract", file, root))
