@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
-import select
 import signal
-import struct
-import subprocess
-import termios
 import time
 from pathlib import Path
+
+import system.terminal
 
 DEADLINE = 60
 
@@ -21,19 +16,9 @@ class Terminal:
     """The process has it as its controlling terminal, so that a typed Ctrl-C is a SIGINT."""
 
     def __init__(self, argv: list[str], *, cwd: Path, env: dict[str, str], columns: int) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        self._ours, self.process = system.terminal.begin(
+            argv, rows=24, columns=columns, cwd=cwd, env=env
         )
-        os.close(theirs)
         self.text = ""
 
     def type(self, text: str) -> None:
@@ -66,10 +51,6 @@ class Terminal:
             self._ours = -1
 
     def _read(self, seconds: float) -> bool:
-        ready, _, _ = select.select([self._ours], [], [], max(0, seconds))
-        piece = b""
-        if ready:
-            with contextlib.suppress(OSError):  # EIO: the last holder of the other end is gone
-                piece = os.read(self._ours, 65536)
+        piece = system.terminal.read(self._ours, seconds)
         self.text += piece.decode("utf-8", "replace").replace("\r\n", "\n")
         return bool(piece)

@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from system.shell import CommandFailed
 
@@ -49,22 +50,51 @@ class Said:
     """Seconds from Enter to each answer."""
 
 
+def begin(
+    argv: Sequence[str],
+    *,
+    rows: int,
+    columns: int,
+    owner: int | None = None,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> tuple[int, subprocess.Popen[bytes]]:
+    """Start a process with a terminal of its own, so that a typed Ctrl-C is a SIGINT.
+
+    Returns our end of the terminal, too.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    if owner is not None:
+        os.fchown(theirs, owner, -1)  # as a login does: programs open it by its name, too
+    process = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    return ours, process
+
+
+def read(ours: int, seconds: float) -> bytes:
+    """What is shown next; nothing when that does not come in time, or nobody is left to show it."""
+    ready, _, _ = select.select([ours], [], [], max(0, seconds))
+    if ready:
+        with contextlib.suppress(OSError):  # EIO: the last holder of the other end is gone
+            return os.read(ours, 65536)
+    return b""
+
+
 class Terminal:
     """A process on a pseudo-terminal of its own; `command` is to become a login shell, bash."""
 
     def __init__(self, command: Sequence[str], *, owner: int) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        os.fchown(theirs, owner, -1)  # as a login does: programs open it by its name, too
-        self.process = subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(theirs)
+        self._ours, self.process = begin(command, rows=ROWS, columns=COLUMNS, owner=owner)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.transcript = ""
         self._new = ""
@@ -109,11 +139,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def _read(self, line: str, deadline: float) -> None:
-        ready, _, _ = select.select([self._ours], [], [], max(0, deadline - time.monotonic()))
-        piece = b""
-        if ready:
-            with contextlib.suppress(OSError):  # EIO: the last holder of the other end is gone
-                piece = os.read(self._ours, 65536)
+        piece = read(self._ours, deadline - time.monotonic())
         if not piece:
             rows = [row for row in plain(self._new).splitlines() if row.strip()]
             raise CommandFailed("\n  ".join([f"`{line}` came to no end:", *rows[-ROWS:]]))
