@@ -36,7 +36,12 @@ def wanted(settings: Settings) -> Engine:
     try:
         return choose(settings)[0]
     except EngineUnavailable:
-        return engines.get("native")
+        return last_resort()
+
+
+def last_resort() -> Engine:
+    """What `auto` ends with where no engine can be used. Raises EngineUnavailable."""
+    return engines.get("native")
 
 
 def next_best(settings: Settings, chosen: Engine) -> Engine | None:

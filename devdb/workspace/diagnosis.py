@@ -61,7 +61,7 @@ def diagnose(settings: Settings) -> Diagnosis:
         engines=checks,
         instances=found,
         ports=_free_pair(),
-        remedies=tuple(fix.everything(settings, wanted or engines.get("native"))),
+        remedies=tuple(fix.everything(settings, wanted or choice.last_resort())),
     )
 
 
