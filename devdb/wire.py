@@ -17,6 +17,7 @@ import secrets
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -110,8 +111,12 @@ class Session:
         """What the server reports of itself, e.g. `server_version`."""
         self.meanwhile: Callable[[], None] | None = None
         """Called again and again while a query has no answer, every half second."""
+        self.once_more: Callable[[Refused, float], bool] | None = None
+        """Asked of a query that was refused outside of a transaction block, and the seconds that
+        it took in all: run it again?"""
         self._address = (endpoint.host, endpoint.port)
         self._cancel_key = b""
+        self._in_block = False
         self._longest: int | None = _LONGEST_BEFORE_LOGIN
         self._socket = _connected(self._address, timeout)
         self._stream = self._socket.makefile("rb")
@@ -188,16 +193,23 @@ class Session:
     def _run(self, sql: str, values: tuple[object, ...]) -> list[_Named]:
         if self.closed:
             raise ConnectionResetError("the session is closed")
-        try:
-            self.send(sql, *values)
-            while self.meanwhile is not None and not self.answers_within(_MEANWHILE):
-                self.meanwhile()
-            return self._answer()
-        except Refused:
-            raise
-        except BaseException:
-            self._abandon()
-            raise
+        begun = time.monotonic()
+        while True:
+            try:
+                return self._ask(sql, values)
+            except Refused as refused:
+                took = time.monotonic() - begun
+                if self._in_block or self.once_more is None or not self.once_more(refused, took):
+                    raise
+            except BaseException:
+                self._abandon()
+                raise
+
+    def _ask(self, sql: str, values: tuple[object, ...]) -> list[_Named]:
+        self.send(sql, *values)
+        while self.meanwhile is not None and not self.answers_within(_MEANWHILE):
+            self.meanwhile()
+        return self._answer()
 
     def _answer(self) -> list[_Named]:
         names: list[str] = []
@@ -255,6 +267,7 @@ class Session:
                 name, _, value = body.decode(errors="replace").rstrip("\0").partition("\0")
                 self.said[name] = value
             elif kind == b"Z":
+                self._in_block = body != b"I"
                 if error is not None:
                     raise error
                 return

@@ -17,6 +17,8 @@ from devdb.wire import Session
 LOCKED = "55P03"
 """SQLSTATE: a lock was not to be had in time."""
 
+_PATIENCE = 120
+"""Seconds in all that one query waits behind devdb's own sessions and the server's."""
 _WORDS = 60
 """Characters of somebody's query that are told."""
 
@@ -25,7 +27,9 @@ class Watch:
     """Looks, while a session waits for an answer, who keeps it from a lock.
 
     A temporary role's sessions are ended and its prepared transactions rolled back, and so is the
-    session of whoever has been idle in a transaction for a minute.
+    session of whoever has been idle in a transaction for a minute. Other devdbs and the server
+    itself (an autovacuum worker) are busy and not idle: a query that had to wait for nobody else
+    is run again.
     """
 
     def __init__(self, spec: Spec, waiting: Session) -> None:
@@ -36,6 +40,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._waiting.meanwhile = self._look
+        self._waiting.once_more = self._once_more
         return self
 
     def __exit__(
@@ -44,7 +49,7 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._waiting.meanwhile = None
+        self._waiting.meanwhile = self._waiting.once_more = None
         if self._looking is not None:
             self._looking.close()
 
@@ -64,14 +69,29 @@ class Watch:
         )
         return TimedOut(f"Postgres of '{self._spec.name}' waits for {_described(first)}.", way_out)
 
+    def _once_more(self, refused: wire.Refused, took: float) -> bool:
+        return refused.sqlstate == LOCKED and not self._left and took < _PATIENCE
+
     def _look(self) -> None:
         with contextlib.suppress(*wire.FAILURES):
             if self._looking is None or self._looking.closed:
                 self._looking = sessions.direct(self._spec.direct, timeout=2, patience=5)
             found = self._looking.records("SELECT * FROM _devdb.unblock({})", self._waiting.pid)
             undo = [(row["transaction"], row["database"]) for row in found if row["undo"]]
-            self._left = [row for row in found if not (row["ended"] or row["undo"])]
+            self._left = [
+                row for row in found if not (row["ended"] or row["undo"] or self._is_ours(row))
+            ]
             roll_back(self._spec, undo, major=self._waiting.major)
+
+    def _is_ours(self, row: dict[str, Any]) -> bool:
+        if row["pid"] is None:
+            return False
+        if row["role"] is None:  # who has none is the server, or just being let in
+            return True
+        application: str = row["application"]
+        return row["role"] == self._spec.direct.user and application.startswith(
+            sessions.APPLICATION
+        )
 
 
 def roll_back(spec: Spec, transactions: Sequence[tuple[str, str]], *, major: int) -> None:

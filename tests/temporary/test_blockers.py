@@ -16,10 +16,10 @@ from inside import Inside, login, until
 from instances import Instance
 from temporary.reapers import ONE_ROUND, StartReaper
 
-from devdb import temporary
+from devdb import sessions, temporary
 from devdb.errors import TimedOut
 from devdb.model import Endpoint, Spec
-from devdb.temporary import registry
+from devdb.temporary import blockers, registry
 
 HOUR = timedelta(hours=1)
 OWN_PASSWORD = "ALTER ROLE CURRENT_USER PASSWORD 'a secret'"
@@ -369,6 +369,44 @@ def test_a_copy_ends_a_temporary_roles_session_that_is_in_the_way(
         made = temporary.create(spec, ttl=HOUR, source="main")
         assert is_dead(holder)
     assert login(made.pooled) == "in"
+    inside.assert_tidy()
+
+
+def test_behind_another_devdb_and_the_server_itself_it_waits(
+    spec: Spec, inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as they take: many who copy template1 at once take long on a busy machine."""
+    temporary.every(spec)
+    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 0.2)
+    begun = (
+        "SELECT DISTINCT query_start::text FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE DATABASE%'"
+    )
+    seen: set[str] = set()
+
+    def tried_again() -> bool:
+        seen.update(inside.sql(begun))
+        return len(seen) > 2
+
+    with ThreadPoolExecutor(1) as pool, sessions.direct(spec.direct) as another:
+        another.query("BEGIN")
+        another.query("COMMENT ON DATABASE template1 IS 'held'")
+        made = pool.submit(temporary.create, spec, ttl=HOUR)
+        until(tried_again)
+        another.query("ROLLBACK")
+    assert login(made.result().direct) == "in"
+
+
+def test_but_not_for_ever(spec: Spec, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary.every(spec)
+    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(blockers, "_PATIENCE", 1)
+    with sessions.direct(spec.direct) as another:
+        another.query("BEGIN")
+        another.query("COMMENT ON DATABASE template1 IS 'held'")
+        with pytest.raises(TimedOut, match="is busy"):
+            temporary.create(spec, ttl=HOUR)
+    assert inside.entries() == {}
     inside.assert_tidy()
 
 
