@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -130,19 +129,15 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     shown = terminal("logs", "-f", "--tail", "1", cwd=real.project, NO_COLOR="1", **variables)
     for part in ("postgres", "pgbouncer"):
         shown.wait_for(f"{part:<9} | ")
-    begun = time.monotonic()
     shown.type("\x03")
     assert shown.end() == 130
-    assert time.monotonic() - begun < 2
     assert "Traceback" not in shown.text
 
 
 @pytest.mark.parametrize("setting", ['hba_file = "/tmp/x"', "port = 5433", 'ssl_key_file = "x"'])
 def test_a_setting_of_devdb_s_own_is_refused_at_once(real: Cli, setting: str) -> None:
     (real.project / "devdb.toml").write_text(f"[postgres]\n{setting}\n")
-    begun = time.monotonic()
     done = real("up", "-d")
-    assert time.monotonic() - begun < 10
     assert done.code == 2
     assert setting.split()[0] in done.error[0]
     assert "devdb.toml" in done.error[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -121,6 +120,4 @@ def test_what_an_app_left_in_the_pool_is_gone_before_postgres_gives_up_waiting(
             admin.execute(sql.SQL("CREATE DATABASE {}").format(shop))
             with connect(pooled) as app:
                 app.execute("SELECT 1")
-            begun = time.monotonic()
             admin.execute(sql.SQL("DROP DATABASE {}" + force).format(shop))
-            assert time.monotonic() - begun < 5

@@ -94,7 +94,7 @@ def test_an_engine_that_accepts_and_says_nothing_is_given_up_after_three_seconds
     begun = time.monotonic()
     with pytest.raises(EngineUnavailable, match="does not answer within 3 s"):
         DockerEngine(silent).find("any")
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 15
 
 
 def test_what_is_no_docker_engine_is_not_taken_for_one(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_sessions_on_the_origin_do_not_stand_in_the_way(
         sessions[3].execute("SELECT 1")
         start = time.monotonic()
         made = temporary.create(spec, ttl=HOUR, source=origin)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 10  # PgBouncer gives up waiting after 15
         # Between two transactions a pooled client waited, and noticed nothing: where it has no
         # server connection of its own then.
         waited = sessions[3:] if inside.pooler() >= pgbouncer.TRACKS_PREPARED else []
@@ -65,7 +65,7 @@ def test_sessions_on_the_origin_do_not_stand_in_the_way(
                 session.execute("SELECT 1")
     start = time.monotonic()
     assert login(spec.pooled, database=origin) == login(spec.direct, database=origin) == "in"
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
     assert login(made.direct) == login(made.pooled) == "in"
     assert inside.closed() == []
 
