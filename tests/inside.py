@@ -39,7 +39,7 @@ class Inside:
         return set(self.sql("SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|devdb)'"))
 
     def entries(self) -> dict[str, str]:
-        return dict(self.sql("SELECT name, state FROM _devdb.temporary"))
+        return dict(self._registry("SELECT name, state FROM _devdb.temporary"))
 
     def closed(self) -> list[str]:
         """Databases that let nobody in, and names that PgBouncer has paused."""
@@ -50,8 +50,13 @@ class Inside:
             keys = [column.name for column in cursor.description]
             shown = [dict(zip(keys, row, strict=True)) for row in cursor]
         paused = [row["name"] for row in shown if int(row["paused"])]
-        listed = self.sql("SELECT name FROM _devdb.closed")
+        listed = self._registry("SELECT name FROM _devdb.closed")
         return sorted(set(shut) - {"template0"} | set(paused) | set(listed))
+
+    def _registry(self, query: str) -> list[Any]:
+        """Its rows; none where nobody has asked for a temporary database yet."""
+        there = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = '_devdb'")
+        return self.sql(query) if there else []
 
     def expire(self, *names: str) -> None:
         """Let the time that they have left have passed."""
