@@ -70,7 +70,8 @@ class Watch:
         return TimedOut(f"Postgres of '{self._spec.name}' waits for {_described(first)}.", way_out)
 
     def _once_more(self, refused: wire.Refused, took: float) -> bool:
-        return refused.sqlstate == LOCKED and not self._left and took < _PATIENCE
+        is_ours = all(map(self._is_devdbs, self._left))
+        return refused.sqlstate == LOCKED and is_ours and took < _PATIENCE
 
     def _look(self) -> None:
         with contextlib.suppress(*wire.FAILURES):
@@ -78,17 +79,12 @@ class Watch:
                 self._looking = sessions.direct(self._spec.direct, timeout=2, patience=5)
             found = self._looking.records("SELECT * FROM _devdb.unblock({})", self._waiting.pid)
             undo = [(row["transaction"], row["database"]) for row in found if row["undo"]]
-            self._left = [
-                row for row in found if not (row["ended"] or row["undo"] or self._is_ours(row))
-            ]
+            left = [row for row in found if not (row["ended"] or row["undo"] or _is_server(row))]
+            self._left = sorted(left, key=self._is_devdbs)
             roll_back(self._spec, undo, major=self._waiting.major)
 
-    def _is_ours(self, row: dict[str, Any]) -> bool:
-        if row["pid"] is None:
-            return False
-        if row["role"] is None:  # who has none is the server, or just being let in
-            return True
-        application: str = row["application"]
+    def _is_devdbs(self, row: dict[str, Any]) -> bool:
+        application: str = row["application"] or ""
         return row["role"] == self._spec.direct.user and application.startswith(
             sessions.APPLICATION
         )
@@ -107,6 +103,11 @@ def roll_back(spec: Spec, transactions: Sequence[tuple[str, str]], *, major: int
             query = "SELECT gid FROM pg_prepared_xacts WHERE transaction = {}"
             for (name,) in inside.query(query, number):
                 inside.query("ROLLBACK PREPARED {}", name)
+
+
+def _is_server(row: dict[str, Any]) -> bool:
+    """Or somebody who is just being let in: a session without a role."""
+    return row["pid"] is not None and row["role"] is None
 
 
 def _described(row: dict[str, Any]) -> str:

@@ -397,14 +397,14 @@ def test_behind_another_devdb_and_the_server_itself_it_waits(
     assert login(made.result().direct) == "in"
 
 
+@pytest.mark.usefixtures("hurried")
 def test_but_not_for_ever(spec: Spec, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary.every(spec)
-    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(blockers, "_PATIENCE", 1)
     with sessions.direct(spec.direct) as another:
         another.query("BEGIN")
         another.query("COMMENT ON DATABASE template1 IS 'held'")
-        with pytest.raises(TimedOut, match="is busy"):
+        with pytest.raises(TimedOut, match=f"waits for session {another.pid} of 'devdb'"):
             temporary.create(spec, ttl=HOUR)
     assert inside.entries() == {}
     inside.assert_tidy()
