@@ -298,8 +298,13 @@ def templates(word: str) -> list[tuple[str, dict[str, Any]]]:
 
 def lose_templates(word: str) -> None:
     """Remove them, though they may be in the making; once no instance has them any more."""
-    for kind, item in templates(word):
-        name = item.get("Id") or item["Name"]
-        subprocess.run(["docker", kind, "rm", "-f", name], capture_output=True)
-    # A container that makes one goes by itself, at its end.
-    eventually(lambda: not templates(word), f"no template of {word}")
+
+    def lost() -> bool:
+        # Again and again: of a container that is just going by itself the engine says so at once,
+        # and keeps its volume until it is gone.
+        for kind, item in templates(word):
+            name = item.get("Id") or item["Name"]
+            subprocess.run(["docker", kind, "rm", "-f", name], capture_output=True)
+        return not templates(word)
+
+    eventually(lost, f"no template of {word}")
