@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,23 @@ class Done:
         return lines[start:]
 
 
+def ended(argv: Sequence[str], *, cwd: Path, env: dict[str, str], alone: bool = False) -> Done:
+    """Run that with nobody at a terminal; `alone`: in a session of its own."""
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=DEADLINE,
+        start_new_session=alone,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @dataclass(frozen=True)
 class Cli:
     """Runs `devdb` in a project directory of its own, with the fake engine."""
@@ -43,18 +61,7 @@ class Cli:
     prefix: tuple[str, ...] = ()
 
     def __call__(self, *args: str, cwd: Path | None = None, **env: str | None) -> Done:
-        done = subprocess.run(
-            self.argv(*args),
-            cwd=cwd or self.project,
-            env=self.environment(**env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=DEADLINE,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return ended(self.argv(*args), cwd=cwd or self.project, env=self.environment(**env))
 
     def completed(self, *words: str, cwd: Path | None = None) -> list[str]:
         """What bash would be offered for the last word."""

@@ -4,54 +4,45 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commandline import Cli
+from commandline import Cli, Done, ended
 
 
-def piped(cli: Cli, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+def piped(cli: Cli, script: str, **env: str) -> Done:
     """A line of shell, with `devdb` in it."""
     command = " ".join(cli.argv())
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", script.replace("devdb", command)],
-        cwd=cli.project,
-        env=cli.environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    argv = ["bash", "-o", "pipefail", "-c", script.replace("devdb", command)]
+    return ended(argv, cwd=cli.project, env=cli.environment(**env))
 
 
 def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
     cli("up", "-d")
     done = piped(cli, "devdb logs -f | head -n 1")
-    assert done.stdout == "postgres  | postgres is ready\n"
-    assert done.stderr == ""
+    assert done.out == "postgres  | postgres is ready\n"
+    assert done.err == ""
 
 
 def test_a_reader_of_the_narration_that_goes_away_does_not_stop_the_start(cli: Cli) -> None:
     done = piped(cli, "devdb up -d 2> >(head -n 1 >/dev/null)", DEVDB_FAKE_PACE="0.3")
-    assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 2
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 2
 
 
 def test_a_full_disk_behind_stdout_is_an_error_in_two_lines(cli: Cli) -> None:
     cli("up", "-d")
     done = piped(cli, "devdb url >/dev/full")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 2
-    assert "No space left" in done.stderr
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 2
+    assert "No space left" in done.err
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_closed_streams_are_no_error(cli: Cli, closed: str) -> None:
     cli("up", "-d")
-    assert piped(cli, f"devdb url {closed}").returncode == 0
+    assert piped(cli, f"devdb url {closed}").code == 0
 
 
 @pytest.mark.parametrize(
@@ -93,8 +84,8 @@ def test_a_bug_is_two_lines_and_a_traceback_only_on_demand(cli: Cli) -> None:
 
 def test_a_current_directory_that_is_gone_is_an_error(cli: Cli) -> None:
     done = piped(cli, "mkdir gone && cd gone && rmdir ../gone && devdb status")
-    assert done.returncode == 1
-    assert "current directory is gone" in done.stderr
+    assert done.code == 1
+    assert "current directory is gone" in done.err
 
 
 def test_no_home_is_no_error(cli: Cli) -> None:

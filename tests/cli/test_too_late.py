@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 
 import pytest
-from commandline import Cli
+from commandline import Cli, ended
 
 from devdb import marker
 from devdb.engines.fake import FakeEngine
@@ -37,16 +36,9 @@ LATE = (Step.READY.value, "end")
 
 
 def signalled(cli: Cli, step: str, number: int = signal.SIGINT) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", SIGNALLED, step, str(int(number)), "up", "-d"],
-        cwd=cli.project,
-        env=cli.env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return done.returncode, done.stdout, done.stderr
+    argv = [sys.executable, "-c", SIGNALLED, step, str(int(number)), "up", "-d"]
+    done = ended(argv, cwd=cli.project, env=cli.env)
+    return done.code, done.out, done.err
 
 
 def state() -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import available
 import pytest
 import world
-from commandline import Done
+from commandline import Done, ended
 
 TOOLS = ("bash", "psql", "pg_dump", "gzip", "zstd", "npm")
 """What the examples call besides devdb."""
@@ -34,17 +34,8 @@ class Reader:
     env: dict[str, str]
 
     def __call__(self, line: str) -> Done:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", line],
-            cwd=self.project,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            start_new_session=True,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        argv = ["bash", "-euo", "pipefail", "-c", line]
+        return ended(argv, cwd=self.project, env=self.env, alone=True)
 
 
 @pytest.fixture
