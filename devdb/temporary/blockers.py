@@ -70,8 +70,8 @@ class Watch:
         return TimedOut(f"Postgres of '{self._spec.name}' waits for {_described(first)}.", way_out)
 
     def _once_more(self, refused: wire.Refused, took: float) -> bool:
-        is_ours = all(map(self._is_devdbs, self._left))
-        return refused.sqlstate == LOCKED and is_ours and took < _PATIENCE
+        are_devdbs = all(row["devdbs"] for row in self._left)
+        return refused.sqlstate == LOCKED and are_devdbs and took < _PATIENCE
 
     def _look(self) -> None:
         with contextlib.suppress(*wire.FAILURES):
@@ -79,15 +79,9 @@ class Watch:
                 self._looking = sessions.direct(self._spec.direct, timeout=2, patience=5)
             found = self._looking.records("SELECT * FROM _devdb.unblock({})", self._waiting.pid)
             undo = [(row["transaction"], row["database"]) for row in found if row["undo"]]
-            left = [row for row in found if not (row["ended"] or row["undo"] or _is_server(row))]
-            self._left = sorted(left, key=self._is_devdbs)
+            left = [row for row in found if not (row["ended"] or row["undo"])]
+            self._left = sorted(left, key=lambda row: row["devdbs"])
             roll_back(self._spec, undo, major=self._waiting.major)
-
-    def _is_devdbs(self, row: dict[str, Any]) -> bool:
-        application: str = row["application"] or ""
-        return row["role"] == self._spec.direct.user and application.startswith(
-            sessions.APPLICATION
-        )
 
 
 def roll_back(spec: Spec, transactions: Sequence[tuple[str, str]], *, major: int) -> None:
@@ -103,11 +97,6 @@ def roll_back(spec: Spec, transactions: Sequence[tuple[str, str]], *, major: int
             query = "SELECT gid FROM pg_prepared_xacts WHERE transaction = {}"
             for (name,) in inside.query(query, number):
                 inside.query("ROLLBACK PREPARED {}", name)
-
-
-def _is_server(row: dict[str, Any]) -> bool:
-    """Or somebody who is just being let in: a session without a role."""
-    return row["pid"] is not None and row["role"] is None
 
 
 def _described(row: dict[str, Any]) -> str:

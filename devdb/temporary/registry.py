@@ -20,7 +20,7 @@ from devdb.wire import Refused, Session
 SCHEMA = "_devdb"
 """As in `schema.sql`. Not `devdb`: a schema that bears the user's name is the first in its search
 path, and would get the tables that the user makes."""
-VERSION = 6
+VERSION = 7
 """Of `schema.sql`; one more with every change of it, which has to run on the older ones too."""
 
 MISSING, CLAIMED, EXPIRED = "DD001", "DD002", "DD003"

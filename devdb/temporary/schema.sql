@@ -233,14 +233,15 @@ BEGIN
 END $$;
 
 -- Who keeps the session `waiting`, else the reaper's, from a lock, directly or through others; a
--- waiting session cannot look itself. `ended`: it was a temporary role's session, or one that had
--- been idle in a transaction for more than a minute, and was not devdb's own. `undo`: it is a
--- temporary role's prepared transaction, which has no session to end; it can only be rolled back
--- from inside its database.
+-- waiting session cannot look itself. Not the server's own (an autovacuum worker), nor who is just
+-- being let in: these have no role yet, and are soon done. `devdbs`: it is a devdb's session.
+-- `ended`: it was a temporary role's session, or one that had been idle in a transaction for more
+-- than a minute, and was not a devdb's. `undo`: it is a temporary role's prepared transaction,
+-- which has no session to end; it can only be rolled back from inside its database.
 CREATE FUNCTION _devdb.unblock(waiting integer DEFAULT NULL)
 RETURNS TABLE (
-    ended boolean, undo boolean, pid integer, role text, database text, application text,
-    transaction xid, seconds float8, query text)
+    ended boolean, undo boolean, devdbs boolean, pid integer, role text, database text,
+    application text, transaction xid, seconds float8, query text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -254,15 +255,14 @@ BEGIN
         UNION
         SELECT unnest(pg_blocking_pids(h.pid)) FROM held_up h WHERE h.pid <> 0
     ), found AS (
-        SELECT a.*, t.role IS NOT NULL
-               OR a.state LIKE 'idle in transaction%'
-                  AND a.state_change < clock_timestamp() - interval '1 minute'
-                  AND NOT (a.application_name LIKE 'devdb%' AND a.usename = session_user) AS may_end
+        SELECT a.*, t.role IS NOT NULL AS is_temporary,
+               (a.application_name LIKE 'devdb%' AND a.usename = session_user) IS TRUE AS devdbs
         FROM held_up h
         JOIN pg_stat_activity a ON a.pid = h.pid
         LEFT JOIN _devdb.temporary t ON t.role = a.usesysid AND t.state <> 'claimed'
         WHERE t.role IS NOT NULL
-           OR a.pid IS DISTINCT FROM waiting AND a.application_name <> 'devdb-reaper'
+           OR a.usesysid IS NOT NULL
+              AND a.pid IS DISTINCT FROM waiting AND a.application_name <> 'devdb-reaper'
     ), prepared AS (
         SELECT DISTINCT x.gid, x.transaction, x.prepared, x.owner, x.database,
                t.role IS NOT NULL AS undo
@@ -281,12 +281,15 @@ BEGIN
         LEFT JOIN pg_roles r ON r.rolname = x.owner
         LEFT JOIN _devdb.temporary t ON t.role = r.oid AND t.state <> 'claimed'
     )
-    SELECT may_end AND pg_terminate_backend(f.pid), false, f.pid, f.usename::text, f.datname::text,
-           f.application_name, NULL::xid,
+    SELECT CASE WHEN f.is_temporary
+                OR NOT f.devdbs AND f.state LIKE 'idle in transaction%'
+                   AND f.state_change < clock_timestamp() - interval '1 minute'
+                THEN pg_terminate_backend(f.pid) ELSE false END,
+           false, f.devdbs, f.pid, f.usename::text, f.datname::text, f.application_name, NULL::xid,
            extract(epoch FROM clock_timestamp() - f.xact_start)::float8, f.query
     FROM found f
     UNION ALL
-    SELECT false, p.undo, NULL, p.owner::text, p.database::text, NULL, p.transaction,
+    SELECT false, p.undo, false, NULL, p.owner::text, p.database::text, NULL, p.transaction,
            extract(epoch FROM clock_timestamp() - p.prepared)::float8, p.gid
     FROM prepared p;
 END $$;

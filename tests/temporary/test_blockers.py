@@ -372,12 +372,17 @@ def test_a_copy_ends_a_temporary_roles_session_that_is_in_the_way(
     inside.assert_tidy()
 
 
+WAITS_FOR_A_DATABASE = (
+    "SELECT pid FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass"
+)
+
+
 def test_behind_another_devdb_and_the_server_itself_it_waits(
     spec: Spec, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as they take: many who copy template1 at once take long on a busy machine."""
     temporary.every(spec)
-    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(registry, "_LOCK_TIMEOUT", 1.5)  # time for a look at who it is
     begun = (
         "SELECT DISTINCT query_start::text FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE DATABASE%'"
@@ -388,11 +393,14 @@ def test_behind_another_devdb_and_the_server_itself_it_waits(
         seen.update(inside.sql(begun))
         return len(seen) > 2
 
-    with ThreadPoolExecutor(1) as pool, sessions.direct(spec.direct) as another:
+    with ThreadPoolExecutor(2) as pool, sessions.direct(spec.direct) as another:
         another.query("BEGIN")
-        another.query("COMMENT ON DATABASE template1 IS 'held'")
+        another.query("ALTER DATABASE template1 RENAME TO held")
+        # Who comes in there waits too, and the copy behind it: from 18 on one sees its session.
+        pool.submit(login, spec.direct, database="template1")
+        until(lambda: inside.sql(WAITS_FOR_A_DATABASE))
         made = pool.submit(temporary.create, spec, ttl=HOUR)
-        until(tried_again)
+        until(tried_again, seconds=60)
         another.query("ROLLBACK")
     assert login(made.result().direct) == "in"
 
