@@ -19,12 +19,30 @@ def taken(spec: Spec) -> str:
 
     Only the processes of this machine are seen, another user's without a name.
     """
-    holders = [(count, f"by {who}") for who, count in listeners.clients(spec.port).most_common()]
     with suppress(*wire.FAILURES), pgbouncer.console(spec) as session:
-        holders.append((pgbouncer.ask(session).servers, "by PgBouncer"))
-    holders = sorted((each for each in holders if each[0]), reverse=True)
-    words = [f"{count} {who}" for count, who in holders[:_NAMED]]
-    if rest := sum(count for count, _ in holders[_NAMED:]):
-        words.append(f"{rest} by others")
+        return _words(spec, pgbouncer.ask(session).servers)
+    return _words(spec, 0)
+
+
+def _words(spec: Spec, pooled: int) -> str:
+    named = ", ".join(holders(spec, pooled)) or "nobody here sees by whom"
+    return f"all {most(spec)} connections are taken: {named}"
+
+
+def most(spec: Spec) -> int:
+    """How many Postgres takes; 0 where what it was told is no plain number."""
     number = postgres.settings(spec)["max_connections"]
-    return f"all {number} connections are taken: {', '.join(words) or 'nobody here sees by whom'}"
+    return int(number) if number.isdecimal() else 0
+
+
+def holders(spec: Spec, pooled: int) -> tuple[str, ...]:
+    """Who has them, e.g. `95 by node (pid 4711)`, most first; `pooled` of them PgBouncer has.
+
+    As `taken`, but it asks no server at all.
+    """
+    found = [(count, f"by {who}") for who, count in listeners.clients(spec.port).most_common()]
+    found = sorted((each for each in (*found, (pooled, "by PgBouncer")) if each[0]), reverse=True)
+    words = [f"{count} {who}" for count, who in found[:_NAMED]]
+    if rest := sum(count for count, _ in found[_NAMED:]):
+        words.append(f"{rest} by others")
+    return tuple(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -306,29 +307,58 @@ def console(spec: Spec, *, timeout: float = 2) -> Session:
 
 
 def visit(spec: Spec) -> None:
-    """Log in through a pooler that apps may be using; raises wire.Refused, OSError."""
+    """Log in through a pooler that apps may be using; raises wire.Refused, OSError.
+
+    Not where the whole pool is at work for them: it works, and who logs in would wait.
+    """
     with console(spec) as session:
-        log_in(spec, session)
+        pools = session.records("SHOW POOLS")
+        if not would_queue(pools, limits(session)):
+            log_in(spec, pools)
 
 
 def is_pool_taken(session: Session) -> bool:
     """Whether all connections that the instance's own clients share are at work at this moment."""
     return any(
         pool["sv_active"] and not (pool["sv_idle"] or pool["sv_used"] or pool["sv_login"])
-        for pool in _own_pools(session)
+        for pool in _own_pools(session.records("SHOW POOLS"))
     )
 
 
-def _lends_an_apps(session: Session) -> bool:
+def would_queue(
+    pools: Sequence[Mapping[str, Any]], limits: Limits, *, can_open: bool = True
+) -> bool:
+    """Whether who logs in now waits until a client gives a connection back: there may be no more.
+
+    `pools` is what SHOW POOLS answers; `can_open`: whether Postgres has room for one more.
+    """
+    own = _own_pools(pools)
+    if any(pool["sv_idle"] or pool["sv_used"] or pool["sv_tested"] for pool in own):
+        return False
+    if not can_open:
+        return True
+    held = (
+        (own, limits.pool),
+        ([pool for pool in pools if pool["database"] == DATABASE], limits.per_database),
+        ([pool for pool in pools if pool["user"] == USER], limits.per_user),
+    )
+    return any(most and sum(map(open_servers, these)) >= most for these, most in held)
+
+
+def open_servers(pool: Mapping[str, Any]) -> int:
+    """How many connections to Postgres a pool has, by its line of SHOW POOLS."""
+    return sum(count for name, count in pool.items() if name.startswith("sv_"))
+
+
+def _lends_an_apps(pools: Sequence[Mapping[str, Any]]) -> bool:
     """Whether who logs in now gets a connection that an app, which is there, will use again."""
     return any(
         (pool["sv_idle"] or pool["sv_used"]) and (pool["cl_active"] or pool["cl_waiting"])
-        for pool in _own_pools(session)
+        for pool in _own_pools(pools)
     )
 
 
-def _own_pools(session: Session) -> list[dict[str, Any]]:
-    pools = session.records("SHOW POOLS")
+def _own_pools(pools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [pool for pool in pools if (pool["database"], pool["user"]) == (DATABASE, USER)]
 
 
@@ -340,30 +370,73 @@ def is_full(error: object) -> bool:
 _FULL = re.compile("no more connections allowed|max_user_client_connections")
 
 
-def ask(session: Session) -> PgBouncerHealth:
-    """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
-    [(version, *_)] = session.query("SHOW VERSION")
-    lists = {str(name): int(items) for name, items in session.query("SHOW LISTS")}
-    settings = {str(name): value for name, value, *_ in session.query("SHOW CONFIG")}
-    clients = max(0, lists["used_clients"] - 1)
-    return PgBouncerHealth(
-        version=".".join(map(str, parse_version(str(version)))),
-        clients=clients,
-        servers=lists["used_servers"],
-        full=clients >= int(settings["max_client_conn"] or 0),
-        mode=settings["pool_mode"] or "",
-        prepared=int(settings.get("max_prepared_statements") or 0),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many may come, and how they share: what a running PgBouncer was told. 0: no limit."""
+
+    clients: int
+    pool: int
+    """Connections to Postgres for the clients of one role and database."""
+    reserve: int
+    """More of them, where clients have waited for some seconds."""
+    per_database: int
+    per_user: int
+    mode: str
+    prepared: int
+    """Prepared statements that it tracks for a client."""
+
+
+def limits(session: Session) -> Limits:
+    """Those of the PgBouncer whose console this is; raises wire.Refused, OSError."""
+    said = {str(name): value or "" for name, value, *_ in session.query("SHOW CONFIG")}
+
+    def number(name: str) -> int:
+        return int(said.get(name) or 0)
+
+    return Limits(
+        clients=number("max_client_conn"),
+        pool=number("default_pool_size"),
+        reserve=number("reserve_pool_size"),
+        per_database=number("max_db_connections"),
+        per_user=number("max_user_connections"),
+        mode=said["pool_mode"],
+        prepared=number("max_prepared_statements"),
     )
 
 
-def log_in(spec: Spec, console: Session) -> None:
+def ask(session: Session) -> PgBouncerHealth:
+    """How the PgBouncer is whose console this is; raises wire.Refused, OSError."""
+    return health(session, session.records("SHOW POOLS"), limits(session))
+
+
+def health(
+    session: Session, pools: Sequence[Mapping[str, Any]], limits: Limits, *, stays: bool = False
+) -> PgBouncerHealth:
+    """How it is by what it answered; asks nothing.
+
+    `stays`: who asked does, and so takes the place of a client.
+    """
+    clients = sum(pool["cl_active"] + pool["cl_waiting"] for pool in pools) - 1
+    return PgBouncerHealth(
+        version=".".join(map(str, parse_version(session.version))),
+        clients=clients,
+        servers=sum(map(open_servers, pools)),
+        full=clients + stays >= limits.clients,
+        mode=limits.mode,
+        prepared=limits.prepared,
+    )
+
+
+def log_in(spec: Spec, pools: Sequence[Mapping[str, Any]]) -> bool:
     """Log in through the pooler and ask Postgres something; raises wire.Refused, OSError.
 
-    It leaves the pool as it found it: without a connection of its own, and with an app's.
-    Not when it has no room for one more client: it works, and its console says that it is full.
+    It leaves the pool as it found it: without a connection of its own, and with an app's. False
+    where it has no room for one more client: it works, and its console says that it is full.
     """
     try:
-        sessions.version(spec.pooled, timeout=2, leaves_idle=_lends_an_apps(console))
+        sessions.version(spec.pooled, timeout=2, leaves_idle=_lends_an_apps(pools))
     except wire.Refused as refused:
         if not is_full(refused):
             raise
+        return False
+    return True

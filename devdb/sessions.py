@@ -18,6 +18,9 @@ from devdb.wire import Session
 APPLICATION = "devdb"
 """The application_name of devdb's own sessions."""
 
+MARK = "/* devdb */"
+"""At the end of what devdb asks in a session like any client's: there it may be logged."""
+
 TOO_MANY = "53300"
 """SQLSTATE: all connections are taken."""
 INVALID_PASSWORD = "28P01"  # noqa: S105 - a SQLSTATE
@@ -71,6 +74,9 @@ _UNLOGGED = {
 }
 _PINNED = {"application_name": APPLICATION, **_SEARCH, **_TEXT, **_WORK, **_UNLOGGED}
 
+# Among the walsenders, who have slots of their own.
+_BESIDE = {"replication": "database"}
+
 # What older majors do not know; a first message with it would be refused. The user's own event
 # triggers are not about what devdb does.
 _SINCE = (
@@ -89,6 +95,7 @@ def direct(
     lock_timeout: float = 10,
     durable: bool = True,
     major: int | None = None,
+    beside: bool = False,
 ) -> Session:
     """A session straight to Postgres, as the superuser in that database.
 
@@ -99,6 +106,7 @@ def direct(
     (None: as long as it takes), `lock_timeout` for each lock. Not `durable`: what a crash takes
     back within its 0.6 s is half-made, and removed as such. `major`: the server's; for a database
     that is not devdb's own, as a trigger on logins there runs before anything could be set later.
+    `beside`: one of a walsender's, or none.
     Raises wire.Refused (TOO_MANY when there is no slot of either kind) and OSError as wire.Session
     does.
     """
@@ -108,6 +116,7 @@ def direct(
         "statement_timeout": f"{int((patience or 0) * 1000)}",
         "lock_timeout": f"{int(lock_timeout * 1000)}",
         "synchronous_commit": "on" if durable else "off",
+        **(_BESIDE if beside else {}),
     }
     if major is not None:
         return _open(wanted, timeout, patience, parameters | _of(major))
@@ -135,7 +144,7 @@ def _open(
         if refused.sqlstate != TOO_MANY:
             raise
         with suppress(wire.Refused):
-            beside = {**parameters, "replication": "database"}
+            beside = parameters | _BESIDE
             return Session(endpoint, timeout=timeout, patience=patience, parameters=beside)
         raise
 
@@ -159,5 +168,5 @@ def version(endpoint: Endpoint, *, timeout: float = 5, leaves_idle: bool = False
     `timeout` is in seconds, for each answer.
     """
     with plain(endpoint, timeout=timeout) as session:
-        session.query("SELECT 1" if leaves_idle else "BEGIN; SELECT 1")
+        session.query(f"SELECT 1 {MARK}" if leaves_idle else f"BEGIN; SELECT 1 {MARK}")
         return session.version

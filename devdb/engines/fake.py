@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,22 @@ from devdb.engines import Engine
 from devdb.engines.refusal import data_gone
 from devdb.engines.vitals import Health, Vitals
 from devdb.marker import make_private_directory
-from devdb.model import Finding, LogLine, Part, PartState, Progress, Server, Spec, Step
+from devdb.model import (
+    DATABASE,
+    HOST,
+    USER,
+    Finding,
+    LogLine,
+    Part,
+    PartState,
+    Progress,
+    Server,
+    Spec,
+    Step,
+)
+from devdb.monitor.backends import Backend
+from devdb.monitor.look import Look
+from devdb.monitor.pools import Pool
 from devdb.pgbouncer import PgBouncerHealth
 from devdb.postgres import PostgresHealth
 
@@ -195,22 +211,106 @@ class FakeEngine(Engine):
 
 
 class _MadeUp(Vitals):
-    """Made up, of those that run: servers answer also where their engine does not."""
+    """Made up, of those that run: servers answer also where their engine does not.
 
-    def ask(self) -> Health:
+    There are the clients that DEVDB_FAKE_CLIENTS says, some at odds with each other; else nobody.
+    """
+
+    def look(self, *, stays: bool = True) -> tuple[Health, Look]:
+        del stays
         server = FakeEngine().find(self.spec.name)
         started = {part.name: part.started for part in server.parts} if server else {}
-        health = None
-        if since := started.get("postgres"):
-            health = PostgresHealth(
+        clients = int(os.environ.get("DEVDB_FAKE_CLIENTS", "0"))
+        crowd = _BACKENDS if clients else ()
+        since, pooler_since = started.get("postgres"), started.get("pgbouncer")
+        health = Health(
+            postgres=PostgresHealth(
                 version=_PARTS["postgres"],
                 started=since,
-                connections=4,
+                connections=len(crowd),
                 max_connections=100,
                 full=False,
             )
-        pooler = PgBouncerHealth(version=_PARTS["pgbouncer"], clients=12, servers=4)
-        return Health(postgres=health, pgbouncer=pooler if started.get("pgbouncer") else None)
+            if since
+            else None,
+            pgbouncer=PgBouncerHealth(version=_PARTS["pgbouncer"], clients=clients, servers=25)
+            if since and pooler_since
+            else None,
+        )
+        backends = tuple(replace(each, started=since) for each in crowd) if since else None
+        look = Look(
+            pools=(_POOLS if clients else ()) if pooler_since else None,
+            backends=backends,
+            max_connections=100,
+            max_clients=pgbouncer.CLIENTS,
+        )
+        return health, look
+
+
+def _pool(database: str, clients: int, waiting: int, used: int, queries: float) -> Pool:
+    return Pool(
+        database=database,
+        users=(USER if database == DATABASE else database,),
+        mode="transaction",
+        active=clients,
+        waiting=waiting,
+        oldest_wait=9.2 if waiting else 0.0,
+        used=used,
+        open=min(20, used + 2),
+        size=20,
+        per_second=queries,
+    )
+
+
+_POOLS = (
+    _pool(DATABASE, 46, 6, 20, 1240.0),
+    _pool("shop", 12, 0, 2, 86.0),
+    _pool("temp_quiet_heron", 2, 0, 0, 0.0),
+)
+
+
+def _backend(
+    pid: int,
+    application: str,
+    state: str,
+    age: float,
+    query: str,
+    *,
+    database: str = DATABASE,
+    pooled: bool = True,
+    waits_for: str = "",
+    blocked_by: tuple[int, ...] = (),
+) -> Backend:
+    return Backend(
+        pid=pid,
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        database=database,
+        role=USER,
+        application=application,
+        client=f"{HOST}:{pid + 40_000}",
+        is_pooled=pooled,
+        state=state,
+        age=age,
+        waits_for=waits_for,
+        blocked_by=blocked_by,
+        query=query,
+    )
+
+
+_STOCK = "UPDATE products SET stock = stock - 1 WHERE id = 42"
+_LOCK, _ROW = "Lock: transactionid", "Lock: tuple"
+_BACKENDS = (
+    _backend(4711, "psql", "idle in transaction", 41.0, _STOCK, pooled=False),
+    _backend(4802, "checkout", "active", 38.5, _STOCK, waits_for=_LOCK, blocked_by=(4711,)),
+    _backend(4805, "checkout", "active", 31.2, _STOCK, waits_for=_ROW, blocked_by=(4802,)),
+    _backend(4806, "checkout", "active", 12.9, _STOCK, waits_for=_ROW, blocked_by=(4802,)),
+    _backend(
+        4731, "worker", "active", 2.4, "SELECT * FROM orders WHERE paid ORDER BY at", pooled=False
+    ),
+    _backend(4733, "shop", "active", 0.1, "INSERT INTO carts DEFAULT VALUES", database="shop"),
+    _backend(4720, "shop", "idle", 3.0, "SELECT 1", database="shop"),
+    _backend(4698, "DBeaver", "idle", 512.0, "SHOW search_path", pooled=False),
+)
 
 
 def _file(name: str) -> Path:

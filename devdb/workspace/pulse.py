@@ -8,10 +8,9 @@ from devdb.engines import Engine
 from devdb.engines.vitals import Health, Vitals
 from devdb.errors import DevdbError
 from devdb.model import Spec
+from devdb.monitor.look import NOTHING, Look
 from devdb.workspace.instances import Instance, engine_of
 
-LOGIN_EVERY = 10.0
-"""Seconds from one new login through each URL to the next."""
 FIND_EVERY = 3.0
 """Seconds from one question to the engine to the next, while both servers answer."""
 
@@ -23,22 +22,23 @@ class Pulse:
         self.spec = spec
         self._engine: Engine | None = None
         self._vitals: Vitals | None = None
-        self._logged_in = 0.0
         self._found: Instance | None = None
         self._found_at = 0.0
 
-    def look(self) -> tuple[Instance, Health | None]:
-        """As `find` and `health`; no health where not both servers run.
+    def look(self) -> tuple[Instance, Health | None, Look]:
+        """As `find` and `health`, and what goes on; no health where not both servers run.
 
         Servers that answer over connections that were kept have not died: then the engine is
         asked less often.
         """
-        if self._found is not None and time.monotonic() - self._found_at < FIND_EVERY:
-            health = self._ask(self._found)
-            if health is not None and health.ready:
-                return self._found, health
-        self._found, self._found_at = self._find(), time.monotonic()
-        return self._found, self._ask(self._found)
+        before, answer = self._found, None
+        if before is not None and time.monotonic() - self._found_at < FIND_EVERY:
+            answer = self._ask(before)
+            if answer[1].has_both:
+                return before, *answer
+        found = self._found = self._find()
+        self._found_at = time.monotonic()
+        return found, *(answer if answer and found == before else self._ask(found))
 
     def _find(self) -> Instance:
         try:
@@ -49,14 +49,11 @@ class Pulse:
             self._engine = None
             return Instance(spec=self.spec, server=None, trouble=error)
 
-    def _ask(self, instance: Instance) -> Health | None:
+    def _ask(self, instance: Instance) -> tuple[Health | None, Look]:
         if self._vitals is None or instance.server is None or not instance.server.serving:
             self.close()
-            return None
-        if time.monotonic() - self._logged_in > LOGIN_EVERY:
-            self.close()
-            self._logged_in = time.monotonic()
-        return self._vitals.ask()
+            return None, NOTHING
+        return self._vitals.look()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -308,7 +308,17 @@ def _postgres_settings(settings: Settings) -> tuple[tuple[str, str], ...]:
     values = dict(settings.postgres)
     if settings.max_connections is not None:
         values["max_connections"] = str(settings.max_connections)
+    if settings.log_min_duration_statement is not None:
+        values["log_min_duration_statement"] = str(settings.log_min_duration_statement)
     return tuple(sorted(values.items()))
+
+
+def _wanted_settings(spec: Spec, settings: Settings) -> tuple[tuple[str, str], ...] | None:
+    """Those said now; an option that was given before holds until it is again, as all others do."""
+    said = _postgres_settings(settings)
+    if not said or settings.postgres:
+        return said or None
+    return tuple(sorted({**dict(spec.settings), **dict(said)}.items()))
 
 
 def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
@@ -330,7 +340,7 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
         "pool_mode": settings.pool_mode,
         "postgres_image": settings.image if takes_images else None,
         "pooler_image": settings.pooler_image if takes_images else None,
-        "settings": _postgres_settings(settings) or None,
+        "settings": _wanted_settings(spec, settings),
         "pooler_settings": settings.pgbouncer or None,
     }
     new = {
