@@ -12,6 +12,7 @@ from devdb.temporary.claiming import claim, extend
 from devdb.temporary.creating import create
 from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.temporary.dropping import drop, reap
+from devdb.temporary.names import check as check_name
 from devdb.temporary.reaper import REAPER
 from devdb.temporary.registry import every
 from devdb.temporary.renewing import renew
@@ -24,6 +25,7 @@ __all__ = [
     "SHORTEST_TTL",
     "Stage",
     "TemporaryDatabase",
+    "check_name",
     "check_ttl",
     "claim",
     "create",

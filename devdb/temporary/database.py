@@ -27,6 +27,17 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """A database of the instance that is not of devdb's making, or was there from the first."""
+
+    name: str
+    size: int
+    """In bytes."""
+    sessions: int
+    """As of a temporary one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryDatabase:
     """A database with a role of its own, as the servers tell it now; times are the server's."""
 

@@ -12,9 +12,9 @@ from typing import Any
 from devdb import connections, sessions, wire
 from devdb.errors import DevdbError, EngineUnavailable, NotFound, PortInUse
 from devdb.listeners import owner
-from devdb.model import Endpoint, Spec
+from devdb.model import MAINTENANCE_DATABASE, Endpoint, Spec
 from devdb.temporary import blockers
-from devdb.temporary.database import Stage, TemporaryDatabase
+from devdb.temporary.database import Other, Stage, TemporaryDatabase
 from devdb.wire import Refused, Session
 
 SCHEMA = "_devdb"
@@ -43,31 +43,57 @@ def every(spec: Spec) -> list[TemporaryDatabase]:
         return listing(asking, spec)
 
 
+_COLUMNS = """
+id, characters, name, state, created, expires, extract(epoch FROM age)::float8,
+extract(epoch FROM remaining)::float8, size, sessions
+"""
+_WITH_OTHERS = f"""
+SELECT {_COLUMNS} FROM _devdb.listing
+UNION ALL
+SELECT NULL, NULL, datname, NULL, NULL, NULL, NULL, NULL, coalesce(pg_database_size(d.oid), 0),
+       (SELECT count(*) FROM pg_stat_activity a
+        WHERE a.datid = d.oid AND a.backend_type = 'client backend')
+FROM pg_database d
+WHERE NOT datistemplate AND datname <> {{}}
+  AND NOT EXISTS (SELECT FROM _devdb.temporary t WHERE _devdb.database_of(t) = d.oid)
+ORDER BY id NULLS FIRST, name
+"""
+
+
 def listing(
     session: Session, spec: Spec, names: Sequence[str] | None = None
 ) -> list[TemporaryDatabase]:
     """Those of these names, or all."""
     rows = session.query(
-        "SELECT id, characters, name, state, created, expires, extract(epoch FROM age)::float8,"
-        " extract(epoch FROM remaining)::float8, size, sessions"
-        " FROM _devdb.listing WHERE {0}::text[] IS NULL OR name = ANY ({0}) ORDER BY id",
+        f"SELECT {_COLUMNS} FROM _devdb.listing"
+        " WHERE {0}::text[] IS NULL OR name = ANY ({0}) ORDER BY id",
         names,
     )
-    return [
-        database(
-            spec,
-            name,
-            password(spec, entry, characters),
-            state=state,
-            created=created,
-            expires=expires,
-            age=timedelta(seconds=age),
-            left=None if left is None else timedelta(seconds=left),
-            size=size,
-            sessions=clients,
-        )
-        for entry, characters, name, state, created, expires, age, left, size, clients in rows
-    ]
+    return [_of_row(spec, row) for row in rows]
+
+
+def with_others(session: Session, spec: Spec) -> tuple[list[Other], list[TemporaryDatabase]]:
+    """All databases of the instance but Postgres' own: those that devdb did not make, by name,
+    and the temporary ones as `every` has them. One statement."""
+    rows = session.query(_WITH_OTHERS, MAINTENANCE_DATABASE)
+    others = [Other(name=row[2], size=row[8], sessions=row[9]) for row in rows if row[0] is None]
+    return others, [_of_row(spec, row) for row in rows if row[0] is not None]
+
+
+def _of_row(spec: Spec, row: tuple[Any, ...]) -> TemporaryDatabase:
+    entry, characters, name, state, created, expires, age, left, size, clients = row
+    return database(
+        spec,
+        name,
+        password(spec, entry, characters),
+        state=state,
+        created=created,
+        expires=expires,
+        age=timedelta(seconds=age),
+        left=None if left is None else timedelta(seconds=left),
+        size=size,
+        sessions=clients,
+    )
 
 
 def database(

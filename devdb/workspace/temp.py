@@ -37,12 +37,6 @@ def make(
     none, for None. Raises DevdbError.
     """
 
-    def create(spec: Spec) -> tuple[Spec, TemporaryDatabase]:
-        tools = partial(instances.tool_argv, spec)
-        return spec, temporary.create(
-            spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools
-        )
-
     spec = None
     # Trying is cheaper than asking whether it runs: an instance mostly does.
     with suppress(names.Gone, EngineUnavailable):
@@ -52,7 +46,21 @@ def make(
             mending = threading.Thread(target=instances.mend, args=(spec,))
             mending.start()
             try:
-                return create(spec)
+                return spec, create(spec, ttl=ttl, source=source, seed=seed, name=name)
             finally:
                 mending.join()
-    return create(bring_up(spec))
+    spec = bring_up(spec)
+    return spec, create(spec, ttl=ttl, source=source, seed=seed, name=name)
+
+
+def create(
+    spec: Spec,
+    *,
+    ttl: timedelta,
+    source: str | None = None,
+    seed: Seed | None = None,
+    name: str | None = None,
+) -> TemporaryDatabase:
+    """A new temporary database of that running instance, as `temporary.create` makes it."""
+    tools = partial(instances.tool_argv, spec)
+    return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)
