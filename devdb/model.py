@@ -261,3 +261,5 @@ class LogLine:
 
     part: str
     text: str
+    moment: datetime | None = None
+    """When the engine got it, where it keeps that; what the line itself says is another matter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -14,12 +15,15 @@ from devdb.cli.here import existing, look_around
 from devdb.config.table import whole
 from devdb.engines.vitals import Health
 from devdb.errors import ExitCode, TimedOut
+from devdb.journal import SEVERE, Entry
 from devdb.model import DATABASE, SERVERS, Part, PartState
 from devdb.output import envelope, records, streams
 from devdb.output.table import facts, table
 from devdb.wording import count, since
 from devdb.workspace import instances, staleness
+from devdb.workspace import logs as of_servers
 from devdb.workspace.instances import Instance, State
+from devdb.workspace.staleness import Held
 
 app = App()
 
@@ -80,16 +84,15 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
     asked = instance.state in (State.RUNNING, State.DEGRADED)
     health = instances.health(spec) if asked else Health(postgres=None, pgbouncer=None)
     ready = health.ready and instance.state == State.RUNNING
-    stale = staleness.stale(spec, here.directory, running=ready)
+    held = staleness.held(spec, here.directory, running=ready)
     if json:
         data = {**records.instance(instance), **records.health(health), "ready": ready}
-        data["stale"] = [records.finding(each) for each in stale]
+        data["stale"] = [records.finding(each) for each in held.stale]
+        data["env"] = held.sentence
         streams.data(envelope.ok("status", data, success=ready))
     else:
-        for line in facts(_facts(instance, health)):
+        for line in facts([*_facts(instance, health), ("env", _env(held))]):
             streams.data(line)
-        for each in stale:
-            streams.warn(each)
         if not ready:
             _hint(instance, health)
     if instance.state == State.DEGRADED:
@@ -113,24 +116,57 @@ def logs(
             show_default=False,
         ),
     ] = 100,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the lines that devdb's own work causes.")
+    ] = False,
     json: options.Json = False,
 ) -> int:
-    """Print what the servers of an instance wrote.
+    """Print what the servers of an instance wrote, in time order.
 
-    With --json one object with all lines; with -f too, one object for each line as it comes.
+    Times are this machine's. With --json one object with all lines; with -f too, one object for
+    each line as it comes.
     """
     spec = existing(name)
-    lines = (line for line in instances.logs(spec, tail=tail, follow=follow) if line is not None)
+    hidden = 0
+
+    def shown() -> Iterator[Entry]:
+        nonlocal hidden
+        read = of_servers.followed if follow else of_servers.written
+        for entry in read(spec, tail=tail):
+            if entry is not None and (everything or not entry.is_housekeeping):
+                yield entry
+            elif entry is not None:
+                hidden += 1
+
     if json and not follow:
-        said = [records.log_line(line) for line in lines]
-        streams.data(envelope.ok("logs", {"name": spec.name, "lines": said}))
+        lines = [records.log_entry(entry) for entry in shown()]
+        data = {"name": spec.name, "lines": lines, "hidden": hidden}
+        streams.data(envelope.ok("logs", data))
         return ExitCode.OK
-    for line in lines:
-        if json:
-            streams.data(envelope.one_of_many("logs", records.log_line(line)))
-        else:
-            streams.data(f"{streams.paint(f'{line.part:<9}', 'dim')} | {line.text}")
+    try:
+        for entry in shown():
+            if json:
+                streams.data(envelope.one_of_many("logs", records.log_entry(entry)))
+            else:
+                streams.data(_log_line(entry))
+    finally:
+        if hidden:
+            are = "line is" if hidden == 1 else "lines are"
+            streams.narrate(f"note: {hidden} {are} about devdb's own work; --all shows them")
     return ExitCode.OK
+
+
+_LOG_COLOURS = {**dict.fromkeys(SEVERE, "red"), "WARNING": "yellow"}
+
+
+def _log_line(entry: Entry) -> str:
+    """Time, part, level, text; a line that goes on with the one before has no level of its own."""
+    moment = entry.moment.astimezone() if entry.moment else None
+    when = moment.isoformat(" ", "milliseconds")[:23] if moment else ""
+    level = "" if entry.level is None or entry.text.startswith("\t") else entry.level
+    colour = "yellow" if entry.duration is not None else _LOG_COLOURS.get(level, "dim")
+    head = streams.paint(f"{when:<23} {entry.part:<9}", "dim")
+    return f"{head} {streams.paint(f'{level:<9}', colour)} {entry.text}"
 
 
 def _instance_row(instance: Instance) -> tuple[str, ...]:
@@ -181,6 +217,14 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
         ]
     leads = (("direct", spec.direct), ("pooled", spec.pooled))
     return [*pairs, *((name, urls.masked(urls.url(each))) for name, each in leads)]
+
+
+def _env(held: Held) -> str:
+    """What `.env` leads to; in yellow, and with the command that mends it, where that is wrong."""
+    if not held.stale:
+        return held.sentence
+    fixes = dict.fromkeys(each.fix for each in held.stale if each.fix)
+    return streams.paint("; ".join((held.sentence, *fixes)), "yellow")
 
 
 def _extra(part: Part) -> bool:

@@ -26,6 +26,8 @@ class Settings:
     pool_port: int | None = None
     pool_mode: PoolMode | None = None
     max_connections: int | None = None
+    log_min_duration_statement: int | None = None
+    """Milliseconds."""
     image: str | None = None
     pooler_image: str | None = None
     preset: str | None = None

@@ -156,6 +156,13 @@ _TABLE = (
         default="100",
     ),
     _setting(
+        "log_min_duration_statement",
+        "Log queries of so many milliseconds or more; 0: all. By default none.",
+        "200",
+        whole(-1, 2**31 - 1),
+        metavar="MS",
+    ),
+    _setting(
         "image",
         "Postgres image.",
         '"pgvector/pgvector:pg17"',

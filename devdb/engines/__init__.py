@@ -107,7 +107,7 @@ class Engine(Protocol):
         """The last `tail` lines of each server, then, with `follow`, what comes.
 
         While it follows and nothing comes it yields None at least every 0.3 s, so that the
-        thread that iterates it can close it.
+        thread that iterates it can close it; the first one comes after the last lines of all.
         """
         ...
 

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb import paths, urls
-from devdb.model import Finding, Level, LogLine, Part, Spec
+from devdb.model import Finding, Level, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
     from devdb.engines.vitals import Health
     from devdb.envfile import Written
+    from devdb.journal import Entry
     from devdb.temporary import TemporaryDatabase
     from devdb.temporary.seeding import Loaded
     from devdb.workspace.diagnosis import Diagnosis
@@ -146,9 +147,18 @@ def _seed(spec: Spec, one: TemporaryDatabase, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def log_line(line: LogLine) -> dict[str, str]:
-    """What a server wrote."""
-    return {"part": line.part, "text": line.text}
+def log_entry(entry: Entry) -> dict[str, Any]:
+    """A line that a server wrote; `duration_ms` is there of a slow query only."""
+    return {
+        "part": entry.part,
+        "moment": moment(entry.moment),
+        "level": entry.level,
+        "pid": entry.pid,
+        "text": entry.text,
+        "duration_ms": entry.duration,
+        "belongs": entry.belongs,
+        "housekeeping": entry.is_housekeeping,
+    }
 
 
 def finding(one: Finding) -> dict[str, Any]:

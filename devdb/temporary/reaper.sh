@@ -22,6 +22,7 @@ done'
 # In the first message of a session, which precedes over what a database or a role is set to.
 PGOPTIONS="-c search_path=pg_catalog -c role=none -c lock_timeout=3s -c statement_timeout=15s"
 PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off -c client_min_messages=error"
+PGOPTIONS="$PGOPTIONS -c log_statement=none -c log_min_duration_statement=-1"
 unset PGSERVICE PGHOSTADDR
 # Known from psql 16 on.
 export console orders undo door PGOPTIONS PGREQUIREAUTH=scram-sha-256
@@ -44,12 +45,16 @@ round() {
     find_door
     exec psql -XqAtw -d "$door" <<'SQL'
 \o /dev/null
+-- What comes before a line of the log, as PgBouncer writes it.
+\set ask_head 'SELECT to_char(clock_timestamp() AT TIME ZONE ''UTC'', ''YYYY-MM-DD HH24:MI:SS.MS'') || '' UTC ['' || pg_backend_pid() || '']'' AS head'
 SELECT to_regproc('_devdb.seize') IS NOT NULL AS installed \gset
 \if :installed
 SELECT count(*) > 0 AS found, array_agg(name)::text AS names,
-       '|' || string_agg(name, '|') || '|' AS gone
+       '|' || string_agg(name, '|') || '|' AS gone, string_agg(name, ', ') AS listed
 FROM _devdb.seize() AS name \gset
 \if :found
+:ask_head \gset
+\echo :head LOG drops :listed
 SELECT _devdb.drain(:'names');
 SELECT transaction, database FROM _devdb.prepared(:'names') \g (fieldsep=' ') | eval "$undo"
 SELECT format('SELECT _devdb.shut(%L)', name) FROM unnest(:'names'::text[]) AS name \gexec
@@ -57,6 +62,8 @@ SELECT _devdb.drain(:'names');
 SELECT format('DROP DATABASE IF EXISTS %I', name)
 FROM unnest(:'names'::text[]) AS name JOIN pg_database ON datname = name
 WHERE NOT datallowconn \gexec
+:ask_head \gset
+\echo :head LOG dropped
 \set answer `echo "SHOW CLIENTS;" | $console | awk -F "|" -v gone=:'gone' "$orders" | $console 2>&1`
 \endif
 SELECT _devdb.forget();
@@ -81,7 +88,7 @@ guard() {
             'SELECT transaction, database FROM _devdb.unblock() WHERE undo' | eval "$undo"
         left=$((left - 1))
     done
-    kill -HUP "$1"
+    kill -HUP "$1" 2>/dev/null
 }
 
 # Nobody reads that the child was ended too, which shells say of a signal to the whole group.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 Arrival = LogLine | Exception | None
 """A line, why there are no more of a container, or that they have ended."""
 _HEARTBEAT = 0.25
+_AHEAD = 10_000
+"""Lines that are read before somebody takes them; the engine keeps the others meanwhile."""
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
+_PIECE = 16384
+"""Bytes of a line that the engine keeps as one; each piece of a longer line has a stamp."""
 
 
 def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
@@ -32,14 +39,16 @@ def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
         part: begin(partial(read, container["Id"])) for part, container in found.containers.items()
     }
     lines = [
-        (*line.split(" ", 1), part)
+        _stamped(part, line)
         for part, text in reading.items()
         # Not splitlines(): whoever may write to a log may write U+2028 to it.
-        for line in text.result().decode(errors="replace").split("\n")
-        if " " in line
+        for line in text.result().split(b"\n")
+        if line
     ]
-    for _, text, part in sorted(lines, key=lambda line: line[0]):
-        yield LogLine(part=part, text=text)
+    yield from sorted(lines, key=lambda line: line.moment or _UNKNOWN)
+
+
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine | None]:
@@ -48,10 +57,11 @@ def followed(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine 
     None now and then while nothing comes. The client is one that gives up waiting soon; it is
     closed in the end.
     """
-    arrivals: queue.Queue[Arrival] = queue.Queue()
+    arrivals: queue.Queue[Arrival] = queue.Queue(_AHEAD)
+    ask = partial(client.logs, stream=True, follow=True, tail=tail, timestamps=True)
     streams = [
-        _ContainerLog(part, partial(client.logs, item["Id"], stream=True, follow=True, tail=tail))
-        for part, item in found.containers.items()
+        _ContainerLog(part, partial(ask, container["Id"]))
+        for part, container in found.containers.items()
     ]
     for stream in streams:
         threading.Thread(target=stream.read, args=(arrivals,), daemon=True).start()
@@ -94,14 +104,21 @@ class _ContainerLog:
             for chunk in self._opened():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    arrivals.put(LogLine(part=self._part, text=_without_return(line)))
+                    self._put(arrivals, _stamped(self._part, line))
         except NotFound:
             pass  # removed meanwhile: there is no more to come
         except Exception as error:  # noqa: BLE001 - raised where the lines are read
             end = error
         if rest:
-            arrivals.put(LogLine(part=self._part, text=_without_return(rest)))
-        arrivals.put(end)
+            self._put(arrivals, _stamped(self._part, rest))
+        self._put(arrivals, end)
+
+    def _put(self, arrivals: queue.Queue[Arrival], arrival: Arrival) -> None:
+        """Wait for room, as long as there is somebody who makes it."""
+        while not self._is_closed:
+            with suppress(queue.Full):
+                arrivals.put(arrival, timeout=_HEARTBEAT)
+                break
 
     def _opened(self) -> Iterable[bytes]:
         import requests
@@ -120,5 +137,15 @@ class _ContainerLog:
             self._answer.close()
 
 
-def _without_return(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip("\r")
+def _stamped(part: str, line: bytes) -> LogLine:
+    """The line without the engine's time stamps: one at its head, one before each further piece."""
+    moment = None
+    pieces = []
+    while found := _STAMP.match(line):
+        if moment is None:
+            moment = datetime.fromisoformat(found[0].decode().strip())
+        rest = line[found.end() :]
+        pieces.append(rest[:_PIECE])
+        line = rest[_PIECE:]
+    text = b"".join([*pieces, line]).decode(errors="replace")
+    return LogLine(part=part, text=text.rstrip("\r"), moment=moment)

@@ -89,6 +89,8 @@ def read(layout: Layout, *, tail: int, follow: bool) -> Iterator[LogLine | None]
         followers.append(follower)
         for line in follower.last(tail):
             yield LogLine(part=part, text=line)
+    if follow:
+        yield None
     try:
         while follow:
             quiet = True
