@@ -104,16 +104,13 @@ def _spelled(
 def copy_to_clipboard(text: str, *, quiet: bool = False) -> None:
     """Copy it, and say truthfully what became of that; a failure is said even when quiet."""
     from devdb import clipboard
+    from devdb.clipboard import Way
 
-    if tool := clipboard.copy(text):
-        words, worked = f"copied ({tool})", True
-    elif streams.to_clipboard(text):
-        words, worked = "sent to the terminal's clipboard; not every terminal takes it", True
-    else:
-        tools = "wl-copy, xclip, xsel, pbcopy, clip.exe"
-        words, worked = f"not copied: no clipboard here ({tools})", False
-    if not (quiet and worked):
-        streams.narrate(words)
+    copied = clipboard.copy(text)
+    if copied.way is Way.TERMINAL and not streams.to_clipboard(text):
+        copied = clipboard.not_copied()
+    if not quiet or copied.way is Way.NOWHERE:
+        streams.narrate(copied.words)
 
 
 @app.command(

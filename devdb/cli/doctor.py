@@ -62,15 +62,16 @@ def doctor(
     if words:
         text = sys.stdin.read() if words == ["-"] else " ".join(words)
         return _explain(text, name, json=json)
-    settings = look_around(name).settings
-    diagnosed = diagnosis.diagnose(settings)
+    here = look_around(name)
+    settings = here.settings
+    diagnosed = diagnosis.diagnose(settings, here.directory)
     fixed: Sequence[str] = ()
     if fix and not diagnosed.remedies:
         streams.narrate("nothing is missing, or too old, that devdb can get here")
     elif fix:
         _consent(diagnosed.remedies, yes=yes, json=json)
         fixed = get(diagnosed.remedies)
-        diagnosed = diagnosis.diagnose(settings)
+        diagnosed = diagnosis.diagnose(settings, here.directory)
     if json:
         data = {
             "asked": settings.engine,

@@ -15,6 +15,7 @@ from devdb.cli.here import Here, look_around
 from devdb.cli.start import resolve, start
 from devdb.output import envelope, records, streams
 from devdb.workspace import staleness
+from devdb.workspace.staleness import Held
 
 app = App()
 
@@ -78,14 +79,21 @@ def up(
         write(ready.instance.spec, env, here)
     if dashboard:
         return _dashboard(here, chosen)
-    for finding in staleness.stale(ready.instance.spec, here.directory, running=True):
-        streams.warn(finding)
+    _tell_of_env(staleness.held(ready.instance.spec, here.directory, running=True))
     if json:
         streams.data(envelope.ok("up", records.started(ready)))
     else:
         streams.data(urls.url(ready.instance.spec.direct))
         streams.data(urls.url(ready.instance.spec.pooled))
     return 0
+
+
+def _tell_of_env(held: Held) -> None:
+    """What `.env` leads to, and the command that mends it where that is wrong."""
+    if not held.stale:
+        streams.narrate(f"env: {held.sentence}")
+    for finding, sentence in zip(held.stale, held.sentences, strict=False):
+        streams.narrate(f"warning: {sentence}; {finding.fix}")
 
 
 def _dashboard(here: Here, name: str, consent: Collection[str] = ()) -> int:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import TextIO
 
 from devdb.masking import visible
-from devdb.model import Finding
 
 _STYLES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
 _NONCE = os.urandom(8).hex()
@@ -76,11 +75,6 @@ def narrate(text: str, *, end: str = "\n") -> None:
     """One line on stderr; a reader that went away is no reason to stop."""
     line = _shown(text).replace("\n", "\\n")
     _write(f"{line}{end}")
-
-
-def warn(finding: Finding) -> None:
-    """A finding on stderr, and the command that mends it."""
-    narrate(f"warning: {finding.subject}: {finding.message}; {finding.fix}")
 
 
 def rewrite(text: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from devdb import engines, marker, pgbouncer, wire
 from devdb.advice import Advice, Pooler, lookup
@@ -15,7 +16,7 @@ from devdb.listeners import accepts, owner
 from devdb.model import ENGINES, Finding, Level, Spec
 from devdb.workspace import choice, fix, ports
 from devdb.workspace.instances import Instance, State, every
-from devdb.workspace.staleness import stale
+from devdb.workspace.staleness import held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,8 @@ class Diagnosis:
         return self.engine is not None and not wrong
 
 
-def diagnose(settings: Settings) -> Diagnosis:
-    """Look at everything; changes nothing, raises nothing."""
+def diagnose(settings: Settings, directory: Path) -> Diagnosis:
+    """Look at everything, from that directory; changes nothing, raises nothing."""
     wanted: Engine | None = None
     try:
         wanted, reason = choice.choose(settings)
@@ -53,7 +54,7 @@ def diagnose(settings: Settings) -> Diagnosis:
         name, reason = None, error.message
     checks = tuple((known, tuple(engines.get(known).check())) for known in ENGINES)
     instances, silent = every()
-    found = tuple(finding for instance in instances for finding in _look_at(instance))
+    found = tuple(finding for instance in instances for finding in _look_at(instance, directory))
     found += tuple(_of_silent(engine, error) for engine, error in silent.items())
     return Diagnosis(
         engine=name,
@@ -90,7 +91,7 @@ def _free_pair() -> tuple[int, int] | None:
         return None
 
 
-def _look_at(instance: Instance) -> list[Finding]:
+def _look_at(instance: Instance, directory: Path) -> list[Finding]:
     spec = instance.spec
     subject = f"instance {spec.name}"
     findings = []
@@ -140,10 +141,22 @@ def _look_at(instance: Instance) -> list[Finding]:
                 fix=f"take it over: devdb up -n {spec.name}   or delete it: devdb rm {spec.name}",
             )
         )
-    findings += stale(spec, running=instance.state == State.RUNNING)
+    findings += _of_env(instance, directory)
     notes = instance.server.notes if instance.server else ()
     findings += [_of_note(subject, note) for note in notes]
     return findings
+
+
+def _of_env(instance: Instance, directory: Path) -> list[Finding]:
+    """What `.env` leads to: where one is in any case, elsewhere only what is wrong."""
+    found = held(instance.spec, directory, running=instance.state == State.RUNNING)
+    subject = f"instance {instance.spec.name}"
+    if not found.stale:
+        is_here = found.directory is not None
+        fine = Finding(level=Level.INFO, subject=subject, message=found.sentence)
+        return [fine] if is_here and instance.is_marked else []
+    pairs = zip(found.stale, found.sentences, strict=True)
+    return [replace(each, subject=subject, message=sentence) for each, sentence in pairs]
 
 
 def _of_silent(engine: str, error: DevdbError) -> Finding:

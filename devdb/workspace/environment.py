@@ -103,13 +103,16 @@ def named_client(settings: Settings) -> Client | None:
         raise UsageError(f"{settings.source('client')}: {error.message}", error.hint) from None
 
 
-def keep_client(project: Path, client: Client) -> Path | None:
+def client_file(project: Path) -> Path | None:
+    """The file that a project's client can be kept in; None where the directory is no project's."""
+    return project / FILE if config.is_project(project) else None
+
+
+def keep_client(project: Path, client: Client) -> Path:
     """Make it the one that the project's `devdb.toml` names; returns that file.
 
-    None where the directory is no project's. Raises DevdbError.
+    Raises DevdbError.
     """
-    if not config.is_project(project):
-        return None
     return editing.keep(project, "client", client.name)
 
 

@@ -1,4 +1,4 @@
-"""Which `.env` files of a project lead where its instance is not any more."""
+"""Whether the `.env` files of a project hold the URLs of its instance, or lead where it is not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from devdb import config, envfile, marker, sessions, wire
@@ -16,25 +17,73 @@ from devdb.urls.goes import Goes
 from devdb.urls.manifests import workspaces
 
 
-def stale(spec: Spec, directory: Path | None = None, *, running: bool) -> list[Finding]:
-    """What the `.env` files of the instance's project say of devdb that is not true.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the `.env` files of an instance's project say of it."""
 
-    A finding for each file, without a secret, and with the command that mends it as it is to be
-    given in `directory`. Looked at are the project's directory, those of its workspaces, and
-    `directory` where that is in the project. Only what leads to this machine is judged: as devdb's
-    own user, or to one of the instance's ports; there a role that is gone is found only when the
-    instance is `running`. Raises nothing.
+    spec: Spec
+    directory: Path | None
+    """Where one is, if that is in the project: files are named as seen from there."""
+    right: tuple[Path, ...] = ()
+    """The files with a URL of this instance."""
+    others: tuple[Path, ...] = ()
+    """The files with that of another one of the same project, which is right too."""
+    stale: tuple[Finding, ...] = ()
+    """For each file that leads elsewhere: which keys do, without a secret; and the command that
+    mends it, as it is to be given in `directory`."""
+    written: tuple[Finding, ...] = ()
+    """Those of them that `devdb env` in `directory` mends without further words."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Of each stale file what it says; where none is, the one on all of them."""
+        if self.stale:
+            return tuple(f"{self._shown(each.subject)}: {each.message}" for each in self.stale)
+        for files, whose in ((self.right, "this instance's URLs"), (self.others, _OTHER)):
+            if files:
+                names = " and ".join(self._shown(file) for file in files)
+                return (f"{names} {'holds' if len(files) == 1 else 'hold'} {whose}",)
+        project = self.spec.project
+        if project is None or not project.is_dir():
+            return (f"no .env: it {'has no project' if project is None else 'lost its project'}",)
+        where = "here" if self.directory is not None else f"of {project}"
+        return (f"no .env {where} has its URLs",)
+
+    @property
+    def sentence(self) -> str:
+        """All of it; the same wherever devdb speaks of it."""
+        return "; ".join(self.sentences)
+
+    def _shown(self, file: Path | str) -> str:
+        return os.path.relpath(file, self.directory) if self.directory else str(file)
+
+
+_OTHER = "the URLs of another instance of this project"
+
+
+def held(
+    spec: Spec,
+    directory: Path | None = None,
+    *,
+    running: bool,
+    settings: config.Settings | None = None,
+) -> Held:
+    """Look at them: in the project's directory, in those of its workspaces, and in `directory`
+    where that is in the project.
+
+    Only what leads to this machine is judged: as devdb's own user, or to one of the instance's
+    ports; there a role that is gone is found only when the instance is `running`. `settings`: those
+    of a `devdb env` in the project, where they are known. Raises nothing.
     """
     project = spec.project
     if project is None or not project.is_dir():
-        return []
+        return Held(spec=spec, directory=None)
+    if directory is not None and not directory.is_relative_to(project):
+        directory = None
     others = [each for each in marker.every() if each.name != spec.name]
-    places = [project, *(each for each in workspaces(project) if not _has_its_own(each, others))]
-    if directory is not None and directory.is_relative_to(project):
-        places.append(directory)
     files = {
         place / name: values
-        for place in dict.fromkeys(places)
+        for place in places(spec, others, directory)
         for name, values in envfile.present(place).items()
     }
     leads = {
@@ -43,10 +92,13 @@ def stale(spec: Spec, directory: Path | None = None, *, running: bool) -> list[F
     }
     found = [lead.endpoint for some in leads.values() for lead in some]
     if not found:  # mostly: then this has cost nothing
-        return []
+        return Held(spec=spec, directory=directory)
     roles = {endpoint.user for endpoint in found} - {USER}
     gone = _gone(spec, roles) if roles and running else set()
-    findings = []
+    right: list[Path] = []
+    elsewhere: list[Path] = []
+    findings: list[Finding] = []
+    written: list[Finding] = []
     known: set[str] = set()
     for file, some in leads.items():
         wrong: dict[str, list[str]] = {}
@@ -54,21 +106,43 @@ def stale(spec: Spec, directory: Path | None = None, *, running: bool) -> list[F
             if (reason := _reason(lead.endpoint, spec, others, gone)) is not None:
                 wrong.setdefault(reason, []).extend(lead.keys)
         if wrong:
-            known = known or _known(project)
+            known = known or _known(project, settings)
             words = (
                 f"{', '.join(keys)} {'leads' if len(keys) == 1 else 'lead'} to {reason}"
                 for reason, keys in wrong.items()
             )
-            keys = [key for some_keys in wrong.values() for key in some_keys]
-            findings.append(
-                Finding(
-                    level=Level.WARNING,
-                    subject=str(file),
-                    message=", and ".join(words),
-                    fix=_command(spec, file, _kinds(keys, files[file]), known, directory),
-                )
+            kinds = _kinds([key for keys in wrong.values() for key in keys], files[file])
+            finding = Finding(
+                level=Level.WARNING,
+                subject=str(file),
+                message=", and ".join(words),
+                fix=_command(spec, file, kinds, known, directory),
             )
-    return findings
+            findings.append(finding)
+            is_plain = directory is not None and file == directory / envfile.FILES[0]
+            if is_plain and kinds.keys() <= known:
+                written.append(finding)
+        elif some:
+            is_here = any(_is_of(lead.endpoint, spec) for lead in some)
+            (right if is_here else elsewhere).append(file)
+    return Held(
+        spec=spec,
+        directory=directory,
+        right=tuple(right),
+        others=tuple(elsewhere),
+        stale=tuple(findings),
+        written=tuple(written),
+    )
+
+
+def places(spec: Spec, others: Iterable[Spec], directory: Path | None) -> list[Path]:
+    """The directories whose `.env` files are the instance's business; `others` are those that have
+    theirs, `directory` is in the project."""
+    project = spec.project
+    if project is None:
+        return []
+    found = [project, *(each for each in workspaces(project) if not _has_its_own(each, others))]
+    return list(dict.fromkeys([*found, *([directory] if directory else [])]))
 
 
 def _has_its_own(package: Path, others: Iterable[Spec]) -> bool:
@@ -78,6 +152,11 @@ def _has_its_own(package: Path, others: Iterable[Spec]) -> bool:
 def _is_devdbs(found: Endpoint, spec: Spec) -> bool:
     is_local = found.host in reading.LOCAL
     return is_local and (found.user == USER or found.port in (spec.port, spec.pool_port))
+
+
+def _is_of(found: Endpoint, spec: Spec) -> bool:
+    """Whether it is in this instance: as its superuser, or as the role of a database in it."""
+    return found.port in (spec.port, spec.pool_port)
 
 
 def _reason(found: Endpoint, spec: Spec, others: Iterable[Spec], gone: set[str]) -> str | None:
@@ -110,13 +189,13 @@ def _gone(spec: Spec, roles: Iterable[str]) -> set[str]:
     return set()
 
 
-def _known(project: Path) -> set[str]:
-    """The variables that a plain `devdb env` writes in that project."""
+def _known(project: Path, settings: config.Settings | None) -> set[str]:
+    """The variables that a plain `devdb env` writes in that project, by those settings."""
     from devdb.urls import presets
     from devdb.workspace import environment
 
     with suppress(DevdbError):
-        settings = config.load(project, {}, os.environ)
+        settings = settings or config.load(project, {}, os.environ)
         nowhere = Endpoint(host=HOST, port=1, user=USER, password="", database=USER)
         return set(environment.variables(nowhere, nowhere, settings, project).values)
     return {name for name, _ in presets.PRESETS[presets.DEFAULT].variables}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from devdb import marker, urls
+from devdb.config import Settings
 from devdb.model import Finding, Spec
-from devdb.workspace.staleness import stale
+from devdb.workspace.staleness import Held, held
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def shop(tmp_path: Path, home: Path) -> Spec:
 def seen(shop: Spec, text: str, *, file: str = ".env", within: str = ".") -> list[Finding]:
     assert shop.project is not None
     (shop.project / file).write_text(text)
-    return stale(shop, shop.project / within, running=False)
+    return list(held(shop, shop.project / within, running=False).stale)
 
 
 GONE = "postgresql://devdb:secret-0@127.0.0.1"
@@ -131,10 +132,81 @@ def test_the_workspaces_of_a_monorepo_are_looked_at(shop: Spec) -> None:
     assert finding.subject.endswith("apps/web/.env.local")
     other = replace(shop, name="web", project=shop.project / "apps" / "web")
     marker.save(other)
-    assert stale(shop, running=False) == []
-    assert len(stale(other, running=False)) == 1
+    assert held(shop, running=False).stale == ()
+    assert len(held(other, running=False).stale) == 1
 
 
 def test_a_project_that_is_gone_has_no_files(shop: Spec) -> None:
-    assert stale(replace(shop, project=None), running=True) == []
-    assert stale(replace(shop, project=Path("/nowhere/at/all")), running=True) == []
+    for project, sentence in (
+        (None, "no .env: it has no project"),
+        (Path("/nowhere/at/all"), "no .env: it lost its project"),
+    ):
+        found = held(replace(shop, project=project), running=True)
+        assert (found.stale, found.sentence) == ((), sentence)
+
+
+def look(shop: Spec, within: str | None = ".") -> Held:
+    assert shop.project is not None
+    return held(shop, None if within is None else shop.project / within, running=False)
+
+
+def test_the_sentence_says_whether_the_files_hold_its_urls(shop: Spec) -> None:
+    project = shop.project
+    assert project is not None
+    assert look(shop).sentence == "no .env here has its URLs"
+    assert look(shop, None).sentence == f"no .env of {project} has its URLs"
+    (project / ".env").write_text("A=1\n")
+    assert look(shop).sentence == "no .env here has its URLs"
+    (project / ".env").write_text(f"A={urls.url(shop.direct)}\n")
+    assert look(shop).sentence == ".env holds this instance's URLs"
+    assert look(shop, "apps/web").sentence == "../../.env holds this instance's URLs"
+    assert look(shop, None).sentence == f"{project}/.env holds this instance's URLs"
+    (project / ".env.local").write_text(f"B={urls.url(shop.pooled)}\n")
+    assert look(shop).sentence == ".env and .env.local hold this instance's URLs"
+
+
+def test_the_sentence_names_what_is_wrong_in_each_file(shop: Spec) -> None:
+    project = shop.project
+    assert project is not None
+    (project / ".env").write_text(f"DATABASE_URL={GONE}:15440/main\n")
+    (project / ".env.local").write_text(f"A={urls.url(shop.direct)}\n")
+    wrong = ".env: DATABASE_URL leads to port 15440, where 'shop' is not"
+    assert look(shop).sentence == wrong
+    (project / ".env.local").write_text(f"A={GONE}:7/main\n")
+    other = ".env.local: A leads to port 7, where 'shop' is not"
+    assert look(shop).sentences == (wrong, other)
+    assert look(shop).sentence == f"{wrong}; {other}"
+
+
+def test_another_instance_of_the_project_is_told_and_not_wrong(shop: Spec) -> None:
+    other = replace(shop, name="pg16", port=1, pool_port=2, password="b")
+    marker.save(other)
+    assert shop.project is not None
+    (shop.project / ".env").write_text(f"A={urls.url(other.direct)}\n")
+    found = look(shop)
+    assert found.sentence == ".env holds the URLs of another instance of this project"
+    assert found.stale == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "key", "preset", "is_written"),
+    [
+        ("shop", ".env", "DATABASE_URL", None, True),
+        ("pg16", ".env", "DATABASE_URL", None, True),
+        ("shop", ".env.local", "DATABASE_URL", None, False),
+        ("shop", ".env", "POSTGRES_URL", None, False),
+        ("shop", ".env", "POSTGRES_URL", "vercel", True),
+        ("shop", ".env", "MINE", None, False),
+    ],
+)
+def test_it_is_known_whether_a_plain_env_mends_it(
+    shop: Spec, name: str, file: str, key: str, preset: str | None, is_written: bool
+) -> None:
+    assert shop.project is not None
+    (shop.project / file).write_text(f"{key}={GONE}:7/main\n")
+    settings = Settings(preset=preset)
+    named = replace(shop, name=name)
+    found = held(named, shop.project, running=False, settings=settings)
+    assert len(found.stale) == 1
+    assert found.written == (found.stale if is_written else ())
+    assert held(named, running=False, settings=settings).written == ()

@@ -151,6 +151,18 @@ def test_what_may_change_changes_and_is_said(project: Path) -> None:
     assert marker.load("shop") == ready.instance.spec
 
 
+def test_an_option_of_postgres_holds_until_it_is_given_again(project: Path) -> None:
+    start(project, Settings(engine="fake", max_connections=50))
+    start(project, Settings(engine="fake", log_min_duration_statement=200))
+    ready = start(project, Settings(engine="fake", max_connections=60))
+    assert dict(ready.instance.spec.settings) == {
+        "log_min_duration_statement": "200",
+        "max_connections": "60",
+    }
+    ready = start(project, Settings(engine="fake", postgres=(("work_mem", "8MB"),)))
+    assert ready.instance.spec.settings == (("work_mem", "8MB"),)
+
+
 def test_another_major_or_engine_is_refused(project: Path) -> None:
     start(project)
     with pytest.raises(DataMismatch, match="18"):
