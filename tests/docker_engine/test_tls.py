@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import world
 from docker import APIClient
+from docker.errors import APIError
 from inside import verified
 
 from devdb import certificates, pgbouncer, postgres, wire
@@ -40,7 +42,14 @@ def unprivileged(client: APIClient) -> Iterator[str]:
     client.remove_container(container, v=True)
     yield name
     world.lose_templates(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
-    client.remove_image(name)
+
+    def removed() -> bool:
+        # A container that is just going has it until it is gone.
+        with suppress(APIError):
+            client.remove_image(name)
+        return not client.images(name)
+
+    world.eventually(removed, "the image gone")
 
 
 def test_the_key_is_the_servers_own_whoever_starts_it(
