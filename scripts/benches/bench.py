@@ -21,7 +21,9 @@ from pathlib import Path
 
 import bench_cli
 import bench_clients
+import bench_dashboard
 import bench_docker
+import bench_logs
 import bench_memory
 import bench_native
 import bench_pooler
@@ -46,6 +48,7 @@ GROUPS = {
     "native": Group("native", bench_native.rows, bench_native.title),
     "docker": Group("docker", bench_docker.rows, bench_docker.title),
     "cli": Group("native", bench_cli.rows, bench_cli.title),
+    "logs": Group("fake", bench_logs.rows, bench_logs.title),
     "temp-native": Group("native", partial(bench_temporary.rows, "native"), bench_native.title),
     "temp-docker": Group("docker", partial(bench_temporary.rows, "docker"), bench_docker.title),
     "copy-native": Group("native", partial(bench_temporary.copies, "native"), bench_native.title),
@@ -54,27 +57,32 @@ GROUPS = {
     "seed-docker": Group("docker", partial(bench_temporary.seeds, "docker"), bench_docker.title),
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
+DASHBOARD = "dashboard"
 RUNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, metavar="N")
-    parser.add_argument("--only", action="append", choices=[*GROUPS, MEMORY, CLIENTS, POOLER, TLS])
+    others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD)
+    parser.add_argument("--only", action="append", choices=[*GROUPS, *others_named])
     parser.add_argument(
         *("--seconds", "-T"),
         type=float,
         default=10,
         metavar="N",
-        help="how long the thousand clients work; 60 is what they are held to",
+        help="how long the thousand clients work (60 is what they are held to), and the dashboard "
+        "is watched",
     )
     parser.add_argument("--clients", type=int, default=bench_clients.CLIENTS, metavar="N")
+    parser.add_argument("--refreshes", type=int, default=bench_dashboard.REFRESHES, metavar="N")
     options = parser.parse_args()
     others: dict[str, Callable[[], Iterator[str]]] = {
         MEMORY: memory,
         CLIENTS: partial(clients, options.clients, options.seconds),
         POOLER: partial(pooler, options.runs or bench_pooler.ROUNDS),
         TLS: partial(tls, options.runs or bench_tls.ROUNDS),
+        DASHBOARD: partial(dashboard, options.runs or RUNS, options.seconds, options.refreshes),
     }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
@@ -171,6 +179,15 @@ def tls(rounds: int) -> Iterator[str]:
         return
     yield f"{bench_native.title()}; what TLS costs who takes it unasked, in turn"
     yield from bench_tls.lines(rounds)
+    yield ""
+
+
+def dashboard(runs: int, seconds: float, refreshes: int) -> Iterator[str]:
+    if reason := why_not("native"):
+        yield f"not measured: native engine: {reason}"
+        return
+    yield from table(Group("native", bench_dashboard.rows, bench_dashboard.title), runs)
+    yield from bench_dashboard.lines(seconds, refreshes)
     yield ""
 
 

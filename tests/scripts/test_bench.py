@@ -52,6 +52,13 @@ def test_a_command_is_held_against_its_import() -> None:
     assert "import typer" in bench("cli")[-2]
 
 
+def test_keys_are_measured_in_a_full_log_view() -> None:
+    lines = bench("logs")
+    assert "100,000 lines" in lines[0]
+    rows = [line for line in lines if "(limit 0.1: " in line]
+    assert len(rows) == 14
+
+
 def test_clients_are_held_asked_and_at_work() -> None:
     lines = bench("clients", "--clients", "150", "--seconds", "1")
     for engine in ("native", "docker"):
@@ -77,3 +84,13 @@ def test_tls_is_held_against_none() -> None:
     lines = bench("tls")
     assert len([line for line in lines if "% less" in line]) == 2
     assert len([line for line in lines if "ms more" in line]) == 2
+
+
+def test_the_dashboard_is_watched_alone_and_in_a_crowd_and_refreshed() -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    lines = bench("dashboard", "--seconds", "0.5", "--refreshes", "100")
+    assert len([line for line in lines if ' x python -c "import textual" (limit' in line]) == 2
+    assert len([line for line in lines if "% of a core" in line]) == 2
+    assert len([line for line in lines if "a second (limit" in line]) == 4
+    assert len([line for line in lines if "RSS" in line]) == 3
