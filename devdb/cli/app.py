@@ -16,7 +16,7 @@ from devdb.output import streams
 
 SECTIONS = {
     "Start and stop": {"up": "up", "down": "down", "rm": "down"},
-    "Look": {"ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
+    "Look": {"ui": "ui", "ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
     "Throw away": {"temp": "temp"},
     "Connect": {"url": "connect", "env": "env", "psql": "connect"},
 }

@@ -15,15 +15,16 @@ from devdb.tui.ending import Unfinished, leaving_at_signals
 __all__ = ["DevdbApp", "run"]
 
 
-def run(settings: Settings, project: Path, name: str, consent: Collection[str] = ()) -> int:
+def run(settings: Settings, project: Path, name: str | None, consent: Collection[str] = ()) -> int:
     """Start or attach to the instance, show it until the user leaves; returns the exit code.
 
-    `name` is a resolved one, `consent` as in `workspace.up`. What is left to say is said on stderr,
-    after the screen is gone. Raises the DevdbError that the dashboard was left with, and the
-    exception it broke off with.
+    `name` is a resolved one, None for the list of all instances; `consent` as in `workspace.up`.
+    What is left to say is said on stderr, after the screen is gone. Raises the DevdbError that the
+    dashboard was left with, and the exception it broke off with.
     """
     unfinished = Unfinished()
     app = DevdbApp(settings, project, name, unfinished, consent)
+    app.wear()
     with leaving_at_signals(app, unfinished), _on_the_terminal():
         ending = app.run()
     if app.bug is not None:
@@ -32,8 +33,14 @@ def run(settings: Settings, project: Path, name: str, consent: Collection[str] =
         return app.return_code or ExitCode.FAILURE
     if ending.error is not None:
         raise ending.error
-    if ending.words:
-        sys.stderr.write(f"{ending.words}\n")
+    others = [
+        f"'{name}', started here too, was not stopped: devdb down {name} stops it."
+        for name in app.started_here
+        if name not in ending.told
+    ]
+    for words in (ending.words, *others):
+        if words:
+            sys.stderr.write(f"{words}\n")
     return ending.code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -22,11 +22,14 @@ class Ending:
     words: str = ""
     """For stderr, when the screen is gone."""
     error: DevdbError | None = None
+    told: Collection[str] = ()
+    """The instances that the words are about."""
 
 
 def detached(name: str) -> Ending:
     """The instance is left running."""
-    return Ending(words=f"'{name}' runs on. devdb up comes back to it, devdb down {name} stops it.")
+    words = f"'{name}' runs on. devdb up comes back to it, devdb down {name} stops it."
+    return Ending(words=words, told=(name,))
 
 
 class Unfinished:

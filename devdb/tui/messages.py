@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual.content import Content
 from textual.message import Message
 
 from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
-from devdb.model import LogLine, Progress
-from devdb.temporary import TemporaryDatabase
+from devdb.model import LogLine, Progress, Spec
+from devdb.monitor.look import NOTHING, Look
+from devdb.workspace.databases import Database
 from devdb.workspace.instances import Instance
+from devdb.workspace.staleness import Held
 from devdb.workspace.up import Ready
 
 
@@ -54,17 +57,30 @@ class Looked(Message):
     instance: Instance
     health: Health | None
     """None: nobody was asked, because not both servers run."""
+    look: Look = NOTHING
+    """What goes on in them."""
     last_words: tuple[LogLine, ...] = ()
     """The last log lines of the servers that are down."""
-    temporaries: tuple[TemporaryDatabase, ...] | None = None
+    databases: tuple[Database, ...] | None = None
     """None: they cannot be asked for."""
+    env: Held | None = None
+    """What `.env` says of it; None: nobody has looked."""
+    moved: Spec | None = None
+    """The instance by its marker, where that has got other ports or another password elsewhere."""
+
+
+@dataclass
+class Begun(Message):
+    """What a key asked for takes a while."""
+
+    words: str
 
 
 @dataclass
 class Done(Message):
     """What a key asked for was done; the gist first."""
 
-    lines: tuple[str, ...]
+    lines: tuple[str | Content, ...]
 
 
 @dataclass
@@ -81,17 +97,22 @@ class ClientChosen(Message):
     name: str
 
 
-class Stopped(Message):
-    """The instance was stopped."""
+@dataclass
+class Moved(Message):
+    """The instance has other URLs than the dashboard shows: it is to be opened anew."""
+
+    spec: Spec
 
 
 @dataclass
-class Copied(Message):
-    """An attempt to copy is over."""
+class ShowInstances(Message):
+    """All instances are to be listed, from the screen of this one."""
 
-    text: str
-    tool: str | None
-    """The tool that confirmed it; None: there is none, or none did."""
+    name: str
+
+
+class Stopped(Message):
+    """The instance was stopped."""
 
 
 class Logged(Message):

@@ -16,9 +16,13 @@ class Notice(Static):
 
     _timer: Timer | None = None
 
-    def tell(self, title: str, *lines: str, style: str = "$text-success") -> None:
-        """Show a title and lines below it."""
-        self.update(Content("\n").join([Content.assemble((title, f"b {style}")), *lines]))
+    def tell(
+        self, title: str | Content, *lines: str | Content, style: str = "$text-success"
+    ) -> None:
+        """Show a title, in that style or in its own, and lines below it."""
+        if isinstance(title, str):
+            title = Content.styled(title, f"b {style}")
+        self.update(Content("\n").join([title, *lines]))
         self.display = True
         if self._timer is not None:
             self._timer.stop()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from devdb.engines.vitals import Health
-from devdb.masking import visible
 from devdb.model import SERVERS, Part, PartState, Server, title
+from devdb.monitor.trouble import troubles
 from devdb.tui import words
+from devdb.tui.lastwords import LastWords
 from devdb.tui.messages import Looked
 from devdb.wording import count, since
 from devdb.workspace.instances import State
@@ -20,18 +19,17 @@ from devdb.workspace.instances import State
 _IN_THE_BACKGROUND = ("reaper", "supervisor")
 """Nobody's concern while they do their work."""
 
-_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S* \S+ \[\d+\]")
-"""What both servers put before a line; of it only the time is worth its place here."""
-
-Verdict = tuple[str, str]
-"""How things stand in a few words, and the style of them."""
+Said = tuple[str, str]
+"""A few words of how things stand, and their style."""
 
 
-def verdict(seen: Looked) -> Verdict:
-    """The whole instance in one phrase."""
+def verdict(seen: Looked) -> Said:
+    """The whole instance in one phrase; of one that runs the worst trouble, if there is any."""
     instance = seen.instance
     if instance.trouble is not None:
         return "✕ the engine does not answer", "$text-error"
+    if not instance.is_marked:
+        return "✕ removed", "$text-error"
     if instance.server is None:
         return "✕ gone", "$text-error"
     dead = [part.name for part in instance.server.parts if part.state == PartState.DEAD]
@@ -45,13 +43,22 @@ def verdict(seen: Looked) -> Verdict:
         return "○ stopped", "$text-warning"
     if instance.state == State.DEGRADED:
         return "◐ not all of it runs", "$text-warning"
+    if found := troubles(seen.look):
+        return f"▲ {found[0]}", "b $text-warning"
     if seen.health is None or not seen.health.ready:
         return "◐ runs, but lets nobody in", "$text-warning"
     return "● ready", "$text-success"
 
 
-def uptime(seen: Looked) -> str:
-    """How long Postgres has been up; empty when it is not."""
+def rest(seen: Looked) -> tuple[Said, ...]:
+    """What is to be said after that: the other troubles, else how long Postgres has been up."""
+    if more := troubles(seen.look)[1:]:
+        return tuple((f"▲ {words}", "$text-warning") for words in more)
+    up = _uptime(seen)
+    return ((f"up {up}", ""),) if up else ()
+
+
+def _uptime(seen: Looked) -> str:
     started = seen.instance.server.part("postgres").started if seen.instance.server else None
     if seen.health is not None and seen.health.postgres is not None:
         started = seen.health.postgres.started
@@ -66,7 +73,7 @@ class Servers(Vertical):
     def compose(self) -> ComposeResult:
         """The lines, and room for last words."""
         yield Static(id="parts")
-        yield Static(id="last-words", markup=False)
+        yield LastWords()
 
     def show(self, seen: Looked) -> None:
         """Show what was seen."""
@@ -75,16 +82,16 @@ class Servers(Vertical):
         self._shown = seen
         server, trouble = seen.instance.server, seen.instance.trouble
         parts = self.query_one("#parts", Static)
+        parts.set_class(server is not None and trouble is None, "lines")
         if trouble is not None:
             parts.update(Content.assemble((trouble.message, "$text-error"), "\n", trouble.hint))
+        elif server is None and not seen.instance.is_marked:
+            parts.update("It was removed, with its data; r makes it anew, empty.")
         elif server is None:
-            parts.update("There is nothing left of it; r makes it anew.")
+            parts.update("Its data is gone; r asks whether to make it anew.")
         else:
             parts.update(Content("\n").join(_lines(server, seen.health)))
-        last_words = self.query_one("#last-words", Static)
-        last_words.display = bool(seen.last_words)
-        lines = (visible(_PREFIX.sub(r"\1", line.text)) for line in seen.last_words)
-        last_words.update("\n".join(lines))
+        self.query_one(LastWords).show(seen.last_words)
 
 
 def _same(one: Looked, other: Looked) -> bool:

@@ -22,7 +22,7 @@ from devdb.tui.banner import Banner
 from devdb.tui.dialogs import Confirm
 from devdb.tui.ending import Ending, Unfinished, detached
 from devdb.tui.keybar import KeyBar
-from devdb.tui.messages import Cancelled, Failed, Started, Stepped, Stopping
+from devdb.tui.messages import Cancelled, Failed, ShowInstances, Started, Stepped, Stopping
 from devdb.tui.timeline import Mark, Row, Timeline
 from devdb.wording import elapsed, size
 
@@ -42,6 +42,7 @@ class Starting(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "Retry", tooltip="Try to start it again"),
         Binding("q", "leave", "Quit", tooltip="Leave with the error's exit code"),
+        Binding("i", "instances", "Instances", tooltip="All your instances: open another one"),
         Binding("d", "detach", "Detach when ready", tooltip="Leave it running once it is ready"),
         Binding("ctrl+c", "cancel", "Cancel", priority=True, tooltip="Undo what was begun, leave"),
         Binding("q", "cancel", "Cancel", show=False),
@@ -88,6 +89,14 @@ class Starting(Screen[None]):
         """Ctrl-C, by the mouse or the command palette."""
         self.interrupt()
 
+    def action_instances(self) -> None:
+        """The app opens the list of all of them."""
+        self.post_message(ShowInstances(self._instance))
+
+    def leave(self) -> None:
+        """Ctrl-C: cancel, or quit."""
+        self.interrupt()
+
     def interrupt(self) -> None:
         """Ctrl-C: end the start at its next step, which undoes what it made."""
         if self._error is not None:
@@ -109,7 +118,7 @@ class Starting(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """After an error one retries or quits; before, one can only cancel."""
-        if action in ("retry", "leave"):
+        if action in ("retry", "leave", "instances"):
             return self._error is not None
         if action == "cancel":
             return self._error is None
@@ -140,7 +149,8 @@ class Starting(Screen[None]):
 
     @on(Cancelled)
     def _end_cancelled(self, message: Cancelled) -> None:
-        self.app.exit(Ending(code=ExitCode.INTERRUPTED, words=message.words))
+        told = (self._instance,)
+        self.app.exit(Ending(code=ExitCode.INTERRUPTED, words=message.words, told=told))
 
     @on(Failed)
     def _show_error(self, message: Failed) -> None:
@@ -180,8 +190,8 @@ class Starting(Screen[None]):
         elif self._cancelled.is_set():
             self.query_one(Banner).say(("undoing what was begun", "$text-warning"))
         else:
-            then = ", then detaching  " if self._detaching else "  "
-            self.query_one(Banner).say((f"starting{then}", "$foreground-muted"), seconds)
+            then = ", then detaching" if self._detaching else ""
+            self.query_one(Banner).say((f"starting{then}", "$foreground-muted"), (seconds, ""))
 
 
 def _line(row: Row, spinner: str) -> Content:

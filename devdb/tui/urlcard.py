@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textual import on, work
 from textual.content import Content
-from textual.events import Click, Mount
+from textual.events import Click, Mount, Resize
 from textual.widgets import Static
 
-from devdb import clipboard, urls
+from devdb import urls
 from devdb.model import Endpoint
+from devdb.tui import copying, words
 from devdb.tui.keybar import KEY
-from devdb.tui.messages import Copied
 from devdb.urls.spelling import spell
 
 PURPOSES = {
@@ -18,6 +18,9 @@ PURPOSES = {
     "p": ("Pooled", "through PgBouncer: for your app"),
 }
 """The two URLs, by the key that copies each."""
+
+LABELLED = 56
+"""With fewer cells a card without a frame leaves out what it is called."""
 
 
 class UrlCard(Static):
@@ -31,6 +34,7 @@ class UrlCard(Static):
         self._endpoint = endpoint
         self._client = client
         self._whole = whole
+        self._told = Content("")
 
     @property
     def url(self) -> str:
@@ -47,39 +51,52 @@ class UrlCard(Static):
     @on(Mount)
     def rest(self) -> None:
         """Show it as it is shown when nobody asks for it: mostly without its password."""
+        self.remove_class("whole")
+        self._tell(
+            Content.assemble(
+                (self._key, KEY), " copies it" if self._whole else " shows and copies it"
+            )
+        )
+
+    @on(Resize)
+    def _draw(self) -> None:
+        """Whole where it was asked for, else in one line; without a frame all is in its text."""
         title, purpose = PURPOSES[self._key]
         reader = (f" for {self._client}", "$text-accent") if self._client else ""
         self.border_title = Content.assemble((title, "b"), reader, f"  {purpose}")
-        self.remove_class("whole")
-        self._set_subtitle(
-            (self._key, KEY), " copies it" if self._whole else " shows and copies it"
-        )
-        self.update(Content(self.url if self._whole else urls.masked(self.url)))
+        self.border_subtitle = self._told
+        before, after = Content(""), Content("")
+        if self._is_bare:
+            is_narrow = self.content_size.width < LABELLED
+            label = Content("") if is_narrow else Content.assemble(title, reader, "  ")
+            before = Content.assemble((self._key, KEY), " ", label)
+            after = Content.assemble("\n", self._told)
+        if self._whole or self.has_class("whole"):
+            self.update(Content.assemble(before, self.url, after))
+            return
+        url = urls.masked(self.url)
+        if self.content_size.width:
+            url = words.shortened_url(url, self.content_size.width - before.cell_length)
+        self.update(Content.assemble(before, url))
+
+    @property
+    def _is_bare(self) -> bool:
+        return not self.styles.border_top[0]
 
     def show_and_copy(self) -> None:
         """Show it whole, copy it, and say which of the two happened."""
         self.add_class("whole")
-        self._set_subtitle("copying")
-        self.update(Content(self.url))
+        self._tell(Content("copying"))
         self._copy(self.url)
 
-    @work(thread=True, exclusive=True)
-    def _copy(self, text: str) -> None:
-        self.post_message(Copied(text, clipboard.copy(text)))
-
-    @on(Copied)
-    def _say_what_happened(self, message: Copied) -> None:
-        message.stop()
-        if message.tool is not None:
-            self._set_subtitle(("✓ copied", "b $text-success"), f" ({message.tool})")
-            return
-        # OSC 52: a terminal may drop it silently, so nothing more than this is known.
-        self.app.copy_to_clipboard(message.text)
-        self._set_subtitle(("→ sent to the terminal's clipboard", "$text-success"))
+    @work(exclusive=True)
+    async def _copy(self, text: str) -> None:
+        self._tell(copying.told(await copying.copy(self.app, text)))
 
     @on(Click)
     def _show_at_a_click(self) -> None:
         self.show_and_copy()
 
-    def _set_subtitle(self, *parts: str | tuple[str, str]) -> None:
-        self.border_subtitle = Content.assemble(*parts)
+    def _tell(self, told: Content) -> None:
+        self._told = told
+        self._draw()

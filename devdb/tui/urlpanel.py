@@ -13,22 +13,27 @@ from devdb.config import Settings
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.tui import dotenv, words
-from devdb.tui.clientlist import ClientList
+from devdb.tui.clientlist import Choice, ClientList
 from devdb.tui.ending import Unfinished
 from devdb.tui.messages import ClientChosen, Done, NotDone
 from devdb.tui.urlcard import UrlCard
 from devdb.urls.clients import CLIENTS, DEFAULT, Client
-from devdb.workspace.environment import keep_client, named_client
-from devdb.workspace.staleness import stale
+from devdb.workspace.environment import client_file, keep_client, named_client
 
 
 class UrlPanel(Vertical):
     """A card for each URL; the settings say for whom they are spelled until somebody chooses."""
 
     def __init__(
-        self, spec: Spec, settings: Settings, project: Path, unfinished: Unfinished
+        self,
+        spec: Spec,
+        settings: Settings,
+        project: Path,
+        directory: Path,
+        unfinished: Unfinished,
     ) -> None:
         super().__init__()
+        self._directory = directory
         self._spec = spec
         self._settings = settings
         self._project = project
@@ -49,14 +54,6 @@ class UrlPanel(Vertical):
         else:
             if named is not None:
                 self._spell_for(named)
-        self._look_at_env()
-
-    @work(thread=True, group="look")
-    def _look_at_env(self) -> None:
-        """Say it when a `.env` of the project leads elsewhere."""
-        for found in stale(self._spec, Path.cwd(), running=True)[:1]:
-            how = "The key e writes it." if found.fix == "devdb env" else found.fix or ""
-            self.post_message(NotDone(DevdbError(f"{found.subject}: {found.message}", how)))
 
     def show(self, key: str) -> None:
         """Show one URL whole and copy it; the other one hides its password again."""
@@ -74,26 +71,26 @@ class UrlPanel(Vertical):
 
     @work(thread=True, exclusive=True)
     def write_env(self) -> None:
-        """Write `.env` in the current directory and say what was written."""
+        """Write `.env` in the dashboard's directory and say what was written."""
         try:
             with self._unfinished.work():
-                lines = dotenv.write(self._spec, self._settings, self._project, Path.cwd())
+                lines = dotenv.write(self._spec, self._settings, self._project, self._directory)
         except DevdbError as error:
             self.post_message(NotDone(error))
         else:
             self.post_message(Done(tuple(lines)))
 
     def choose(self) -> None:
-        """Ask for a client, spell both URLs for it, and keep the choice."""
-        self.app.push_screen(ClientList(self._client), self._take)
+        """Ask for a client, spell both URLs for it; keep it where that was asked for."""
+        self.app.push_screen(ClientList(self._client, client_file(self._project)), self._take)
 
-    def _take(self, name: str | None) -> None:
-        if name is None:
+    def _take(self, choice: Choice | None) -> None:
+        if choice is None:
             return
-        client = CLIENTS[name]
+        client = CLIENTS[choice.name]
         self._spell_for(client)
         try:
-            kept = keep_client(self._project, client)
+            kept = keep_client(self._project, client) if choice.keep else None
         except DevdbError as error:
             self.post_message(NotDone(error))
         else:
@@ -109,8 +106,12 @@ class UrlPanel(Vertical):
     def _told(self, client: Client, kept: Path | None) -> tuple[str, ...]:
         gist = f"t and p give the URLs for {client.name}"
         if kept is None:
-            return gist, "For this dashboard only: there is no project here to keep it in."
-        lines = [gist, f"Kept as `client` in {words.path(kept)}"]
+            file = client_file(self._project)
+            if file is None:
+                return gist, "For this dashboard only."
+            keep = f"f, then k keeps it in {words.path(file)}"
+            return gist, f"For this dashboard only: nothing was written; {keep}."
+        lines = [gist, f"Written: `client` in {words.path(kept)}"]
         source = self._settings.source("client")
         if source.startswith("DEVDB_"):
             lines.append(f"{source} is set, and stands above that file.")

@@ -5,23 +5,28 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from textual.message import Message
 
-from devdb import temporary
+from devdb import marker
 from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
-from devdb.temporary import TemporaryDatabase
 from devdb.tui.messages import Looked
 from devdb.workspace import instances
+from devdb.workspace.databases import Database, Databases
+from devdb.workspace.envwatch import EnvWatch
 from devdb.workspace.instances import Instance
 from devdb.workspace.pulse import Pulse
 
 INTERVAL = 1.0
-TEMPORARIES_EVERY = 5.0
-"""Seconds; asking for them takes a login, and their countdowns run by themselves."""
-LAST_WORDS = 8
+DATABASES_EVERY = 5.0
+"""Seconds; their countdowns run by themselves."""
+OWN_SESSIONS = 2
+"""The look's, and the one that is asked for databases."""
+LAST_WORDS = 60
+"""Log lines that are asked for; of them those are shown that were written since the start."""
 
 
 class Watch:
@@ -30,8 +35,12 @@ class Watch:
     The thread is a daemon: an engine that hangs must not keep the user from leaving.
     """
 
-    def __init__(self, spec: Spec, post: Callable[[Message], object]) -> None:
+    def __init__(
+        self, spec: Spec, post: Callable[[Message], object], env: EnvWatch | None = None
+    ) -> None:
         self._spec = spec
+        self._ways_in = _ways_in(spec)
+        self._env = env
         self._post = post
         self._pulse = Pulse(spec)
         self._stopped = False
@@ -40,8 +49,9 @@ class Watch:
         self._taken.set()
         self._down: frozenset[str] = frozenset()
         self._last_words: tuple[LogLine, ...] = ()
-        self._temporaries: tuple[TemporaryDatabase, ...] | None = None
-        self._temporaries_due = 0.0
+        self._listing = Databases(spec)
+        self._databases: tuple[Database, ...] | None = None
+        self._databases_due = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -58,7 +68,7 @@ class Watch:
 
     def hurry(self) -> None:
         """Look at once, at everything: something was changed."""
-        self._temporaries_due = 0.0
+        self._databases_due = 0.0
         self._wake.set()
 
     def _keep_looking(self) -> None:
@@ -73,15 +83,30 @@ class Watch:
         finally:
             # Also when the app that it posts to has ended meanwhile.
             self._pulse.close()
+            self._listing.close()
 
     def _look(self) -> Looked:
-        instance, health = self._pulse.look()
+        instance, health, look = self._pulse.look()
+        is_ready = health is not None and health.ready
+        marked = self._marked()
+        if marked is None and instance.server is None and instance.trouble is None:
+            instance = replace(instance, is_marked=False)
         return Looked(
             instance=instance,
             health=health,
+            look=look,
             last_words=self._ask_last_words(instance),
-            temporaries=self._ask_temporaries(health),
+            databases=self._ask_databases(health),
+            env=self._env.look(running=is_ready) if self._env is not None else None,
+            moved=marked if marked is not None and _ways_in(marked) != self._ways_in else None,
         )
+
+    def _marked(self) -> Spec | None:
+        """What the marker says now; as it was where it cannot be read."""
+        try:
+            return marker.load(self._spec.name)
+        except DevdbError:
+            return self._spec
 
     def _ask_last_words(self, instance: Instance) -> tuple[LogLine, ...]:
         """The last log lines of the parts that died; asked once for each death."""
@@ -99,15 +124,23 @@ class Watch:
         except DevdbError as error:
             return [LogLine(part=part, text=error.message) for part in self._down]
 
-    def _ask_temporaries(self, health: Health | None) -> tuple[TemporaryDatabase, ...] | None:
+    def _ask_databases(self, health: Health | None) -> tuple[Database, ...] | None:
         if health is None or health.postgres is None:
-            self._temporaries_due = 0.0
+            self._databases_due = 0.0
             return None
+        if health.postgres.connections + OWN_SESSIONS >= health.postgres.max_connections:
+            # The last one is an app's; what there is is known from before.
+            self._listing.close()
+            return self._databases
         now = time.monotonic()
-        if now >= self._temporaries_due:
-            self._temporaries_due = now + TEMPORARIES_EVERY
+        if now >= self._databases_due:
+            self._databases_due = now + DATABASES_EVERY
             try:
-                self._temporaries = tuple(temporary.every(self._spec))
+                self._databases = self._listing.every()
             except DevdbError:
-                self._temporaries = None
-        return self._temporaries
+                self._databases = None
+        return self._databases
+
+
+def _ways_in(spec: Spec) -> tuple[int, int, str]:
+    return spec.port, spec.pool_port, spec.password

@@ -23,6 +23,19 @@ def countdown(seconds: float) -> str:
     return f"{days} d {clock}" if days else clock
 
 
+def age(seconds: float) -> str:
+    """A time in one unit, at most 6 cells, e.g. `7 s`, `35 s`, `12 min`, `5 h`.
+
+    Coarse, so that a table of many does not change all over with each second.
+    """
+    left = max(0, int(seconds))
+    if left < 60:
+        return f"{left if left < 10 else left // 5 * 5} s"
+    if left < 3600:
+        return f"{left // 60} min"
+    return f"{left // 3600} h" if left < 172800 else f"{left // 86400} d"
+
+
 def bar(done: int, total: int, width: int) -> tuple[str, str]:
     """The filled and the empty part of a progress bar; told apart without colours too."""
     filled = min(width, int(width * done / total)) if total else 0
@@ -31,7 +44,23 @@ def bar(done: int, total: int, width: int) -> tuple[str, str]:
 
 def shortened(text: str, width: int) -> str:
     """The text, its end cut off where it is longer than `width`."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return text if len(text) <= width else f"{text[: width - 1]}…" if width > 0 else ""
+
+
+def shortened_url(url: str, width: int) -> str:
+    """The URL; where it is longer than `width`, without what one can do without, e.g. the account.
+
+    What tells two of them from each other are port and database.
+    """
+    if len(url) <= width:
+        return url
+    _account, at, place = url.rpartition("@")
+    _host, colon, port = place.rpartition(":")
+    shorter = [f"…@{place}"] if at else []
+    shorter += [f"…:{port}"] if at and colon else []
+    return next(
+        (each for each in shorter if len(each) <= width), shortened([url, *shorter][-1], width)
+    )
 
 
 def path(location: Path | str) -> str:

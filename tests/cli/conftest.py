@@ -33,7 +33,8 @@ def cli(tmp_path: Path, home: Path) -> Cli:
         "HOME": str(tmp_path / "home"),
         "TERM": "xterm",
     }
-    for key in ("NO_COLOR", "FORCE_COLOR", "SSH_CONNECTION", "SSH_TTY", "COLUMNS"):
+    terminals = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "SSH_CONNECTION", "SSH_TTY", "TMUX", "STY")
+    for key in terminals:
         env.pop(key, None)
     return Cli(project, env)
 

@@ -139,6 +139,12 @@ def test_copy_does_not_say_copied_when_the_tool_failed(cli: Cli, tmp_path: Path)
     assert done.err.startswith("not copied")
 
 
+def test_copy_in_tmux_without_a_server_says_what_became_of_it(cli: Cli) -> None:
+    made(cli)
+    done = cli("url", "--copy", TMUX="/nowhere,1,0", DISPLAY=None, WAYLAND_DISPLAY=None)
+    assert done.err.startswith("not copied")
+
+
 def test_copy_over_ssh_goes_to_the_terminal(
     cli: Cli, tmp_path: Path, terminal: Callable[..., Terminal]
 ) -> None:
@@ -147,7 +153,7 @@ def test_copy_over_ssh_goes_to_the_terminal(
     shown = terminal("url", "--copy", PATH=path, DISPLAY=":7", SSH_CONNECTION="a 1 b 2")
     assert shown.end() == 0
     assert "\x1b]52;c;" in shown.text
-    assert "sent to the terminal's clipboard" in shown.text
+    assert "sent by OSC 52: select it here if nothing arrives" in shown.text
     assert not (tmp_path / "clipboard").exists()
     assert "not copied" in cli("url", "--copy", SSH_CONNECTION="a 1 b 2").err
 

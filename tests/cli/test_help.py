@@ -95,7 +95,7 @@ def test_the_commands_of_other_tools_work_with_all_options(cli: Cli, inside: Ins
 
 def test_open_opens_the_dashboard(cli: Cli, terminal: Callable[..., Terminal]) -> None:
     shown = terminal("open", columns=100)
-    shown.wait_for("16")
+    shown.wait_for("Quit & stop")
     shown.type("q")
     assert shown.end() == 0
     assert cli.markers() == ["shop"]

@@ -36,7 +36,16 @@ INSTANCE = {
     "trouble",
 }
 PART = {"name", "state", "version", "started", "detail"}
-STATUS = INSTANCE | {"ready", "postgres", "pgbouncer", "stale"}
+STATUS = INSTANCE | {"ready", "postgres", "pgbouncer", "stale", "env"}
+
+
+def test_ui_needs_a_terminal_and_names_what_does_not(cli: Cli) -> None:
+    done = cli("ui")
+    assert (done.code, done.out) == (2, "")
+    assert done.error == [
+        "error: devdb ui draws on a terminal, and there is none here.",
+        "  try: devdb ls",
+    ]
 
 
 def test_ls_of_nothing_has_an_empty_stdout(cli: Cli) -> None:
@@ -88,7 +97,7 @@ def test_status_of_a_ready_instance_is_exit_0(cli: Cli) -> None:
     assert "18.0, running" in facts["postgres"]
     assert "of 100 connections" in facts["postgres"]
     assert "1.25.2, running" in facts["pgbouncer"]
-    assert "12 of 10000 clients" in facts["pgbouncer"]
+    assert "0 of 10000 clients" in facts["pgbouncer"]
     assert made["max_clients"] == 10_000
 
 
@@ -182,24 +191,36 @@ def test_name_is_an_option_or_a_variable(cli: Cli) -> None:
     assert cli("status", "-n", "nope", DEVDB_NAME="other").code == 1
 
 
-def test_logs_have_the_part_before_each_line(cli: Cli) -> None:
+def test_logs_have_part_and_level_before_each_line(cli: Cli) -> None:
     cli("up", "-d")
-    assert cli("logs").out.splitlines() == [
-        "postgres  | postgres is ready",
-        "pgbouncer | pgbouncer is ready",
+    assert [line.split(maxsplit=1) for line in cli("logs").out.splitlines()] == [
+        ["postgres", "postgres is ready"],
+        ["pgbouncer", "pgbouncer is ready"],
     ]
     assert len(cli("logs", "--tail", "1").out.splitlines()) == 1
     assert cli("logs", "--tail", "-1").code == 2
 
 
+LINE = {
+    "moment": None,
+    "level": None,
+    "pid": None,
+    "duration_ms": None,
+    "belongs": False,
+    "housekeeping": False,
+}
+
+
 def test_logs_json_is_pinned(cli: Cli) -> None:
     cli("up", "-d")
-    lines = [{"part": part, "text": f"{part} is ready"} for part in ("postgres", "pgbouncer")]
+    lines = [
+        {**LINE, "part": part, "text": f"{part} is ready"} for part in ("postgres", "pgbouncer")
+    ]
     assert cli("logs", "--json").json == {
         "version": 1,
         "ok": True,
         "command": "logs",
-        "data": {"name": "shop", "lines": lines},
+        "data": {"name": "shop", "lines": lines, "hidden": 0},
     }
     assert cli("logs", "--json", "-n", "nope").json["error"]["code"] == "not_found"
 
@@ -208,17 +229,18 @@ def test_logs_json_followed_is_an_object_a_line(
     cli: Cli, terminal: Callable[..., Terminal]
 ) -> None:
     cli("up", "-d")
-    shown = terminal("logs", "-f", "--json", columns=200)
+    shown = terminal("logs", "-f", "--json", columns=400)
     shown.wait_for("checkpoint complete")
     shown.type("\x03")
     assert shown.end() == 130
-    first = json.loads(shown.text.splitlines()[0])
+    first, _, last = (json.loads(line) for line in shown.text.splitlines()[:3])
     assert first == {
         "version": 1,
         "ok": True,
         "command": "logs",
-        "data": {"part": "postgres", "text": "postgres is ready"},
+        "data": {**LINE, "part": "postgres", "text": "postgres is ready"},
     }
+    assert last["data"]["moment"] is not None, "of what comes it is known when it came"
 
 
 def test_logs_follow_until_ctrl_c(cli: Cli, terminal: Callable[..., Terminal]) -> None:
@@ -350,19 +372,39 @@ def test_a_clock_that_was_set_back_is_no_error(cli: Cli) -> None:
 
 def test_an_env_file_of_an_instance_that_is_gone_is_told_everywhere(cli: Cli) -> None:
     cli("up", "-d", "--env", ".env")
-    assert "warning" not in cli("up", "-d").err
+    fine = ".env holds this instance's URLs"
+    assert f"env: {fine}\n" in cli("up", "-d").err
+    assert fine in cli("status").out
+    assert cli("status", "--json").json["data"]["env"] == fine
+    assert f"instance shop: {fine}\n" in cli("doctor").out
     cli("rm", "--force", "shop")
     told = "DATABASE_URL, DIRECT_URL lead to 'shop' with a password that is not its any more"
-    assert f"warning: {cli.project}/.env: {told}; devdb env\n" in cli("up", "-d").err
-    assert told in cli("status").err
-    (found,) = cli("status", "--json").json["data"]["stale"]
+    assert f"warning: .env: {told}; devdb env\n" in cli("up", "-d").err
+    status = cli("status")
+    assert f".env: {told}; devdb env\n" in status.out
+    assert status.err == ""
+    data = cli("status", "--json").json["data"]
+    assert data["env"] == f".env: {told}"
+    (found,) = data["stale"]
     assert (found["message"], found["fix"]) == (told, "devdb env")
     doctor = cli("doctor").out
-    assert told in doctor
-    assert f"try: cd {cli.project} && devdb env\n" in doctor
+    assert f"instance shop: .env: {told}\n           try: devdb env\n" in doctor
+    elsewhere = cli("doctor", cwd=cli.project.parent).out
+    assert f"instance shop: {cli.project}/.env: {told}\n" in elsewhere
+    assert f"try: cd {cli.project} && devdb env\n" in elsewhere
     cli("env")
-    assert "warning" not in cli("up", "-d").err
-    assert "DIRECT_URL leads to port" in cli("up", "-d", "--port", "17017").err
+    assert f"env: {fine}\n" in cli("up", "-d").err
+    assert ".env: DIRECT_URL leads to port" in cli("up", "-d", "--port", "17017").err
+
+
+def test_a_project_that_uses_no_env_is_told_so_once_and_warned_of_nothing(cli: Cli) -> None:
+    none = "no .env here has its URLs"
+    up = cli("up", "-d").err
+    assert up.count(none) == 1
+    assert "warning" not in up
+    assert none in cli("status").out
+    assert none in cli("doctor").out
+    assert none not in cli("doctor", cwd=cli.project.parent).out
 
 
 def test_a_directory_that_one_may_not_enter_is_passed_over(unprivileged: Cli) -> None:

@@ -65,7 +65,7 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     assert real.completed("temp", "--from", "m") == ["main"]
     assert real("psql", "-XAtc", "SELECT answer FROM kept").out == "42\n"
     assert {"postgres", "pgbouncer"} <= {
-        line.split()[0] for line in real("logs", "--tail", "5").out.splitlines()
+        line.split()[2] for line in real("logs", "--tail", "5").out.splitlines()
     }
     backend = ("-XAtc", "SELECT pg_backend_pid()")
     assert real("psql", *backend).out != real("psql", *backend).out
@@ -128,7 +128,7 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     variables = {key: value for key, value in real.env.items() if key.startswith("DEVDB_")}
     shown = terminal("logs", "-f", "--tail", "1", cwd=real.project, NO_COLOR="1", **variables)
     for part in ("postgres", "pgbouncer"):
-        shown.wait_for(f"{part:<9} | ")
+        shown.wait_for(f" {part:<9} LOG       ")
     shown.type("\x03")
     assert shown.end() == 130
     assert "Traceback" not in shown.text
@@ -171,10 +171,11 @@ def test_what_a_temporary_role_writes_to_the_log_is_shown_and_not_sent(real: Cli
             connection.execute(f'SELECT FROM "{HOSTILE}"')
     done = real("logs")
     assert done.code == 0
-    for words in (f"LOG:  LOG {SHOWN}", f"WARNING:  WARNING {SHOWN}", "ERROR:  relation"):
+    for words in (f"LOG       LOG {SHOWN}", f"WARNING   WARNING {SHOWN}", "ERROR     relation"):
         assert words in done.out
     assert not [c for c in done.out if c != "\n" and not c.isprintable() and c != "\t"]
-    assert not [line for line in done.out.split("\n") if line and " | " not in line]
+    parts = ("postgres ", "pgbouncer", "reaper   ")
+    assert not [line for line in done.out.split("\n") if line and line[24:33] not in parts]
     written = real("logs", "--json").json["data"]["lines"]
     assert [line for line in written if f"LOG {HOSTILE}" in line["text"]]
 

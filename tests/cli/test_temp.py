@@ -93,13 +93,13 @@ def test_json_env_and_copy_work_together(shop: Cli) -> None:
     assert f"DIRECT_URL={data['url']}\n" in text
     assert text.startswith("# devdb: temporary, until 2")
     assert "copied" in done.err or "clipboard" in done.err
-    assert "warning" not in shop("status").err
+    assert "lead to" not in shop("status").out
     shop("temp", "drop", "mine")
     lost = f"lead to the role 'mine', which is expired or not in '{shop.name}'; devdb env"
-    assert lost in shop("status").err
+    assert lost in shop("status").out
     shop("env", "--file", ".env")
     assert "temporary" not in (shop.project / ".env").read_text()
-    assert "warning" not in shop("status").err
+    assert "lead to" not in shop("status").out
 
 
 def test_from_copies_and_seed_fills(shop: Cli) -> None:

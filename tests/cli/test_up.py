@@ -27,7 +27,7 @@ def test_each_step_is_said_once_with_its_time(cli: Cli) -> None:
     err = cli("up", "-d", DEVDB_FAKE_PACE="0.6").err
     for step in ("engine", "prepare", "postgres", "pgbouncer", "login", "ready"):
         assert len(re.findall(rf"^  {step} .*\(\d+(\.\d+)? s\)$", err, re.MULTILINE)) == 1
-    assert len(err.splitlines()) == 6 + 3
+    assert len(err.splitlines()) == 6 + 4
 
 
 def test_it_says_what_it_did_why_this_engine_where_the_data_is_and_how_to_stop(cli: Cli) -> None:
@@ -46,6 +46,8 @@ def test_changes_are_said(cli: Cli) -> None:
     assert "changed: pool mode transaction -> session" in cli("up", "--pool-mode", "session").err
     changed = cli("up", "--max-connections", "50").err
     assert "changed: settings none -> max_connections=50" in changed
+    changed = cli("up", "--log-min-duration-statement", "250").err
+    assert "-> log_min_duration_statement=250, max_connections=50" in changed
 
 
 def test_a_changed_table_of_pgbouncer_is_said(cli: Cli) -> None:

@@ -73,8 +73,9 @@ ELSEWHERE = {
     "scripts/wheel dist": ".github/workflows/wheel.yml",
     "scripts/lock --upgrade": "tests/unit/test_lock.py",
     "scripts/bench --only tls": "tests/scripts/test_bench.py",
-    # Until it is interrupted; and on ports that are no test's own.
+    # Until it is left or interrupted; and on ports that are no test's own.
     "devdb logs -f": "tests/cli/test_signals.py",
+    "devdb ui": "tests/tui/test_instances.py",
     "devdb up --preset digitalocean": "tests/cli/test_up.py",
 }
 """What no test may run here, and what does: a test, a workflow, a person with a list."""

@@ -10,6 +10,7 @@ import pytest
 from driving import NAME, Driver, Scenario
 
 from devdb import clipboard, engines
+from devdb.clipboard import Copied, Way
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.tui.app import DevdbApp
@@ -45,9 +46,9 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was copied, by a tool that always confirms it."""
     texts: list[str] = []
 
-    def copy(text: str) -> str:
+    def copy(text: str) -> Copied:
         texts.append(text)
-        return "xclip"
+        return Copied(way=Way.TOOL, words="copied (xclip)")
 
     monkeypatch.setattr(clipboard, "copy", copy)
     return texts
@@ -68,6 +69,22 @@ def drive(settings: Settings, project: Path) -> Callable[..., DevdbApp]:
                 await scenario(Driver(app, pilot))
 
         app = DevdbApp(settings, project, NAME, Unfinished())
+        asyncio.run(main())
+        return app
+
+    return run
+
+
+@pytest.fixture
+def ui(project: Path) -> Callable[..., DevdbApp]:
+    """Runs the app as `devdb ui` does."""
+
+    def run(scenario: Scenario, *, size: tuple[int, int] = (120, 30)) -> DevdbApp:
+        async def main() -> None:
+            async with app.run_test(size=size) as pilot:
+                await scenario(Driver(app, pilot))
+
+        app = DevdbApp(Settings(), project, None, Unfinished())
         asyncio.run(main())
         return app
 

@@ -34,13 +34,15 @@ def toml(project: Path) -> Path:
     return project / "devdb.toml"
 
 
-async def choose(user: Driver, name: str, said: str = "t and p give the URLs for ") -> None:
+async def choose(
+    user: Driver, name: str, said: str = "t and p give the URLs for ", key: str = "enter"
+) -> None:
     await user.press("f")
     await user.sees("Which client are the URLs for?")
     options = user.app.screen.query_one(OptionList)
     before = options.highlighted or 0
     steps = list(CLIENTS).index(name) - before
-    await user.press(*["down" if steps > 0 else "up"] * abs(steps), "enter")
+    await user.press(*["down" if steps > 0 else "up"] * abs(steps), key)
     await user.sees(said)
 
 
@@ -59,7 +61,7 @@ def test_every_client_is_listed_with_its_note(drive: Drive) -> None:
         await user.press("t")
         await user.sees(urls.url(spec().direct))
 
-    drive(scenario, size=(120, 40))
+    drive(scenario, size=(100, 40))
 
 
 @pytest.mark.parametrize("name", ["sqlalchemy-asyncpg", "jdbc", "npgsql", "django-settings"])
@@ -79,7 +81,23 @@ def test_t_and_p_show_and_copy_the_chosen_spelling(
     drive(scenario, size=(150, 45))
     here = spec()
     assert copied == [spell(name, here.direct), spell(name, here.pooled, pooled=True)]
-    assert toml.read_text() == f'client = "{name}"\n'
+
+
+def test_enter_chooses_for_this_dashboard_and_says_how_to_keep_it(drive: Drive, toml: Path) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.press("f")
+        await user.sees("enter chooses it for this dashboard   k keeps it in ")
+        assert "devdb.toml" in user.text()
+        await user.press("escape")
+        await choose(user, "pgx")
+        await user.sees("For this dashboard only: nothing was written; f, then k keeps it in")
+        assert not toml.exists()
+        await choose(user, "jdbc", key="k")
+        await user.sees("Written: `client` in ")
+
+    drive(scenario, size=(150, 40))
+    assert toml.read_text() == 'client = "jdbc"\n'
 
 
 def test_the_choice_is_kept_beside_what_the_file_says(
@@ -92,8 +110,8 @@ def test_the_choice_is_kept_beside_what_the_file_says(
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.sees("Direct for rails")
-        await choose(user, "pgx")
-        await user.sees("Kept as `client` in ")
+        await choose(user, "pgx", key="k")
+        await user.sees("Written: `client` in ")
 
     drive(scenario, settings=drive_with, size=(120, 40))
     assert toml.read_text() == before.replace("'rails'", '"pgx"')
@@ -103,8 +121,12 @@ def test_the_choice_is_kept_beside_what_the_file_says(
 def test_without_a_project_nothing_is_written(drive: Drive, project: Path) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
+        await user.press("f")
+        await user.sees("enter chooses it for this dashboard")
+        assert "keeps it" not in user.text()
+        await user.press("k", "escape")
         await choose(user, "asyncpg")
-        await user.sees("there is no project here to keep it in")
+        await user.sees("For this dashboard only.")
 
     drive(scenario)
     assert list(project.iterdir()) == []
@@ -117,7 +139,7 @@ def test_a_variable_that_stands_above_the_file_is_named(
 
     async def scenario(user: Driver) -> None:
         await user.ready()
-        await choose(user, "asyncpg")
+        await choose(user, "asyncpg", key="k")
         await user.sees("DEVDB_CLIENT is set, and stands above that file.")
 
     drive(scenario, settings=told)
@@ -130,7 +152,7 @@ def test_a_file_that_cannot_be_written_is_said_and_the_choice_holds(
 
     async def scenario(user: Driver) -> None:
         await user.ready()
-        await choose(user, "sqlalchemy", 'client = "sqlalchemy"')
+        await choose(user, "sqlalchemy", 'client = "sqlalchemy"', key="k")
         await user.press("t")
         await user.until(lambda: copied, "a copy")
 

@@ -7,20 +7,24 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from driving import NAME, Driver
+from textual.content import Content
 
 from devdb import clipboard, marker, urls
+from devdb.clipboard import Copied, Way
 from devdb.config import Settings
 from devdb.engines.fake import FakeEngine
 from devdb.errors import EngineUnavailable, ExitCode
 from devdb.model import LogLine, Server, Spec
 from devdb.tui import psql
 from devdb.tui.app import DevdbApp
+from devdb.tui.dashboard import Dashboard
+from devdb.tui.keybar import KeyBar
 from devdb.tui.logview import LogView
-from devdb.tui.temporaries import Table
 from devdb.workspace import down, instances, up
 from devdb.workspace.instances import State
 
@@ -49,23 +53,22 @@ def running(settings: Settings, project: Path) -> Spec:
 def test_it_shows_what_there_is_to_know(drive: Drive, settings: Settings) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
-        await user.sees("4 of 100 connections")
+        await user.sees("0 of 100 connections")
         text = user.text()
         for words in (
             NAME,
-            "fake: asked for by default",
             f"127.0.0.1:{settings.port}/main",
             f"127.0.0.1:{settings.pool_port}/main",
             "Postgres  18.0     running",
             "PgBouncer 1.25.2   running",
-            "12 clients, transaction pooling",
+            "0 clients, transaction pooling",
             "  ·  up ",
-            str(Path.cwd().name),
+            "fake: asked for by default  ·  ",
         ):
             assert words in text
         assert spec().password not in text
 
-    drive(scenario, size=(120, 30))
+    drive(scenario, size=(120, 40))
 
 
 @pytest.mark.parametrize(("key", "kind"), [("t", "direct"), ("p", "pooled")])
@@ -96,16 +99,16 @@ def test_only_one_url_is_shown_whole(drive: Drive, copied: list[str]) -> None:
     drive(scenario)
 
 
-def test_without_a_tool_it_says_that_the_terminal_was_asked(
+def test_without_a_tool_it_is_sent_to_the_terminal_and_nothing_more_is_claimed(
     drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clipboard, "copy", lambda _text: None)
+    sent = Copied(way=Way.TERMINAL, words="sent by OSC 52")
+    monkeypatch.setattr(clipboard, "copy", lambda _text: sent)
 
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("t")
-        await user.sees("sent to the terminal's clipboard")
-        assert "copied" not in user.text()
+        await user.sees("→ sent by OSC 52")
         assert user.app.clipboard == urls.url(spec().direct)
 
     drive(scenario)
@@ -133,12 +136,37 @@ def test_an_env_file_that_leads_elsewhere_is_told_until_e_writes_it(
 
     async def scenario(user: Driver) -> None:
         await user.ready()
-        await user.sees("DATABASE_URL leads to port 7")
-        await user.sees("The key e writes it.")
+        await user.sees(f"! .env: DATABASE_URL leads to port 7, where '{NAME}' is not  e writes it")
+        await user.until(lambda: is_urgent(user, "e Write .env"), "e highlighted")
         await user.press("e")
         await user.sees("DATABASE_URL pooled URL, replaced")
+        await user.sees("✓ .env holds this instance's URLs")
+        await user.until(lambda: not is_urgent(user, "e Write .env"), "e as the others")
 
-    drive(scenario)
+    drive(scenario, size=(110, 30))
+
+
+def is_urgent(user: Driver, words: str) -> bool:
+    """Whether the keys show that one reversed."""
+    content = user.app.screen.query_one(KeyBar).content
+    assert isinstance(content, Content)
+    reversed_ = [span for span in content.spans if "reverse" in str(span.style)]
+    return words in [content.plain[span.start : span.end] for span in reversed_]
+
+
+def test_what_e_does_not_write_is_told_with_its_command(drive: Drive, project: Path) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("no .env here has its URLs")
+        text = "DATABASE_URL=postgresql://devdb:old@127.0.0.1:7/main\n"
+        (project / ".env.local").write_text(text)
+        await user.sees("! .env.local: DATABASE_URL leads to port 7")
+        await user.sees("try: devdb env")
+        assert not is_urgent(user, "e Write .env")
+        (project / ".env.local").unlink()
+        await user.sees("no .env here has its URLs")
+
+    drive(scenario, size=(130, 30))
 
 
 def test_e_makes_env_readable_for_nobody_else(drive: Drive, project: Path) -> None:
@@ -188,6 +216,134 @@ def test_q_leaves_running_what_ran_before_and_the_keys_say_so(drive: Drive, runn
 
     drive(scenario)
     assert state() == State.RUNNING
+
+
+async def crowded(user: Driver) -> Dashboard:
+    """The dashboard, once it has seen who is connected: they are in trouble, and it says so."""
+    await user.sees("4711")
+    screen = user.app.screen
+    assert isinstance(screen, Dashboard)
+    return screen
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of the clients that the pooler has."""
+    monkeypatch.setenv("DEVDB_FAKE_CLIENTS", "3")
+    return "69 clients are connected (DBeaver, checkout, psql, ...)."
+
+
+@pytest.mark.parametrize(
+    ("answers", "then", "words"),
+    [
+        (["enter"], State.STOPPED, "is stopped"),
+        (["y"], State.STOPPED, "is stopped"),
+        (["d"], State.RUNNING, "runs on"),
+        (["escape", "d"], State.RUNNING, "runs on"),
+        (["ctrl+c"], State.STOPPED, "is stopped"),
+    ],
+)
+def test_q_asks_once_where_clients_are_connected(
+    drive: Drive, clients: str, answers: list[str], then: State, words: str
+) -> None:
+    async def scenario(user: Driver) -> None:
+        dashboard = await crowded(user)
+        await user.press("q" if answers != ["ctrl+c"] else "ctrl+c")
+        await user.sees(clients)
+        await user.sees("Stop it all the same?")
+        await user.press(answers[0])
+        if len(answers) > 1:
+            await user.until(lambda: user.app.screen is dashboard, "the dashboard")
+            assert state() == State.RUNNING
+            await user.press(*answers[1:])
+        assert words in (await user.ended()).words
+
+    drive(scenario)
+    assert state() == then
+
+
+@pytest.mark.usefixtures("clients")
+def test_sigint_asks_nobody(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        await crowded(user)
+        user.app.interrupt()
+        assert "is stopped" in (await user.ended()).words
+
+    drive(scenario)
+
+
+@pytest.mark.usefixtures("clients", "running")
+def test_q_asks_nothing_where_it_stops_nothing(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        await crowded(user)
+        await user.press("q")
+        assert "runs on" in (await user.ended()).words
+
+    drive(scenario)
+
+
+REMOVED = "It was removed, with its data; r makes it anew, empty."
+
+
+@pytest.mark.parametrize("key", ["q", "d", "ctrl+c"])
+def test_an_instance_that_was_removed_elsewhere_can_only_be_left_or_made(
+    drive: Drive, project: Path, key: str
+) -> None:
+    async def scenario(user: Driver) -> None:
+        dashboard = await user.ready()
+        down.remove(spec())
+        await user.sees("✕ removed")
+        await user.sees(REMOVED)
+        bindings = user.app.screen.active_bindings.values()
+        actions = {each.binding.action for each in bindings if each.node is dashboard}
+        works = {"anew", "leave", "help", "mask", "instances"}
+        enabled = {each.binding.action for each in bindings if each.enabled}
+        assert actions & enabled <= works | OF_TEXTUAL
+        await user.press("e", "t", "n", "s", "l", "f")
+        assert user.app.screen is dashboard
+        assert not (project / ".env").exists()
+        await user.press(key)
+        assert (await user.ended()).words == f"'{NAME}' was removed. devdb up makes it anew, empty."
+
+    drive(scenario)
+    assert marker.load(NAME) is None
+
+
+OF_TEXTUAL = {"app.focus_next", "app.focus_previous", "screen.copy_text", "screen.minimize"}
+
+
+@pytest.mark.usefixtures("running")
+def test_r_makes_what_was_removed_anew_and_it_is_ours(drive: Drive) -> None:
+    async def scenario(user: Driver) -> None:
+        first = await user.ready()
+        before = spec()
+        down.remove(before)
+        await user.sees("r Make it anew")
+        await user.press("r")
+        await user.until(lambda: user.app.screen is not first, "another screen")
+        await user.ready()
+        assert spec().password != before.password
+        assert "q Quit & stop" in user.text()
+
+    drive(scenario)
+
+
+def test_one_that_was_moved_elsewhere_is_opened_anew_with_its_urls(
+    drive: Drive, free_port: Callable[[], int], settings: Settings, project: Path
+) -> None:
+    port = free_port()
+
+    async def scenario(user: Driver) -> None:
+        first = await user.ready()
+        assert "q Quit & stop" in user.text()
+        list(up.up(replace(settings, port=port), project, NAME))
+        await user.until(lambda: user.app.screen is not first, "another screen")
+        await user.ready()
+        assert f"127.0.0.1:{port}/main" in user.text()
+        assert "q Quit (leaves it running)" in user.text()
+
+    drive(scenario)
+    assert spec().port == port
 
 
 @pytest.mark.parametrize("signal", ["interrupt", "key"])
@@ -327,7 +483,7 @@ def test_l_follows_the_logs_until_it_is_left(drive: Drive, use_engine: UseEngine
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("l")
-        await user.sees("postgres  line ")
+        await user.sees("postgres            line ")
         assert "● ready" in user.text()
         await user.press("l")
         assert not isinstance(user.app.screen, LogView)
@@ -343,7 +499,7 @@ def test_the_logs_can_be_left_while_nothing_is_logged(drive: Drive, use_engine: 
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("l")
-        await user.sees("postgres  line 0")
+        await user.sees("postgres            line 0")
         await user.press("escape")
         assert not isinstance(user.app.screen, LogView)
         await user.until(lambda: engine.closed, "the end of the stream")
@@ -361,7 +517,7 @@ def test_what_servers_say_is_plain_text_on_the_screen(drive: Drive, use_engine: 
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("l")
-        await user.sees(f"postgres  {SHOWN}")
+        await user.sees(f"postgres            {SHOWN}")
         await user.press("l")
         await user.press("s")
         await user.sees(f"no psql for {SHOWN}")
@@ -369,22 +525,6 @@ def test_what_servers_say_is_plain_text_on_the_screen(drive: Drive, use_engine: 
         assert (await user.ended()).error is None
 
     drive(scenario, size=(120, 30))
-
-
-@pytest.mark.parametrize("no_color", [False, True])
-def test_the_chosen_database_is_told_without_colours(
-    drive: Drive, monkeypatch: pytest.MonkeyPatch, no_color: bool
-) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    if no_color:
-        monkeypatch.setenv("NO_COLOR", "1")
-
-    async def scenario(user: Driver) -> None:
-        table = (await user.ready()).query_one(Table)
-        style = table.get_component_styles("datatable--cursor").text_style
-        assert bool(style.reverse) is no_color
-
-    drive(scenario)
 
 
 def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: list[str]) -> None:
@@ -395,6 +535,8 @@ def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: l
             "Show and copy the URL through PgBouncer",
             "and stop it: it was started here",
             "^p",
+            "engine  fake: asked for by default",
+            str(Path.cwd().name),
         ):
             assert words in user.text()
         await user.press("escape", "ctrl+p")
@@ -407,8 +549,8 @@ def test_help_lists_every_key_and_the_palette_finds_them(drive: Drive, copied: l
     drive(scenario)
 
 
-@pytest.mark.parametrize("size", [(60, 15), (80, 24), (200, 60)])
-def test_every_key_is_seen_at_every_size(drive: Drive, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_every_key_is_seen_where_there_is_room(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
         text = user.text()
@@ -416,7 +558,7 @@ def test_every_key_is_seen_at_every_size(drive: Drive, size: tuple[int, int]) ->
             assert key in text
         for key in ("r Restart", "d Detach", "q Quit & stop", "? Help"):
             assert key in text
-        for words in ("/main", "Postgres", "PgBouncer", "engine"):
+        for words in ("/main", "Postgres", "PgBouncer"):
             assert words in text
 
     drive(scenario, size=size)
@@ -434,7 +576,7 @@ def test_psql_needs_a_terminal_of_its_own_and_says_so(drive: Drive) -> None:
 def test_psql_gets_the_password_in_its_environment(
     running: Spec, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    psql.run(["sh", "-c", 'echo "$PGPASSWORD"'], running)
+    psql.run(["sh", "-c", 'echo "$PGPASSWORD"'], running.password)
     assert capfd.readouterr().out == f"{running.password}\n"
     assert running.password not in " ".join(instances.psql_argv(running))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,16 +20,16 @@ import pytest
 import world
 from driving import NAME, Driver
 from textual.message import Message
-from textual.widgets import DataTable
 
 from devdb import config, marker, postgres, temporary, urls
 from devdb.config import Settings
 from devdb.engines import Engine
 from devdb.engines.vitals import Health
 from devdb.model import PartState, Spec
-from devdb.tui import temporaries
+from devdb.monitor.look import Look
 from devdb.tui.app import DevdbApp
-from devdb.tui.dialogs import TemporaryUrls
+from devdb.tui.panes.databases import WARNING, remaining
+from devdb.tui.stopping import StopQuestion
 from devdb.tui.watch import Watch
 from devdb.urls.spelling import spell
 from devdb.workspace import down, instances, up
@@ -66,7 +69,7 @@ def test_a_server_that_dies_is_seen_by_the_next_look_and_r_starts_it(
     looks: list[bool] = []
     look = Pulse.look
 
-    def noted(pulse: Pulse) -> tuple[Instance, Health | None]:
+    def noted(pulse: Pulse) -> tuple[Instance, Health | None, Look]:
         found = look(pulse)
         server = found[0].server
         looks.append(server is not None and server.part(part).state == PartState.DEAD)
@@ -83,13 +86,137 @@ def test_a_server_that_dies_is_seen_by_the_next_look_and_r_starts_it(
         await user.sees(f"✕ {title} is down")
         # One may have been under way; there is a look a second.
         assert any(looks[before : killed + 2])
-        assert user.static("#last-words")
+        assert user.static("LastWords")
         await user.press("r")
         await user.until(lambda: user.app.screen is not first, "another screen")
         await user.ready()
 
     drive(scenario, size=(110, 40))
     assert instances.find(running).state == State.RUNNING
+
+
+async def command(*words: str) -> None:
+    """Another terminal."""
+    argv = [sys.executable, "-m", "devdb", *words]
+    await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True)
+
+
+def test_what_is_done_elsewhere_is_seen_and_env_is_told_to_be_wrong(
+    drive: Drive, running: Spec, settings: Settings, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+
+    async def scenario(user: Driver) -> None:
+        first = await user.ready()
+        await user.sees("no .env here has its URLs")
+        await user.press("e")
+        await user.sees("✓ .env holds this instance's URLs")
+        await command("rm", "-f", NAME)
+        await user.sees("✕ removed")
+        await user.press("e", "n", "r")
+        await user.until(lambda: user.app.screen is not first, "another screen")
+        second = await user.ready()
+        wrong = "! .env: DATABASE_URL, DIRECT_URL lead to"
+        await user.sees(f"{wrong} '{NAME}' with a password that is not its any more")
+        await user.press("e")
+        await user.sees("✓ .env holds this instance's URLs")
+        await command("up", "-d", "-n", NAME, "--port", str(port))
+        await user.until(lambda: user.app.screen is not second, "another screen")
+        await user.ready()
+        await user.sees(f"! .env: DIRECT_URL leads to port {settings.port}, where '{NAME}' is not")
+        assert f"127.0.0.1:{port}/main" in user.text()
+
+    drive(scenario, size=(150, 40))
+    now = marker.load(NAME)
+    assert now is not None
+    assert (now.port, now.pool_port) == (port, settings.pool_port)
+
+
+@pytest.fixture
+def second(running: Spec, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Spec]:
+    """Another instance, of another project, which is stopped."""
+    name, project = f"{NAME}-2", tmp_path / "second"
+    project.mkdir()
+    settings = Settings(engine=running.engine, port=free_port(), pool_port=free_port())
+    list(up.up(settings, project, name))
+    spec = marker.load(name)
+    assert spec is not None
+    down.down(spec)
+    yield spec
+    down.remove(spec)
+
+
+def test_the_list_shows_starts_opens_and_stops_real_ones(
+    ui: Drive, running: Spec, second: Spec
+) -> None:
+    def line(user: Driver, spec: Spec) -> str:
+        return next(each for each in user.text().splitlines() if str(spec.port) in each)
+
+    async def scenario(user: Driver) -> None:
+        await user.sees("2 instances, 1 running")
+        await user.until(lambda: " MB " in line(user, running), "the size of what runs")
+        assert " MB " not in line(user, second)
+        assert running.engine in line(user, second)
+        await user.press("end", "u")
+        await user.sees(f"'{second.name}' runs")
+        await user.until(lambda: " MB " in line(user, second), "its size")
+        with psycopg.connect(urls.url(second.direct)):
+            await user.press("x")
+            await user.sees("1 client is connected")
+            await user.press("escape")
+        assert instances.find(second).state == State.RUNNING
+        await user.until(lambda: "stopping" not in user.text(), "the list as it was")
+        await user.press("x")
+        await user.sees(f"'{second.name}' is stopped")
+        await user.press("enter")
+        await user.ready()
+        assert f"127.0.0.1:{second.port}/main" in user.text()
+        await user.press("q")
+        assert (await user.ended()).words.startswith(f"'{second.name}' is stopped")
+
+    ui(scenario, size=(140, 40))
+    assert instances.find(running).state == State.RUNNING
+    assert instances.find(second).state == State.STOPPED
+
+
+@pytest.fixture
+def ours(running: Spec) -> None:
+    """It is stopped when the dashboard is opened."""
+    down.down(running)
+
+
+async def asked(user: Driver) -> str:
+    """What `q` asks; Esc goes back."""
+    dashboard = user.app.screen
+    await user.press("q")
+    await user.until(lambda: isinstance(user.app.screen, StopQuestion), "a question")
+    text = user.text()
+    await user.press("escape")
+    await user.until(lambda: user.app.screen is dashboard, "the dashboard")
+    return text
+
+
+@pytest.mark.usefixtures("ours")
+def test_q_counts_clients_and_not_what_the_pooler_holds(drive: Drive, running: Spec) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        with psycopg.connect(urls.url(running.pooled)) as pooled:
+            pooled.execute("SELECT 1")
+            pooled.rollback()
+            await user.sees("1 client, ")
+            assert "1 client is connected" in await asked(user)
+            with psycopg.connect(urls.url(running.direct)):
+                while "2 clients are connected" not in await asked(user):
+                    await user.pilot.pause(0.2)
+        await user.until(lambda: "0 clients, " in user.text(), "the pooler without clients")
+        while not user.app.return_value:
+            await user.press("q")
+            await user.pilot.pause(0.2)
+            if isinstance(user.app.screen, StopQuestion):  # the last look was before they left
+                await user.press("escape")
+        assert "is stopped" in (await user.ended()).words
+
+    drive(scenario)
 
 
 def test_connections_are_counted_but_not_its_own(drive: Drive, running: Spec) -> None:
@@ -116,16 +243,18 @@ def test_a_temporary_database_from_n_to_x(drive: Drive, running: Spec, copied: l
 
     async def scenario(user: Driver) -> None:
         await user.ready()
-        await user.sees("n makes one")
+        await user.sees("▸ main")
         await user.press("n")
+        await user.sees("lives for")
+        await user.press("enter")
         await user.sees("' is made")
         await user.sees("23:59:5")
         (made,) = temporary.every(running)
-        assert made.name in user.text()
+        assert f"▸ {made.name}" in user.text()
         await user.press("enter")
-        await user.until(lambda: isinstance(user.app.screen, TemporaryUrls), "both URLs")
+        await user.until(lambda: copied == [urls.url(made.direct)], "its URL copied")
         await user.press("p")
-        await user.until(lambda: copied == [urls.url(made.pooled)], "a copy")
+        await user.until(lambda: copied[1:] == [urls.url(made.pooled)], "the other one")
         assert postgres.probe(made.pooled) is not None
         await user.press("escape", "x")
         await user.sees(f"Drop '{made.name}'")
@@ -133,7 +262,7 @@ def test_a_temporary_database_from_n_to_x(drive: Drive, running: Spec, copied: l
         assert [each.name for each in temporary.every(running)] == [made.name]
         await user.press("x", "y")
         await user.sees("is dropped")
-        await user.sees("n makes one")
+        await user.sees("▸ main")
         assert temporary.every(running) == []
 
     drive(scenario, size=(110, 40))
@@ -147,11 +276,16 @@ def test_a_temporary_databases_urls_are_the_chosen_clients_too(
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.sees("01:59:5")
-        await user.press("enter", "p")
+        await user.press("down", "enter")
         await user.until(lambda: copied, "a copy")
+        await user.press("p")
+        await user.until(lambda: len(copied) == 2, "another")
 
-    drive(scenario, settings=replace(settings, client="npgsql"))
-    assert copied == [spell("npgsql", made.pooled, pooled=True)]
+    drive(scenario, settings=replace(settings, client="npgsql"), size=(110, 40))
+    assert copied == [
+        spell("npgsql", made.direct, pooled=False),
+        spell("npgsql", made.pooled, pooled=True),
+    ]
 
 
 def test_e_makes_the_shadow_database_that_the_preset_wants(
@@ -172,7 +306,9 @@ def test_c_keeps_the_one_that_was_chosen(drive: Drive, running: Spec) -> None:
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.sees("01:59:5")
-        await user.press("down", "c")
+        await user.press("down", "down", "c")
+        await user.sees(f"Keep '{names[1]}' for good")
+        await user.press("enter")
         await user.sees(f"'{names[1]}' stays")
         await user.sees("kept")
 
@@ -181,19 +317,82 @@ def test_c_keeps_the_one_that_was_chosen(drive: Drive, running: Spec) -> None:
     assert states == {names[0]: temporary.Stage.READY, names[1]: temporary.Stage.CLAIMED}
 
 
+def test_the_form_makes_what_it_says_and_the_row_lives_on(
+    drive: Drive, running: Spec, project: Path
+) -> None:
+    with libpq.connect(running.direct) as connection:
+        connection.execute("CREATE TABLE things AS SELECT 1 AS one")
+    (project / "more.sql").write_text("CREATE TABLE more AS SELECT 2 AS two;")
+
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("▸ main")
+        await user.press("n", *"soon")
+        await user.press("enter")
+        await user.sees("'soon' is no time to live.")
+        await user.press(*["backspace"] * 4, *"2h", "down", "right", "down")
+        await user.press(*str(project / "more.sql"), "down", *"copy", "enter")
+        await user.sees("'copy' is made")
+        await user.sees("01:59:5")
+        await user.press("plus")
+        await user.sees("Let 'copy' live")
+        await user.press(*["backspace"] * 3, *"30m", "enter")
+        await user.sees("lives for 30 min")
+        await user.press("c")
+        await user.sees("Keep 'copy' for good")
+        await user.press("end", "2", "enter")
+        await user.sees("'copy' stays, as 'copy2'")
+        await user.sees("claimed")
+
+    drive(scenario, size=(110, 40))
+    (kept,) = temporary.every(running)
+    assert (kept.name, kept.state) == ("copy2", temporary.Stage.CLAIMED)
+    with libpq.connect(kept.pooled) as connection:
+        assert connection.execute("SELECT one, two FROM things, more").fetchall() == [(1, 2)]
+
+    async def dropping(user: Driver) -> None:
+        await user.ready()
+        await user.sees("copy2")
+        await user.press("down", "x")
+        await user.sees("Drop 'copy2', which you claimed,")
+        await user.press("y")
+        await user.sees("'copy2' is dropped")
+
+    drive(dropping, size=(110, 40))
+    assert temporary.every(running) == []
+
+
+def test_what_the_form_cannot_do_is_told(drive: Drive, running: Spec) -> None:
+    async def scenario(user: Driver) -> None:
+        await user.ready()
+        await user.sees("▸ main")
+        await user.press("n", "down", "down", *"nowhere.sql", "enter")
+        await user.sees("There is no file 'nowhere.sql'.")
+        await user.press("n", "down", "down", "down", *"main", "enter")
+        await user.sees("There is a database or a role 'main' already.")
+        await user.press("n", "escape")
+        await user.press("x", "c", "plus")
+        assert "Drop" not in user.text()
+
+    drive(scenario, size=(110, 40))
+    assert temporary.every(running) == []
+
+
 def test_the_last_hour_is_coloured_and_the_countdown_runs(drive: Drive, running: Spec) -> None:
-    temporary.create(running, ttl=timedelta(minutes=59))
-    temporary.create(running, ttl=timedelta(hours=2))
+    soon, later = (temporary.create(running, ttl=timedelta(minutes=each)) for each in (59, 120))
+    assert [span.style for span in remaining(soon, 0).spans] == [WARNING]
+    assert [span.style for span in remaining(later, 0).spans] == []
+    assert [span.style for span in remaining(later, 3601).spans] == [WARNING]
+
+    def left(user: Driver) -> str:
+        (found,) = re.findall(rf"{soon.name} .*(00:5\d:\d\d)", user.text())
+        return str(found)
 
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.sees("00:58:5")
-        table = user.app.screen.query_one(DataTable)
-        soon, later = (row[1] for row in map(table.get_row_at, range(2)))
-        assert [span.style for span in soon.spans] == [temporaries.WARNING]
-        assert later.spans == []
-        before = str(soon)
-        await user.until(lambda: str(table.get_row_at(0)[1]) < before, "a second less")
+        before = left(user)
+        await user.until(lambda: left(user) < before, "a second less")
 
     drive(scenario, size=(110, 40))
 
@@ -214,7 +413,7 @@ def test_a_watch_whose_app_is_gone_lets_go_of_its_connections(running: Spec) -> 
 def test_a_pulse_looks_over_connections_it_keeps(running: Spec, real_engine: Engine) -> None:
     pulse = Pulse(running)
     try:
-        instance, health = pulse.look()
+        instance, health, _ = pulse.look()
         assert instance.state == State.RUNNING
         assert health is not None
         assert health.ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import available
@@ -20,7 +22,7 @@ from driving import NAME
 from terminal import Terminal
 from tui.tmux import Tmux
 
-from devdb import marker, urls
+from devdb import marker, temporary, urls
 from devdb.model import Spec
 from devdb.workspace import down, instances
 from devdb.workspace.instances import State
@@ -31,7 +33,8 @@ SLOW = "0.4"
 
 @pytest.fixture
 def environment(home: Path, free_port: Callable[[], int]) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SSH_")}
+    theirs = ("SSH_CONNECTION", "SSH_TTY", "DISPLAY", "WAYLAND_DISPLAY", "TMUX", "STY")
+    kept = {key: value for key, value in os.environ.items() if key not in theirs}
     return {
         **kept,
         "DEVDB_DATA_DIR": str(home),
@@ -51,8 +54,8 @@ def tmux(project: Path, environment: dict[str, str]) -> Iterator[Callable[..., T
         pytest.skip("needs tmux")
     opened: list[Tmux] = []
 
-    def open_one(**changes: str) -> Tmux:
-        opened.append(Tmux(project, UP, env={**environment, **changes}))
+    def open_one(argv: list[str] = UP, **changes: str) -> Tmux:
+        opened.append(Tmux(project, argv, env={**environment, **changes}))
         return opened[-1]
 
     yield open_one
@@ -95,6 +98,42 @@ def test_up_dashboard_url_quit(tmux: Callable[..., Tmux]) -> None:
     assert f"'{NAME}' is stopped" in left
     assert "● ready" not in left, "the shell's own screen is back"
     assert state() == State.STOPPED
+
+
+def test_in_tmux_t_is_in_its_buffer_and_sent_to_the_terminal(
+    tmux: Callable[..., Tmux], terminal: Callable[..., Terminal]
+) -> None:
+    screen = tmux()
+    screen.sees("● ready")
+    attached = terminal(argv=[*screen.command, "attach"])
+    attached.wait_for("● ready")
+    screen.press("t")
+    screen.sees("✓ in tmux's buffer and sent to the terminal")
+    url = urls.url(spec().direct)
+    assert screen.buffer() == url
+    attached.wait_for(base64.b64encode(url.encode()).decode())
+    assert "\x1b]52;" in attached.text
+
+
+def test_ui_lists_opens_and_leaves(tmux: Callable[..., Tmux]) -> None:
+    first = tmux()
+    first.sees("● ready")
+    first.press("d")
+    first.sees("exit-code-0")
+    down.down(spec())
+    screen = tmux(argv=[sys.executable, "-m", "devdb", "ui"])
+    listed = screen.sees("○ stopped")
+    assert "1 instance, 0 running" in listed
+    assert f"▸ {NAME}" in listed
+    screen.press("u")
+    screen.sees("● running")
+    screen.press("Enter")
+    screen.sees("q Quit & stop")
+    screen.press("i")
+    screen.sees("1 instance, 1 running")
+    screen.press("q")
+    assert f"'{NAME}' runs on. devdb down {NAME} stops it." in screen.sees("exit-code-0")
+    assert state() == State.RUNNING
 
 
 def test_it_is_drawn_on_the_terminal_although_stderr_is_a_file(
@@ -169,6 +208,14 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         world.eventually(sleeps, "the query in the server")
         screen.press("C-c")
         screen.sees("canceling statement due to user request")
+        screen.press(r"\q", "Enter")
+        screen.sees("▸ main")
+        made = temporary.create(spec(), ttl=timedelta(hours=1), name="calm_one")
+        screen.sees("00:59:5")
+        screen.press("Down", "s")
+        screen.sees("calm_one=>")
+        screen.press(r"select current_user || '!' \g", "Enter")
+        screen.sees(f"{made.role}!")
         screen.press(r"\q", "Enter")
         screen.sees("● ready")
         screen.press("q")
@@ -276,3 +323,25 @@ def test_a_start_that_fails_ends_with_its_exit_code_and_its_words(
         assert screen.end() == 5
     left = screen.text.rsplit("\x1b[?1049l", 1)[1]
     assert f"Port {environment['DEVDB_PORT']} is in use" in left
+
+
+def test_thirty_sizes_in_a_row_end_in_one_that_is_whole(tmux: Callable[..., Tmux]) -> None:
+    screen = tmux(DEVDB_FAKE_CLIENTS="20")
+    screen.sees("Activity")
+    for step in range(30):
+        screen.resize(200 - step * 180 // 29, 50 - step * 45 // 29)
+    screen.sees(f" p …:{spec().pool_port}")
+    last = screen.sees("t TCP URL  ? more")
+    assert len(last.splitlines()) == 5
+    assert f" t …:{spec().port}" in last
+    screen.resize(80, 24)
+    assert "Pools" in screen.sees("Activity")
+    screen.press("d")
+    screen.sees("exit-code-0")
+
+
+def test_a_theme_that_there_is_not_is_told_once_it_runs(tmux: Callable[..., Tmux]) -> None:
+    screen = tmux(DEVDB_THEME="nightfall")
+    screen.sees("there is no theme 'nightfall'")
+    screen.press("d")
+    screen.sees("exit-code-0")

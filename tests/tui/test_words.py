@@ -35,3 +35,22 @@ def test_the_home_directory_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words.path(Path("/home/me/code/shop")) == "~/code/shop"
     assert words.path("/srv/shop") == "/srv/shop"
     assert words.path("volume devdb-shop") == "volume devdb-shop"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (43, "postgresql://devdb:***@127.0.0.1:15432/main"),
+        (42, "…@127.0.0.1:15432/main"),
+        (22, "…@127.0.0.1:15432/main"),
+        (21, "…:15432/main"),
+        (8, "…:15432…"),
+        (0, ""),
+    ],
+)
+def test_a_url_without_room_keeps_its_port_for_longest(width: int, shown: str) -> None:
+    assert words.shortened_url("postgresql://devdb:***@127.0.0.1:15432/main", width) == shown
+
+
+def test_a_url_without_an_account_loses_its_end() -> None:
+    assert words.shortened_url("host=127.0.0.1 port=15432", 10) == "host=127.…"

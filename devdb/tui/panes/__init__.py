@@ -1,0 +1,1 @@
+"""The live middle of the dashboard: pools, databases, activity."""
