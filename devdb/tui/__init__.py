@@ -23,9 +23,14 @@ def run(settings: Settings, project: Path, name: str | None, consent: Collection
     dashboard was left with, and the exception it broke off with.
     """
     unfinished = Unfinished()
-    app = DevdbApp(settings, project, name, unfinished, consent)
+    with _on_the_terminal():
+        return shown(DevdbApp(settings, project, name, unfinished, consent), unfinished)
+
+
+def shown(app: DevdbApp, unfinished: Unfinished) -> int:
+    """Run the app to its end; what it returns and raises: see `run`."""
     app.wear()
-    with leaving_at_signals(app, unfinished), _on_the_terminal():
+    with leaving_at_signals(app, unfinished):
         ending = app.run()
     if app.bug is not None:
         raise app.bug

@@ -27,7 +27,7 @@ from devdb.tui.instancelist import Changed, InstanceList, Open
 from devdb.tui.messages import ClientChosen, Moved, NotDone, ShowInstances, Started
 from devdb.tui.notice import Notice
 from devdb.tui.start_messages import start
-from devdb.tui.starting import Starting
+from devdb.tui.starting import Start, Starting
 from devdb.tui.target import Target, at_home
 from devdb.tui.visible import Visible
 from devdb.workspace.up import Outcome, as_it_is
@@ -94,9 +94,13 @@ class DevdbApp(App[Ending]):
         if self._is_list_first:
             self.push_screen(self._list(None))
             return
+        name, begin = self._target.name, self.first_start()
+        self.push_screen(Starting(name, begin, self._unfinished, self._consent))
+
+    def first_start(self) -> Start:
+        """What brings up the instance to start with."""
         target = self._target
-        begin = partial(start, target.settings, target.project, target.name)
-        self.push_screen(Starting(target.name, begin, self._unfinished, self._consent))
+        return partial(start, target.settings, target.project, target.name)
 
     @property
     def started_here(self) -> Collection[str]:
@@ -123,7 +127,7 @@ class DevdbApp(App[Ending]):
             target.project,
             self._unfinished,
             directory=target.directory,
-            owned=is_ours,
+            owned=is_ours and not self.is_web,  # a tab that is left stops nothing
         )
         await self.switch_screen(dashboard)
         if self._complaint is not None:

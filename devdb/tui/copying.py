@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from textual.app import App
@@ -20,6 +21,8 @@ async def copy(app: App[Any], text: str) -> Copied:
     copied = await asyncio.to_thread(clipboard.copy, text)
     if copied.way is Way.TERMINAL:
         app.copy_to_clipboard(text)
+        if app.is_web:
+            return replace(copied, words="sent to the browser: select it here if nothing arrives")
     return copied
 
 

@@ -21,7 +21,7 @@ from devdb.model import DATABASE, USER, Endpoint, Spec
 from devdb.monitor.history import History
 from devdb.tui import psql
 from devdb.tui.banner import Banner
-from devdb.tui.ending import Ending, Unfinished, detached
+from devdb.tui.ending import Ending, Unfinished, detached, stopped
 from devdb.tui.envline import EnvLine
 from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
@@ -126,7 +126,7 @@ class Dashboard(Screen[None]):
     def on_mount(self) -> None:
         """Show what `up` found, then look for oneself."""
         ready = self._found
-        self.show(Looked(ready.instance, None), known_ready=True)
+        self.show(Looked(ready.instance, None), known_ready=ready.instance.state == State.RUNNING)
         news = (*ready.changes, *ready.notes)
         self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, news)
         self._watch.start()
@@ -182,6 +182,8 @@ class Dashboard(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """`q` is the one or the other; while it stops, nothing else can be done."""
+        if action == "psql" and self.app.is_web:
+            return False  # there is no terminal to lend
         if action in ("anew", "leave"):
             return self._is_removed
         if action in _NEED_IT and self._is_removed:
@@ -331,8 +333,7 @@ class Dashboard(Screen[None]):
 
     @on(Stopped)
     def _leave_stopped(self) -> None:
-        words = f"'{self._spec.name}' is stopped, its data is kept. devdb up starts it again."
-        self.app.exit(Ending(words=words, told=(self._spec.name,)))
+        self.app.exit(stopped(self._spec.name))
 
     @on(Failed)
     def _leave_with_error(self, message: Failed) -> None:

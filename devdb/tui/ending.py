@@ -32,6 +32,12 @@ def detached(name: str) -> Ending:
     return Ending(words=words, told=(name,))
 
 
+def stopped(name: str) -> Ending:
+    """The instance is stopped."""
+    words = f"'{name}' is stopped, its data is kept. devdb up starts it again."
+    return Ending(words=words, told=(name,))
+
+
 class Unfinished:
     """Counts the work that must be brought to its end before the process may go."""
 

@@ -75,6 +75,7 @@ ELSEWHERE = {
     "scripts/bench --only tls": "tests/scripts/test_bench.py",
     # Until it is left or interrupted; and on ports that are no test's own.
     "devdb logs -f": "tests/cli/test_signals.py",
+    "devdb up --web": "tests/tui/test_web.py",
     "devdb ui": "tests/tui/test_instances.py",
     "devdb up --preset digitalocean": "tests/cli/test_up.py",
 }
