@@ -148,7 +148,7 @@ def session(spec: Spec) -> Iterator[Session]:
     try:
         opened = sessions.direct(spec.direct, lock_timeout=_LOCK_TIMEOUT, durable=False)
     except wire.FAILURES as error:
-        raise _unreachable(spec, error) from None
+        raise unreachable(spec, error) from None
     watch = blockers.Watch(spec, opened)
     try:
         with opened, watch:
@@ -170,7 +170,7 @@ def still(held: Session, spec: Spec) -> Iterator[Session]:
             yield another
 
 
-def _unreachable(spec: Spec, error: Exception) -> DevdbError:
+def unreachable(spec: Spec, error: Exception) -> DevdbError:
     """Why nobody can log in, in two lines."""
     if isinstance(error, wire.Stranger):
         return PortInUse(

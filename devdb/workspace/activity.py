@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devdb import sessions, wire
-from devdb.errors import DevdbError, EngineUnavailable
 from devdb.model import Spec
 from devdb.monitor import backends
 from devdb.monitor.backends import Backend
+from devdb.temporary import registry
 from devdb.wire import Session
 
 
@@ -24,14 +24,11 @@ def end(spec: Spec, backend: Backend) -> bool:
 
 def _tell(spec: Spec, backend: Backend, order: Callable[[Session, Backend], bool]) -> bool:
     try:
-        with sessions.direct(spec.direct, patience=5) as session:
+        session = sessions.direct(spec.direct, patience=5)
+    except wire.FAILURES as error:
+        raise registry.unreachable(spec, error) from None
+    try:
+        with session:
             return order(session, backend)
-    except wire.Refused as refused:
-        raise DevdbError(
-            f"Postgres of '{spec.name}' said: {refused.message}.", f"devdb logs -n {spec.name}"
-        ) from None
-    except OSError as error:
-        raise EngineUnavailable(
-            f"'{spec.name}' does not answer on port {spec.port}: {error}",
-            f"Start it: devdb up -d -n {spec.name}; or see why: devdb logs -n {spec.name}",
-        ) from None
+    except wire.FAILURES as error:
+        raise registry.failure(spec, error) from None

@@ -11,20 +11,20 @@ from zoneinfo import ZoneInfo
 from devdb import journal
 from devdb.journal import Entry
 from devdb.model import Spec
-from devdb.workspace.instances import engine_of
+from devdb.workspace import instances
 
 _OF_SYSTEM = Path("/etc/localtime")
 
 
 def written(spec: Spec, *, tail: int) -> Iterator[Entry]:
     """The last `tail` lines of each server. Raises DevdbError."""
-    lines = engine_of(spec).logs(spec.name, tail=tail, follow=False)
+    lines = instances.logs(spec, tail=tail, follow=False)
     return journal.in_order((line for line in lines if line is not None), _zones(spec))
 
 
 def followed(spec: Spec, *, tail: int) -> Generator[Entry | None, None, None]:
     """The same, then what comes; while nothing does, None at least every 0.3 s."""
-    lines = engine_of(spec).logs(spec.name, tail=tail, follow=True)
+    lines = instances.logs(spec, tail=tail, follow=True)
     return journal.as_they_come(lines, _zones(spec))
 
 
