@@ -45,7 +45,7 @@ from devdb.tui.panes.activity import Activity
 from devdb.tui.panes.databases import Databases
 from devdb.tui.panes.middle import Middle
 from devdb.tui.panes.pools import Pools
-from devdb.tui.servers import Said, Servers, rest, verdict
+from devdb.tui.servers import Said, Servers, standing
 from devdb.tui.stopping import Answer, StopQuestion, connected
 from devdb.tui.urlpanel import UrlPanel
 from devdb.tui.watch import Watch
@@ -144,7 +144,7 @@ class Dashboard(Screen[None]):
     def show(self, seen: Looked, *, known_ready: bool = False) -> None:
         """Show what was seen; `known_ready`: `up` has logged in, though nobody asked since."""
         self._seen, self._seen_at = seen, time.monotonic()
-        self._say(("● ready", "$text-success") if known_ready else verdict(seen), *rest(seen))
+        self._say(*standing(seen, known_ready=known_ready))
         for widget in (self.query_one(UrlPanel), self.query_one(EnvLine)):
             widget.display = not self._is_removed
         self.query_one(EnvLine).show(seen.env)

@@ -14,18 +14,38 @@ from devdb.tui import words
 from devdb.tui.lastwords import LastWords
 from devdb.tui.messages import Looked
 from devdb.wording import count, since
-from devdb.workspace.instances import State
+from devdb.workspace.instances import Instance, State
 
 _IN_THE_BACKGROUND = ("reaper", "supervisor")
 """Nobody's concern while they do their work."""
 
 Said = tuple[str, str]
 """A few words of how things stand, and their style."""
+READY: Said = ("● ready", "$text-success")
 
 
-def verdict(seen: Looked) -> Said:
-    """The whole instance in one phrase; of one that runs the worst trouble, if there is any."""
-    instance = seen.instance
+def standing(seen: Looked, *, known_ready: bool = False) -> tuple[Said, ...]:
+    """How things stand, the gist first; all troubles of one that runs, the worst first.
+
+    Where there are none it ends with how long Postgres has been up. `known_ready`: somebody has
+    logged in, though nobody asked since.
+    """
+    found = troubles(seen.look)
+    marked = [(f"▲ {words}", "$text-warning") for words in found]
+    up = _uptime(seen)
+    rest = marked or ([(f"up {up}", "")] if up else [])
+    wrong = _wrong(seen.instance)
+    if wrong is not None:
+        return wrong, *rest
+    if marked:
+        return (marked[0][0], "b $text-warning"), *marked[1:]
+    if known_ready or (seen.health is not None and seen.health.ready):
+        return READY, *rest
+    return ("◐ runs, but lets nobody in", "$text-warning"), *rest
+
+
+def _wrong(instance: Instance) -> Said | None:
+    """What keeps the whole of it from running, in one phrase."""
     if instance.trouble is not None:
         return "✕ the engine does not answer", "$text-error"
     if not instance.is_marked:
@@ -43,19 +63,7 @@ def verdict(seen: Looked) -> Said:
         return "○ stopped", "$text-warning"
     if instance.state == State.DEGRADED:
         return "◐ not all of it runs", "$text-warning"
-    if found := troubles(seen.look):
-        return f"▲ {found[0]}", "b $text-warning"
-    if seen.health is None or not seen.health.ready:
-        return "◐ runs, but lets nobody in", "$text-warning"
-    return "● ready", "$text-success"
-
-
-def rest(seen: Looked) -> tuple[Said, ...]:
-    """What is to be said after that: the other troubles, else how long Postgres has been up."""
-    if more := troubles(seen.look)[1:]:
-        return tuple((f"▲ {words}", "$text-warning") for words in more)
-    up = _uptime(seen)
-    return ((f"up {up}", ""),) if up else ()
+    return None
 
 
 def _uptime(seen: Looked) -> str:
