@@ -165,6 +165,8 @@ def _to_json(spec: Spec) -> dict[str, Any]:
     values["pooler_settings"] = dict(spec.pooler_settings)
     values[_HOST] = values.pop("host")
     del values["reaper"]  # the running devdb's own text, not a fact about the instance
+    if spec.http_port is None:
+        del values["http_port"]  # an older devdb can go on with an instance that has none
     return {"format": FORMAT, **values}
 
 

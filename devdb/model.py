@@ -91,6 +91,8 @@ class Spec:
     """Postgres settings (`postgresql.conf` names) on top of devdb's own."""
     pooler_settings: tuple[tuple[str, str], ...] = ()
     """PgBouncer settings (`pgbouncer.ini` names) on top of devdb's own."""
+    http_port: int | None = None
+    """Where its gateway listens, if it was ever asked for one; kept like the other two."""
     reaper: str | None = None
     """A POSIX sh script that drops what has expired, run by the engine; no secret in it."""
 
@@ -100,6 +102,11 @@ class Spec:
 
         digest = hmac.digest(self.password.encode(), purpose.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All that are its own, running or not: direct, pooled and, where it has one, HTTP."""
+        return (self.port, self.pool_port, *((self.http_port,) if self.http_port else ()))
 
     @property
     def pooler_password(self) -> str:
