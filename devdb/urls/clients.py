@@ -60,6 +60,10 @@ class Client:
     """Where an unusual database name goes when the client does not decode the path."""
     decode_uri: bool = False
     """The client decodes the path with JavaScript's decodeURI, which leaves `%2F` and the like."""
+    host: str = ""
+    """What it wants this machine to be called, where it takes no other name."""
+    no_tls: str = ""
+    """Why its URL asks for no TLS, whoever wants some: `require` and `verify` are empty then."""
 
 
 DEFAULT = "libpq"
@@ -199,6 +203,25 @@ CLIENTS: dict[str, Client] = {
             require=(("SSL Mode", "Require"), ("Trust Server Certificate", "true")),
             verify=(("SSL Mode", "VerifyFull"), ("Root Certificate", CA)),
             pooled=(("No Reset On Close", "true"),),
+        ),
+        Client(
+            name="vercel",
+            used_by="@vercel/postgres",
+            note="Refuses every host of this machine but `localhost`.",
+            require=(),
+            verify=(),
+            decode_uri=True,
+            host="localhost",
+            no_tls="@vercel/postgres brings no TLS of its own: that URL is without.",
+        ),
+        Client(
+            name="hyperdrive",
+            used_by="wrangler dev, Cloudflare's Vite plugin",
+            note="It knows no CA, and older ones no TLS: without, on this machine.",
+            require=(),
+            verify=(),
+            # https://github.com/cloudflare/workers-sdk/issues/7970 and cloudflare-docs/issues/27615
+            no_tls="wrangler dev and TLS do not go together: Hyperdrive's URL is without.",
         ),
     )
 }

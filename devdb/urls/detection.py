@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +16,18 @@ from devdb.urls.manifests import (
     node_packages,
     python_packages,
     read_json,
+    read_jsonc,
     read_text,
     read_toml,
     table,
     workspaces,
 )
-from devdb.urls.presets import DEFAULT, HYPERDRIVE, PRESETS, PRISMA, Goes, Preset
+from devdb.urls.presets import DEFAULT, HYPERDRIVE, PRESETS, PRISMA, VERCEL, Goes, Preset
 from devdb.urls.prisma import Prisma
 
-_WRANGLER = ("wrangler.toml", "wrangler.jsonc", "wrangler.json")
+_WRANGLER = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
+"""In the order in which wrangler looks for one."""
+_VERCEL = ("@vercel/postgres", "@vercel/postgres-kysely")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,18 @@ class Detected:
     """E.g. `package.json: prisma ^6.5.0`; empty when nothing was recognised."""
     file: str | None = None
     """The `.env` file whose keys it was concluded from, where nothing else spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a project reads whatever else it is: by its platform, or by a driver of its own."""
+
+    variables: tuple[tuple[str, Goes], ...] = ()
+    readers: tuple[tuple[str, str], ...] = ()
+    """As of a preset."""
+    saw: tuple[str, ...] = ()
+    """As of what was detected."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +84,9 @@ def detect(project: Path) -> Detected:
     if "laravel/framework" in table(read_json(project / "composer.json"), "require"):
         return Detected("laravel", None, ("composer.json: laravel/framework",))
     client, saw = _client(node, python, found)
-    if "@vercel/postgres" in node:
-        return Detected("vercel", client, ("package.json: @vercel/postgres", *saw))
-    if wrangler := next((name for name in _WRANGLER if _bindings(project / name)), None):
+    if package := next((name for name in _VERCEL if name in node), None):
+        return Detected("vercel", client, (f"package.json: {package}", *saw))
+    if wrangler := _wrangler(project):
         return Detected("hyperdrive", client, (f"{wrangler}: hyperdrive", *saw))
     if "@neondatabase/serverless" in node:
         return Detected("neon", client, ("package.json: @neondatabase/serverless", *saw))
@@ -94,9 +110,7 @@ def detect_around(
         if is_beside and names_client:
             continue
         found = detect(place)
-        if place != directory:
-            prefix = Path(os.path.relpath(place, directory)).as_posix()
-            found = replace(found, saw=tuple(f"{prefix}/{each}" for each in found.saw))
+        found = replace(found, saw=tuple(_seen(place, directory, each) for each in found.saw))
         if found.preset != DEFAULT:
             return found
         names_client = names_client or (found.client is not None and not is_beside)
@@ -129,24 +143,59 @@ def by_names(keys: Iterable[str]) -> tuple[Preset, tuple[str, ...]] | None:
     common = {name for name, _ in PRESETS[DEFAULT].variables}
     there = dict.fromkeys(keys)
     for preset in candidates(there):
-        own = {*dict(preset.fixed), *dict(preset.variables)} - common
+        own = preset.names - common
         seen = tuple(key for key in there if key in own)
         if seen and (best is None or len(seen) > len(best[1])):
             best = preset, seen
     return best
 
 
-def names(preset: str, directory: Path, project: Path) -> Names | None:
-    """The names that the project reads itself instead of the preset's; None: it says nothing."""
+def names(directory: Path, project: Path) -> Names | None:
+    """The names that Prisma's files read instead of the preset's; None: they say nothing."""
     for place in _places(directory, project):
-        if preset == "hyperdrive":
-            bindings = [found for name in _WRANGLER for found in _bindings(place / name)]
-            if bindings:
-                urls = ((f"{HYPERDRIVE}{each}", Goes.POOLED) for each in dict.fromkeys(bindings))
-                return Names((*urls, ("DIRECT_URL", Goes.DIRECT)))
-        elif (found := _prisma(place, project)) and found.variables:
+        if (found := _prisma(place, project)) and found.variables:
             return Names(found.variables, found.notes)
     return None
+
+
+def beside(directory: Path, project: Path, file: Path | None = None) -> Beside:
+    """What the same places as in `detect_around` ask for beside a preset's own variables.
+
+    `file` is the `.env` that they are for.
+    """
+    variables: dict[str, Goes] = {}
+    readers: dict[str, str] = {}
+    saw: list[str] = []
+    notes: list[str] = []
+    for place in _heard(directory, project):
+        node = node_packages(place)
+        if package := next((name for name in _VERCEL if name in node), None):
+            variables |= dict(VERCEL)
+            readers |= {name: "vercel" for name, _ in VERCEL}
+            saw.append(_seen(place, directory, f"package.json: {package}"))
+        if manifest := _wrangler(place):
+            variables |= {f"{HYPERDRIVE}{each}": Goes.POOLED for each in _bindings(place)}
+            saw.append(_seen(place, directory, f"{manifest}: hyperdrive"))
+            if place != (file.parent if file else directory):
+                env = shlex.quote(_seen(place, directory, ".env"))
+                notes.append(f"wrangler dev reads the .env beside its own file: --file {env}")
+    return Beside(tuple(variables.items()), tuple(readers.items()), tuple(saw), tuple(notes))
+
+
+def _heard(directory: Path, project: Path) -> list[Path]:
+    """The places that speak: those beside the directory only where it names no client itself."""
+    places = _places(directory, project)
+    near = [
+        each for each in places if each.is_relative_to(directory) or directory.is_relative_to(each)
+    ]
+    return near if any(detect(each).client for each in near) else places
+
+
+def _seen(place: Path, directory: Path, name: str) -> str:
+    """The name of a file in that place, as it is called from the directory."""
+    if place == directory:
+        return name
+    return f"{Path(os.path.relpath(place, directory)).as_posix()}/{name}"
 
 
 def prisma_around(directory: Path, project: Path) -> Prisma | None:
@@ -179,18 +228,27 @@ def _redwood(project: Path, node: dict[str, str]) -> str | None:
     return f"package.json: {found}" if found else None
 
 
-def _bindings(wrangler: Path) -> list[str]:
-    """The names of the Hyperdrive bindings in a wrangler file."""
-    if wrangler.suffix == ".toml":
-        manifest = read_toml(wrangler)
-        tables = [manifest, *(each for each in table(manifest, "env").values())]
-        lists = [each.get("hyperdrive") for each in tables if isinstance(each, dict)]
-        entries: list[Any] = [each for some in lists if isinstance(some, list) for each in some]
-        found = [each.get("binding") for each in entries if isinstance(each, dict)]
-        return [each for each in found if isinstance(each, str) and each.isidentifier()]
-    # JSON with comments: of it only this list is wanted.
-    lists = re.findall(r"\"hyperdrive\"\s*:\s*\[(.*?)\]", read_text(wrangler), re.DOTALL)
-    return [each for text in lists for each in re.findall(r"\"binding\"\s*:\s*\"(\w+)\"", text)]
+def _wrangler(place: Path) -> str | None:
+    """The wrangler file there that has Hyperdrive bindings."""
+    return next((name for name in _WRANGLER if _bindings_in(place / name)), None)
+
+
+def _bindings(place: Path) -> list[str]:
+    return [found for name in _WRANGLER for found in _bindings_in(place / name)]
+
+
+def _bindings_in(wrangler: Path) -> list[str]:
+    """The names of the Hyperdrive bindings in a wrangler file, also of its environments."""
+    read = read_toml if wrangler.suffix == ".toml" else read_jsonc
+    manifest = read(wrangler)
+    tables = [manifest, *table(manifest, "env").values()]
+    lists = [each.get("hyperdrive") for each in tables if isinstance(each, dict)]
+    entries: list[Any] = [each for some in lists if isinstance(some, list) for each in some]
+    found = [each.get("binding") for each in entries if isinstance(each, dict)]
+    # Others could not be the end of a variable's name.
+    return [
+        each for each in found if isinstance(each, str) and re.fullmatch(r"[A-Za-z0-9_]+", each)
+    ]
 
 
 def _client(

@@ -19,8 +19,12 @@ _MOST = 50
 """Packages of a monorepo that are looked at."""
 _MANIFESTS = (
     *("package.json", "pyproject.toml", "requirements.txt", "manage.py", "Gemfile"),
-    *("composer.json", "wrangler.toml"),
+    *("composer.json", "wrangler.json", "wrangler.jsonc", "wrangler.toml"),
 )
+
+_STRING = r'(?P<string>"(?:[^"\\]|\\.)*")'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 
 
 def node_packages(project: Path) -> dict[str, str]:
@@ -129,6 +133,17 @@ def read_json(path: Path) -> dict[str, Any]:
     """The file's object; empty where it has none."""
     try:
         found = json.loads(read_text(path) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_jsonc(path: Path) -> dict[str, Any]:
+    """As `read_json`, of a file that may have comments, and commas behind the last value."""
+    bare = _COMMENT.sub(lambda found: found["string"] or " ", read_text(path))
+    whole = _LAST_COMMA.sub(lambda found: found["string"] or "", bare)
+    try:
+        found = json.loads(whole or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

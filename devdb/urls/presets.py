@@ -34,11 +34,18 @@ class Preset:
     variables: tuple[tuple[str, Goes], ...]
     client: str | None = None
     """Who reads the variables; None: the project's client, else the canonical URL."""
+    readers: tuple[tuple[str, str], ...] = ()
+    """Variables that another client reads, too, which takes no other spelling."""
     ports: tuple[int, int] | None = None
     """Where the provider listens, direct and pooled."""
     note: str = ""
     fixed: tuple[tuple[str, str], ...] = ()
     """Variables that are the same for every instance; they come first."""
+
+    @property
+    def names(self) -> set[str]:
+        """All that it writes."""
+        return {*dict(self.fixed), *dict(self.variables)}
 
 
 _APP = ("DATABASE_URL", Goes.POOLED)
@@ -49,6 +56,10 @@ _NEON = (_APP, ("DATABASE_URL_UNPOOLED", Goes.DIRECT))
 HYPERDRIVE = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
 """What `wrangler dev` reads instead of a Hyperdrive; the name of the binding comes behind it.
 https://developers.cloudflare.com/hyperdrive/configuration/local-development/"""
+_OF_HYPERDRIVE = (HYPERDRIVE, HYPERDRIVE.replace("CLOUDFLARE", "WRANGLER", 1))
+"""The second is what it was called before."""
+VERCEL = (("POSTGRES_URL", Goes.POOLED), ("POSTGRES_URL_NON_POOLING", Goes.DIRECT))
+"""What @vercel/postgres reads: its pool, and its client."""
 PRISMA = ("prisma", "prisma-7", "redwood")
 """Whose names are those that the project's schema and config read, where these say them."""
 
@@ -103,7 +114,8 @@ PRESETS: dict[str, Preset] = {
                 ("POSTGRES_DATABASE", Goes.DATABASE),
                 *_NEON,
             ),
-            note="@vercel/postgres speaks WebSocket, to Neon alone: here use pg or postgres.js.",
+            readers=tuple((name, "vercel") for name, _ in VERCEL),
+            note="@vercel/postgres takes no host but localhost: POSTGRES_URL and _NON_POOLING.",
         ),
         Preset(
             name="heroku",
@@ -189,7 +201,7 @@ PRESETS: dict[str, Preset] = {
             name="hyperdrive",
             used_by="Cloudflare Workers with Hyperdrive",
             variables=((f"{HYPERDRIVE}HYPERDRIVE", Goes.POOLED), ("DIRECT_URL", Goes.DIRECT)),
-            note="wrangler dev reads them from .env; migrate with DIRECT_URL.",
+            note="wrangler dev reads them from .env, not .dev.vars; migrate with DIRECT_URL.",
         ),
     )
 }
@@ -257,7 +269,7 @@ def variables(
             found[name] = Spelling(parts[kind])
         else:
             is_pooled = kind == Goes.POOLED
-            reader = _reader(chosen, client or _client_of(before.get(name, "")))
+            reader = _reader(chosen, name, client or _client_of(before.get(name, "")))
             found[name] = spelling(reader, endpoints[kind], pooled=is_pooled, tls=tls)
     return found
 
@@ -271,7 +283,11 @@ def _client_of(text: str) -> str | None:
     return own.get(scheme) if "+" in scheme or scheme.startswith("jdbc:") else None
 
 
-def _reader(chosen: Preset, own: str | None) -> str:
+def _reader(chosen: Preset, variable: str, own: str | None) -> str:
+    if variable.startswith(_OF_HYPERDRIVE):
+        return "hyperdrive"
     name = chosen.client or own or clients.DEFAULT
     # Python is no line of a .env file; what a settings.py takes from there is a URL.
-    return "django" if client(name).form == Form.DJANGO else name
+    name = "django" if client(name).form == Form.DJANGO else name
+    is_plain = client(name).form == Form.URL and "+" not in client(name).scheme
+    return dict(chosen.readers).get(variable, name) if is_plain else name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from devdb.errors import UsageError
-from devdb.model import Endpoint
+from devdb.model import HOST, Endpoint
 from devdb.urls import address, authority, encoded
 from devdb.urls.clients import CA, Client, Form, Tls, client
 
@@ -35,10 +35,14 @@ def spelling(
     room for.
     """
     row = client(name)
+    if row.host and endpoint.host == HOST:
+        endpoint = replace(endpoint, host=row.host)
     untracked = pooled and not endpoint.tracked
     parameters = [*(row.pooled if pooled else ()), *(row.untracked if untracked else ())]
     notes = [row.untracked_more] if untracked and row.untracked_more else []
-    if tls is not None:
+    if tls is not None and row.no_tls:
+        notes.append(row.no_tls)
+    elif tls is not None:
         ca = str(tls.ca or "")
         chosen = row.verify if tls.ca else row.require
         parameters += [(key, value.replace(CA, ca)) for key, value in chosen]

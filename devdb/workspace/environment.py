@@ -14,7 +14,7 @@ from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
 from devdb.urls import clients, detection, presets, reading
 from devdb.urls.clients import Client, Tls
-from devdb.urls.detection import Detected
+from devdb.urls.detection import Beside, Detected
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
 from devdb.workspace.instances import find
@@ -208,12 +208,16 @@ def variables(
     else:
         preset = presets.preset(name or presets.DEFAULT)
     remarks = _foreign(preset, directory, project)
-    if preset.name in (*presets.PRISMA, "hyperdrive") or (found and preset.name == "supabase"):
-        own = detection.names(preset.name, directory, project)
+    if preset.name in presets.PRISMA or (found and preset.name == "supabase"):
+        own = detection.names(directory, project)
         if own is not None:
             kept = [pair for pair in preset.variables if pair[1] == Goes.TEST]
             preset = replace(preset, variables=(*own.variables, *kept), note="")
             remarks = (*remarks, *own.notes)
+    if found or preset.name in (*presets.PRISMA, "hyperdrive"):
+        beside = detection.beside(directory, project, file)
+        preset, remarks = _beside(preset, beside), (*remarks, *beside.notes)
+        saw = None if saw is None else tuple(dict.fromkeys([*saw, *beside.saw]))
     if found is not None and found.file is not None:
         preset = _with(preset, _usual(preset, files[found.file], direct, pooled))
     preset = _with(preset, given)
@@ -231,6 +235,19 @@ def _given(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Goes]:
     for name, _ in pairs:
         envfile.check_key(name)
     return {name: presets.goes(name, text, source) for name, text in pairs}
+
+
+def _beside(preset: Preset, found: Beside) -> Preset:
+    """The preset with what the project reads besides; its own variables stay what they are."""
+    bindings = [name for name, _ in found.variables if name.startswith(presets.HYPERDRIVE)]
+    own = {
+        name: kind
+        for name, kind in preset.variables
+        if not (bindings and name.startswith(presets.HYPERDRIVE))  # the preset's is an example
+    }
+    variables = {**dict(found.variables), **own}
+    readers = {**dict(found.readers), **dict(preset.readers)}
+    return replace(preset, variables=tuple(variables.items()), readers=tuple(readers.items()))
 
 
 def _with(preset: Preset, given: Mapping[str, Goes]) -> Preset:

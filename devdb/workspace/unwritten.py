@@ -82,7 +82,7 @@ def options_for(keys: Mapping[str, Goes], file: Path, there: Collection[str]) ->
     fitting = [
         preset
         for preset in detection.candidates(there)
-        if keys.keys() <= {*dict(preset.fixed), *dict(preset.variables)}
+        if keys.keys() <= preset.names
         and (not keys.keys() <= usual or keys.keys() == dict(preset.variables).keys())
     ]
     if fitting:

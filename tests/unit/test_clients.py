@@ -20,7 +20,8 @@ CA = Path("/data/my ca.crt")
 def test_every_client_of_the_contract_is_there() -> None:
     assert " ".join(CLIENTS) == (
         "libpq psycopg asyncpg sqlalchemy sqlalchemy-asyncpg django django-settings node-postgres "
-        "postgres.js drizzle prisma prisma-6 jdbc pgx rails npgsql"
+        "postgres.js drizzle prisma prisma-6 jdbc pgx rails npgsql vercel "
+        "hyperdrive"
     )
 
 
@@ -103,6 +104,20 @@ def test_tls_is_asked_for_in_each_clients_words(name: str, require: str, verify:
     plain = spell(name, ENDPOINT)
     assert spell(name, ENDPOINT, tls=Tls()) == plain + require
     assert spell(name, ENDPOINT, tls=Tls(CA)) == plain + verify
+
+
+def test_a_client_that_refuses_the_address_gets_the_name_of_this_machine_alone() -> None:
+    assert spell("vercel", ENDPOINT) == "postgresql://u:p@localhost:16543/main"
+    elsewhere = replace(ENDPOINT, host="db.example.com")
+    assert spell("vercel", elsewhere) == url(elsewhere)
+
+
+@pytest.mark.parametrize("name", ["vercel", "hyperdrive"])
+@pytest.mark.parametrize("tls", [Tls(), Tls(CA)])
+def test_a_client_without_tls_is_told_so_and_not_asked_for_any(name: str, tls: Tls) -> None:
+    found = spelling(name, ENDPOINT, tls=tls)
+    assert found.text == spell(name, ENDPOINT)
+    assert "without" in found.notes[0]
 
 
 def test_ca_that_the_url_cannot_name_is_a_note() -> None:

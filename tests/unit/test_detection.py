@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devdb.urls.detection import Detected, by_names, detect, detect_around, names
+from devdb.urls.detection import Beside, Detected, beside, by_names, detect, detect_around
 from devdb.urls.presets import PRESETS, Goes
 
 SCHEMA = 'datasource db {\n  provider = "postgresql"\n}\n'
@@ -281,14 +281,82 @@ def test_a_preset_by_the_keys_that_are_its_own(keys: tuple[str, ...], preset: st
     assert (found and found[0].name) == preset
 
 
-def test_hyperdrives_bindings_are_the_projects_own(tmp_path: Path) -> None:
-    assert names("hyperdrive", tmp_path, tmp_path) is None
-    wrangler = '[[hyperdrive]]\nbinding = "DB"\n[[env.next.hyperdrive]]\nbinding = "MORE"\n'
-    lay(tmp_path, {"wrangler.toml": wrangler})
-    found = names("hyperdrive", tmp_path, tmp_path)
-    assert found is not None
-    assert found.variables == (
-        ("CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_DB", Goes.POOLED),
-        ("CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_MORE", Goes.POOLED),
-        ("DIRECT_URL", Goes.DIRECT),
-    )
+HYPERDRIVE = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
+JSONC = """\
+{
+  // the "hyperdrive" of [1], whose "binding": "NOT" counts
+  "name": "a // no comment, /* nor this */, ]",
+  "hyperdrive": [
+    { "id": "1", "binding": "DB", "localConnectionString": "postgres://x/y" /* [ } */, },
+    { "binding": "my_db" },
+    /* { "binding": "OUT" }, */
+    { "binding": "not-a-name" }, { "binding": 3 }, "x",
+  ],
+  "env": { "next": { "hyperdrive": [{ "binding": "MORE" }, { "binding": "DB" }], }, "x": 1 },
+}
+"""
+TOML = """\
+[[hyperdrive]]
+binding = "DB"
+[[hyperdrive]]
+binding = "my_db"
+[[hyperdrive]]
+binding = "not-a-name"
+[[env.next.hyperdrive]]
+binding = "MORE"
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("wrangler.toml", TOML),
+        (
+            "wrangler.toml",
+            'hyperdrive = [{binding="DB"}, {binding="my_db"}]\n'
+            '[env.next]\nhyperdrive = [{binding="MORE"}]\n',
+        ),
+        ("wrangler.jsonc", JSONC),
+        ("wrangler.json", JSONC),
+        ("wrangler.json", JSONC.replace("\n", "\r\n")),
+    ],
+)
+def test_every_hyperdrive_binding_is_the_projects_own(tmp_path: Path, file: str, text: str) -> None:
+    assert beside(tmp_path, tmp_path) == Beside()
+    (tmp_path / file).write_bytes(text.encode())
+    found = beside(tmp_path, tmp_path)
+    names = [f"{HYPERDRIVE}{each}" for each in ("DB", "my_db", "MORE")]
+    assert found.variables == tuple((name, Goes.POOLED) for name in names)
+    assert (found.saw, found.notes) == ((f"{file}: hyperdrive",), ())
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"hyperdrive": 1, "env": [2]}', "/* {", '"', '{"env": {"x": [1]}}']
+)
+def test_a_wrangler_file_that_makes_no_sense_is_passed_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "wrangler.jsonc").write_text(text)
+    assert beside(tmp_path, tmp_path) == Beside()
+
+
+def test_a_worker_below_reads_the_env_file_that_is_beside_its_own(tmp_path: Path) -> None:
+    lay(tmp_path, {"my worker/wrangler.jsonc": JSONC, "web/package.json": needs(pg="8")})
+    assert around(tmp_path).preset == "hyperdrive"
+    (note,) = beside(tmp_path, tmp_path).notes
+    assert note.endswith("--file 'my worker/.env'")
+    worker = tmp_path / "my worker"
+    assert beside(tmp_path, tmp_path, worker / ".env").notes == ()
+    assert beside(worker, tmp_path).notes == ()
+    assert beside(tmp_path / "web", tmp_path) == Beside()
+
+
+def test_vercels_driver_reads_its_own_variables_whatever_else_the_project_is(
+    tmp_path: Path,
+) -> None:
+    lay(tmp_path, {"package.json": needs(**{"@vercel/postgres": "1", "prisma": "6"})})
+    assert around(tmp_path).preset == "prisma"
+    found = beside(tmp_path, tmp_path)
+    assert dict(found.variables) == {
+        "POSTGRES_URL": Goes.POOLED,
+        "POSTGRES_URL_NON_POOLING": Goes.DIRECT,
+    }
+    assert set(dict(found.readers).values()) == {"vercel"}

@@ -83,6 +83,51 @@ def test_a_schema_of_another_database_is_refused_where_it_is_meant(tmp_path: Pat
     assert "mysql" in chosen(tmp_path).notes[0]
 
 
+WRANGLER = '[[hyperdrive]]\nbinding = "DB"\n'
+LOCAL = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
+
+
+@pytest.mark.parametrize("preset", ["hyperdrive", "auto"])
+def test_hyperdrives_example_is_written_only_where_no_file_names_a_binding(
+    tmp_path: Path, preset: str
+) -> None:
+    example = chosen(tmp_path, preset="hyperdrive").values
+    assert example == {f"{LOCAL}HYPERDRIVE": A, "DIRECT_URL": B}
+    (tmp_path / "wrangler.toml").write_text(WRANGLER)
+    found = chosen(tmp_path, preset=preset)
+    assert found.values == {f"{LOCAL}DB": A, "DIRECT_URL": B}
+    assert any(".dev.vars" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("preset", ["prisma", "auto"])
+def test_what_a_platform_and_a_driver_read_stands_beside_prismas(
+    tmp_path: Path, preset: str
+) -> None:
+    (tmp_path / "wrangler.toml").write_text(WRANGLER)
+    (tmp_path / "schema.prisma").write_text(PRISMA.replace("APP", "POSTGRES_URL"))
+    (tmp_path / "package.json").write_text('{"dependencies": {"@vercel/postgres": "0.10"}}')
+    found = chosen(tmp_path, preset=preset)
+    a, b = A.replace("127.0.0.1", "localhost"), B.replace("127.0.0.1", "localhost")
+    assert found.values == {
+        "POSTGRES_URL": a,
+        "POSTGRES_URL_NON_POOLING": b,
+        f"{LOCAL}DB": A,
+        "DIRECT_URL": B,
+    }
+    if preset == "auto":
+        seen = "schema.prisma, package.json: @vercel/postgres, wrangler.toml: hyperdrive"
+        assert found.origin == f"preset prisma: saw {seen}"
+
+
+def test_a_url_of_localhost_is_this_instances_too(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    vercel = chosen(tmp_path, preset="vercel")
+    write(vercel, file, tmp_path)
+    assert "@localhost:" in file.read_text()
+    assert left_over(chosen(tmp_path), file, DIRECT, POOLED) == []
+    assert write(vercel, file, tmp_path, dry_run=True).changed is False
+
+
 SHAPES = {
     "laravel": "DB_CONNECTION=pgsql\nDB_HOST=127.0.0.1\nDB_PORT=5432\nDB_DATABASE=app\n"
     "DB_USERNAME=app\nDB_PASSWORD=\n",

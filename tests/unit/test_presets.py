@@ -6,8 +6,8 @@ import pytest
 
 from devdb.errors import UsageError
 from devdb.model import Endpoint
-from devdb.urls.clients import CLIENTS
-from devdb.urls.presets import PRESETS, goes, preset, variables
+from devdb.urls.clients import CLIENTS, Tls
+from devdb.urls.presets import PRESETS, Goes, goes, preset, variables
 
 DIRECT = Endpoint(host="127.0.0.1", port=15432, user="u", password="p", database="main")
 POOLED = Endpoint(host="127.0.0.1", port=16543, user="u", password="p", database="main")
@@ -66,10 +66,10 @@ def test_redwood_gets_a_test_database_too() -> None:
         (
             "vercel",
             {
-                "POSTGRES_URL": URL_POOLED,
+                "POSTGRES_URL": URL_POOLED.replace("127.0.0.1", "localhost"),
                 "POSTGRES_PRISMA_URL": URL_POOLED,
                 "POSTGRES_URL_NO_SSL": URL_POOLED,
-                "POSTGRES_URL_NON_POOLING": URL_DIRECT,
+                "POSTGRES_URL_NON_POOLING": URL_DIRECT.replace("127.0.0.1", "localhost"),
                 "POSTGRES_USER": "u",
                 "POSTGRES_HOST": "127.0.0.1",
                 "POSTGRES_PORT": "16543",
@@ -141,6 +141,33 @@ def test_the_projects_client_spells_what_a_preset_leaves_open() -> None:
     asyncpg = "postgresql+asyncpg://u:p@127.0.0.1:16543/main"
     assert texts("supabase", client="sqlalchemy-asyncpg")["DATABASE_URL"] == asyncpg
     assert texts("rails", client="sqlalchemy-asyncpg")["DATABASE_URL"] == URL_POOLED
+
+
+@pytest.mark.parametrize(
+    ("client", "text"),
+    [
+        (None, "postgresql://u:p@localhost:16543/main"),
+        ("node-postgres", "postgresql://u:p@localhost:16543/main"),
+        ("postgres.js", "postgresql://u:p@localhost:16543/main"),
+        ("sqlalchemy", "postgresql+psycopg://u:p@127.0.0.1:16543/main"),
+        ("jdbc", "jdbc:postgresql://127.0.0.1:16543/main?user=u&password=p"),
+    ],
+)
+def test_what_vercels_driver_reads_is_spelled_for_it_where_it_can_be_the_reader(
+    client: str | None, text: str
+) -> None:
+    assert texts("vercel", client=client)["POSTGRES_URL"] == text
+
+
+@pytest.mark.parametrize("prefix", ["CLOUDFLARE", "WRANGLER"])
+def test_hyperdrives_url_has_no_tls_and_no_clients_form_in_whichever_preset(prefix: str) -> None:
+    name = f"{prefix}_HYPERDRIVE_LOCAL_CONNECTION_STRING_DB"
+    chosen = replace(preset("prisma"), variables=((name, Goes.POOLED), ("X", Goes.POOLED)))
+    found = variables(
+        chosen, direct=DIRECT, pooled=replace(POOLED, tracked=False), client="jdbc", tls=Tls()
+    )
+    assert found[name].text == URL_POOLED
+    assert found["X"].text == f"{URL_POOLED}?pgbouncer=true&sslmode=require"
 
 
 def test_a_settings_py_takes_a_url_from_an_env_file() -> None:

@@ -1,5 +1,7 @@
 """Where the values of a `.env` file lead."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,8 @@ HERE = Endpoint(host="127.0.0.1", port=15432, user="devdb", password="p-1", data
 
 @pytest.mark.parametrize("name", [name for name, row in CLIENTS.items() if row.form != Form.DJANGO])
 def test_every_spelling_reads_back(name: str) -> None:
-    assert endpoint(spell(name, HERE)) == HERE
+    host = CLIENTS[name].host or HERE.host
+    assert endpoint(spell(name, HERE)) == replace(HERE, host=host)
 
 
 @given(WORDS, WORDS, WORDS)

@@ -11,6 +11,7 @@ import pytest
 from devdb import marker, urls
 from devdb.config import Settings
 from devdb.model import Finding, Spec
+from devdb.urls.spelling import spell
 from devdb.workspace.staleness import Held, held
 
 
@@ -85,6 +86,8 @@ def test_what_is_nothing_of_devdbs_is_left_alone(shop: Spec, text: str) -> None:
 
 def test_its_own_urls_are_right(shop: Spec) -> None:
     assert seen(shop, f"A={urls.url(shop.direct)}\nB={urls.url(shop.pooled)}?x=y") == []
+    assert seen(shop, f"POSTGRES_URL={spell('vercel', shop.pooled)}") == []
+    assert look(shop).sentence == ".env holds this instance's URLs"
 
 
 def test_another_instance_is_named_unless_it_is_the_same_projects(
