@@ -37,7 +37,7 @@ def is_taken(port: int) -> bool:
             if error.errno == errno.EACCES:
                 raise UsageError(
                     f"Port {port} is one that only root may listen on.",
-                    "Ask for one from 1024 upward with --port/--pool-port.",
+                    "Ask for one from 1024 upward.",
                 ) from error
             raise
     # With SO_REUSEADDR some systems let one address be bound beside a wildcard listener.
@@ -57,7 +57,7 @@ def answers(spec: Spec) -> bool:
 def in_use(spec: Spec, port: int, holder: str | None = None) -> PortInUse:
     """The error for a port that somebody else has: `holder`, where that is known already."""
     who = holder or owner(port, besides=spec.name)
-    option = "--port" if port == spec.port else "--pool-port"
+    option = {spec.port: "--port", spec.pool_port: "--pool-port"}.get(port, "--http-port")
     return PortInUse(
         f"Port {port} of instance '{spec.name}' is in use by {who}.",
         f"Stop that, or move the instance: devdb up -n {spec.name} {option} PORT",

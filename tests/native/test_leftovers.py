@@ -18,8 +18,8 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import marker
-from devdb.engines.native import find, owner, processes
+from devdb import marker, processes
+from devdb.engines.native import find, owner
 from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import DataGone, DataMismatch
@@ -42,10 +42,10 @@ def somebody(layout: Layout) -> Iterator[int]:
 REUSED = """
 import os, subprocess, time
 from pathlib import Path
-from devdb.engines.native import processes
+from devdb import processes
 
 null, root = Path(os.devnull), Path("/")
-pid = processes.spawn(["true"], owner=None, cwd=root, log=null, env={"PATH": os.defpath})
+pid = processes.spawn(["true"], cwd=root, log=null, env={"PATH": os.defpath})
 while processes.is_running(pid):
     time.sleep(0.001)
 Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
@@ -115,10 +115,10 @@ def test_a_server_that_was_started_by_hand_is_found_and_taken_over(
     program = native.psql_argv(spec.name)[0].replace("psql", "postgres")
     pid = processes.spawn(
         [program, "-D", ".", "-p", str(spec.port), "-c", "unix_socket_directories="],
-        owner=owner.choose(layout.data),
         cwd=layout.data,
         log=layout.log / "postgres.log",
         env={"LC_ALL": "C"},
+        credentials=owner.choose(layout.data).credentials,
     )
 
     def running() -> bool:

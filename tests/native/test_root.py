@@ -15,8 +15,8 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import paths
-from devdb.engines.native import binaries, owner
+from devdb import paths, unprivileged
+from devdb.engines.native import binaries
 from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
@@ -50,11 +50,11 @@ def uids_of(processes: list[psutil.Process]) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize("user", owner.UNPRIVILEGED)
+@pytest.mark.parametrize("user", unprivileged.USERS)
 def test_servers_and_data_are_an_unprivileged_users(
     native: NativeEngine, spec: Spec, home: Path, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "UNPRIVILEGED", (user,))
+    monkeypatch.setattr(unprivileged, "USERS", (user,))
     server = list(native.start(spec))[-1].server
     assert server is not None
 
@@ -71,7 +71,7 @@ def test_data_keeps_its_owner_when_another_user_would_be_chosen(
     native: NativeEngine, spec: Spec, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(owner, "UNPRIVILEGED", ("nobody",))
+        patch.setattr(unprivileged, "USERS", ("nobody",))
         list(native.start(spec))
         native.stop(spec.name)
     list(native.start(spec))

@@ -39,13 +39,19 @@ def test_each_option_that_the_program_tells_of_is_one_of_its_command() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
 def test_a_setting_is_an_option_of_the_commands_that_its_table_says(setting: Setting) -> None:
-    having = {name for name, options in OPTIONS.items() if setting.option in options}
+    having = {
+        name
+        for name, command in COMMANDS.items()
+        for each in command.params
+        # A plain flag of the same name, as `devdb url --http`, is another matter.
+        if setting.option in each.opts and (each.secondary_opts or not setting.is_flag)
+    }
     if setting.commands:
         assert having == set(setting.commands)
     else:
         assert {"up", "url", "temp claim"} <= having
     for name in having:
-        [option] = [each for each in COMMANDS[name].params if setting.option in each.opts]
-        assert option.name == setting.name
-        assert option.help.startswith(setting.help)
-        assert option.metavar == setting.metavar
+        [found] = [each for each in COMMANDS[name].params if setting.option in each.opts]
+        assert found.name == setting.name
+        assert found.help.startswith(setting.help)
+        assert (found.metavar or "") == setting.metavar

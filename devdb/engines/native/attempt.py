@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from devdb import certificates
+from devdb import certificates, processes
 from devdb.certificates import Certificates
 from devdb.engines import ports
 from devdb.engines.login import Login
@@ -20,7 +20,7 @@ from devdb.engines.native import (
     data,
     failure,
     find,
-    processes,
+    limits,
     servers,
     stop,
     supervision,
@@ -143,7 +143,7 @@ class Attempt:
         asking = self._begin(partial(binaries.has_tls, postgres))
         pooler = yield from copies.pooler(binaries.pooler(), self._owner)
         running = find.pooler(self._layout).pid
-        files = processes.file_limit(running, processes.MANY_FILES)
+        files = limits.open_files(running, limits.MANY_FILES)
         has_tls = yield from result(asking)
         return Config(self._spec, self._layout, postgres, pooler, has_tls, files)
 

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import marker
-from devdb.engines.native import failure, processes, template
+from devdb import marker, processes
+from devdb.engines.native import failure, template
 from devdb.engines.native.binaries import Postgres
 from devdb.engines.native.commands import CommandFailed, copy_tree
 from devdb.engines.native.config import Config
@@ -136,10 +136,10 @@ def _refill_spares(prepared: Template, postgres: Postgres, owner: Owner, *, used
         arguments = [prepared.data, home, name, postgres.program("initdb")]
         processes.spawn(
             ["nice", "/bin/sh", "-c", _FILL, "devdb-spare", *map(str, arguments)],
-            owner=owner,
             cwd=home,
             log=Path(os.devnull),
             env=template.environment(postgres),
+            credentials=owner.credentials,
         )
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from devdb import marker, pgbouncer, postgres
-from devdb.engines.native import processes
+from devdb import marker, pgbouncer, postgres, processes
+from devdb.engines.native import identity
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.model import SERVERS, Part, PartState, PoolMode, Server, Spec
@@ -39,7 +39,7 @@ def postmaster(layout: Layout) -> Sighting:
     except OSError:
         return Sighting()
     pid = processes.read_pid(path)
-    if pid is None or not processes.is_postmaster(pid, layout):
+    if pid is None or not identity.is_postmaster(pid, layout):
         return Sighting(stale=datetime.fromtimestamp(written, UTC))
     started = int(lines[2]) if len(lines) > 2 and lines[2].isdigit() else written
     status = lines[7].strip() if len(lines) > 7 else ""
@@ -53,17 +53,17 @@ def postmaster(layout: Layout) -> Sighting:
 
 def pooler(layout: Layout) -> Sighting:
     """PgBouncer, as its pid file tells."""
-    return _by_pid_file(layout.pooler_pid, layout, processes.is_pooler)
+    return _by_pid_file(layout.pooler_pid, layout, identity.is_pooler)
 
 
 def reaper(layout: Layout) -> Sighting:
     """The reaper, as its pid file tells."""
-    return _by_pid_file(layout.reaper_pid, layout, processes.is_reaper)
+    return _by_pid_file(layout.reaper_pid, layout, identity.is_reaper)
 
 
 def supervisor(layout: Layout) -> Sighting:
     """The supervisor, as the file tells that it holds: line 1 pid, 2 what it does."""
-    seen = _by_pid_file(layout.supervisor_pid, layout, processes.is_supervisor)
+    seen = _by_pid_file(layout.supervisor_pid, layout, identity.is_supervisor)
     if seen.pid is None:
         return seen
     with suppress(OSError):

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devdb import paths
+from devdb import paths, unprivileged
 from devdb.errors import DevdbError, EngineUnavailable
 
-UNPRIVILEGED = ("postgres", "nobody")
-"""Whom root's servers run as: the first that exists."""
 WRAPPERS = ("usr/lib/*/libnss_wrapper.so", "usr/lib*/libnss_wrapper.so")
 """Where the library is that answers out of a file; the official image uses it for the same."""
 
@@ -123,12 +121,8 @@ def choose(data: Path | None = None) -> Owner:
 
 
 def _unprivileged() -> Owner:
-    for name in UNPRIVILEGED:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Owner(entry.pw_uid, entry.pw_gid, name, foreign=True)
+    if (entry := unprivileged.find()) is not None:
+        return Owner(entry.pw_uid, entry.pw_gid, entry.pw_name, foreign=True)
     raise EngineUnavailable(
         "Postgres refuses to run as root, and there is no user to run it as.",
         "Make one: useradd --system postgres",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devdb import processes
 from devdb.engines.native import config as configuration
-from devdb.engines.native import find, logs, processes, stop, supervision
+from devdb.engines.native import find, logs, stop, supervision
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.logs import Position

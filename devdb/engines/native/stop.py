@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from devdb import certificates
-from devdb.engines.native import find, processes
+from devdb import certificates, processes
+from devdb.engines.native import find, identity
 from devdb.engines.native.layout import Layout
 from devdb.errors import DevdbError
 from devdb.replacing import sync_directory
@@ -97,21 +97,21 @@ def take_back(part: str, pid: int, *, gently: bool) -> None:
 def stop_postgres(layout: Layout, *, how: Signals = FAST) -> None:
     """End Postgres: sessions are ended, transactions rolled back."""
     pid = find.postmaster(layout).pid
-    _end(pid, how, partial(processes.is_postmaster, layout=layout), "Postgres")
+    _end(pid, how, partial(identity.is_postmaster, layout=layout), "Postgres")
 
 
 def stop_pooler(layout: Layout) -> None:
     """End PgBouncer, whoever is connected."""
     pid = find.pooler(layout).pid
-    _end(pid, POOLER, partial(processes.is_pooler, layout=layout), "PgBouncer")
+    _end(pid, POOLER, partial(identity.is_pooler, layout=layout), "PgBouncer")
 
 
 def stop_reaper(layout: Layout) -> None:
     """End the reaper, and the psql or sleep that it waits for, also of one that was killed."""
     seen = find.reaper(layout)
-    _end(seen.pid, REAPER, partial(processes.is_reaper, layout=layout), "The reaper", group=True)
+    _end(seen.pid, REAPER, partial(identity.is_reaper, layout=layout), "The reaper", group=True)
     if seen.stale:
-        left = processes.left_by_reaper(layout)
+        left = identity.left_by_reaper(layout)
         processes.end(left, REAPER, is_there=processes.is_running)
 
 
@@ -132,7 +132,7 @@ def stay_down(layout: Layout) -> None:
 def end_supervisor(layout: Layout) -> None:
     """End the supervisor; the servers live on."""
     pid = find.supervisor(layout).pid
-    _end(pid, SUPERVISOR, partial(processes.is_supervisor, layout=layout), "The supervisor")
+    _end(pid, SUPERVISOR, partial(identity.is_supervisor, layout=layout), "The supervisor")
 
 
 def _forget(layout: Layout) -> None:
@@ -148,7 +148,7 @@ def end_leftovers(layout: Layout, *, patience: float, only: str = "") -> None:
 
     Raises DevdbError when something would not end.
     """
-    left = {process.pid: process for process in processes.leftovers(layout, only=only)}
+    left = {process.pid: process for process in identity.leftovers(layout, only=only)}
     # A copy has nothing to lose.
     workers = [pid for pid in left if _is_worker(pid)]
     others = [pid for pid in left if pid not in workers]
@@ -161,7 +161,7 @@ def end_leftovers(layout: Layout, *, patience: float, only: str = "") -> None:
 
 def _is_worker(pid: int) -> bool:
     argv = processes.words(pid)
-    return bool(argv) and Path(argv[0]).name in processes.WORKERS
+    return bool(argv) and Path(argv[0]).name in identity.WORKERS
 
 
 def end_backends(layout: Layout) -> None:

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from devdb import processes
 from devdb.engines.native import config as configuration
-from devdb.engines.native import find, logs, processes, stop
+from devdb.engines.native import find, limits, logs, stop
 from devdb.engines.native.config import Config
 from devdb.engines.native.layout import Layout
 from devdb.engines.native.owner import Owner
@@ -40,7 +41,6 @@ class Line:
         with end:
             self._pid = processes.spawn(
                 [sys.executable, "-I", "-S", SCRIPT, layout.supervisor_conf],
-                owner=None,
                 cwd=Path("/"),
                 log=Path(os.devnull),
                 env={name: os.environ[name] for name in _KEPT if name in os.environ},
@@ -129,7 +129,7 @@ def told(config: Config, owner: Owner) -> str:
     postgres["stale"] = [str(path) for path in locks]
     pooler = _told_of(config, "pgbouncer", config.pooler_argv, config.pooler_environment())
     pooler["stale"] = [str(layout.pooler_pid)]
-    pooler["files"] = processes.MANY_FILES
+    pooler["files"] = limits.MANY_FILES
     parts = {"postgres": postgres, "pgbouncer": pooler}
     if config.spec.reaper is not None:
         reaper = _told_of(config, "reaper", config.reaper_argv, config.reaper_environment())
@@ -157,7 +157,7 @@ def _told_of(config: Config, name: str, argv: list[str], env: dict[str, str]) ->
         "pipe": str(layout.pipe(name)),
         "verdict": str(layout.verdict(name)),
         "stale": [],
-        "files": processes.FILES,
+        "files": limits.FILES,
         "control": None,
         "is_group": False,
         "pid_file": None,

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from devdb.engines import files
-from devdb.engines.native.layout import Layout
-from devdb.engines.native.owner import Owner
-
-if TYPE_CHECKING:
-    import psutil
-
-WORKERS = ("cp",)
-"""What works on a data directory besides its servers."""
-
-FILES = 4096
-"""Open files a server may have: more than macOS' default of 256."""
-MANY_FILES = 10_240 if sys.platform == "darwin" else 65_536
-"""Open files of one that has as many clients as the system lets it have.
-
-macOS grants no more, whatever it calls its hard limit (OPEN_MAX in its limits.h).
-"""
+from typing import Any
 
 
 class _Detached(subprocess.Popen[bytes]):
@@ -44,15 +25,16 @@ _children: dict[int, _Detached] = {}
 def spawn(
     argv: Sequence[str | Path],
     *,
-    owner: Owner | None,
     cwd: Path,
     log: Path,
     env: dict[str, str],
     stdin: int = subprocess.DEVNULL,
+    credentials: Mapping[str, Any] | None = None,
 ) -> int:
     """Start a process in a session of its own, its output appended to `log`; returns its pid.
 
-    Without an owner it runs as who runs devdb.
+    `credentials` are arguments of subprocess.Popen that start it as another user; without them it
+    runs as who runs devdb. Raises OSError.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
@@ -65,23 +47,12 @@ def spawn(
             env=env,
             umask=0o077,
             start_new_session=True,
-            **(owner.credentials if owner else {}),
+            **(credentials or {}),
         )
     finally:
         os.close(descriptor)
     _children[process.pid] = process
     return process.pid
-
-
-def file_limit(pid: int | None, wanted: int) -> int:
-    """How many files that process may have open; one that is yet to be started, where pid is None.
-
-    A server keeps what it was started with, whatever the shell allows that devdb runs in now.
-    """
-    if pid is not None and (limit := files.limit_of(pid)) is not None:
-        return limit
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
 
 
 def is_running(pid: int) -> bool:
@@ -139,34 +110,8 @@ def words(pid: int) -> list[str]:
         return []
 
 
-def is_postmaster(pid: int, layout: Layout) -> bool:
-    """Whether that process is the Postgres of this data directory."""
-    argv = words(pid)
-    if not argv or not Path(argv[0]).name.startswith("postgres"):
-        return False
-    if str(layout.data) in argv:
-        return True
-    # Somebody may have started it by hand, with another spelling of the directory.
-    return not argv[0].startswith("postgres: ") and _working_directory(pid) == str(layout.data)
-
-
-def is_pooler(pid: int, layout: Layout) -> bool:
-    """Whether that process is the PgBouncer of this instance."""
-    argv = words(pid)
-    return len(argv) > 1 and argv[-1] == str(layout.ini) and "pgbouncer" in Path(argv[0]).name
-
-
-def is_reaper(pid: int, layout: Layout) -> bool:
-    """Whether that process is the shell that runs the instance's reaper."""
-    return words(pid)[-1:] == [str(layout.reaper_script)]
-
-
-def is_supervisor(pid: int, layout: Layout) -> bool:
-    """Whether that process is the supervisor of this instance."""
-    return words(pid)[-1:] == [str(layout.supervisor_conf)]
-
-
-def _working_directory(pid: int) -> str:
+def working_directory(pid: int) -> str:
+    """Where that process is; empty when nobody may know."""
     import psutil
 
     try:
@@ -195,58 +140,6 @@ def _working_directory_for_its_user(pid: int) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return os.fsdecode(found.stdout.rstrip(b"\n"))
-
-
-def leftovers(layout: Layout, *, only: str = "") -> list[psutil.Process]:
-    """Every process of the instance: its servers, and what a start or a killed server left;
-    `only` those whose command line begins so.
-
-    Looked for among all processes of the machine (some 20 ms): the way to what no pid file
-    tells of. A user's own shell, editor or `tail` in these directories is none of them.
-    """
-    import psutil
-
-    found = []
-    reaper = read_pid(layout.reaper_pid)
-    for process in psutil.process_iter():
-        pid = process.pid
-        if pid == os.getpid():
-            continue
-        argv = words(pid)
-        if (
-            argv
-            and argv[0].startswith(only)
-            and (_is_ours(pid, argv, layout) or _is_in_session(pid, reaper, layout))
-        ):
-            found.append(process)
-    return found
-
-
-def left_by_reaper(layout: Layout) -> list[int]:
-    """The pids of what a killed reaper was waiting for; looked for among all processes."""
-    import psutil
-
-    leader = read_pid(layout.reaper_pid)
-    return [pid for pid in psutil.pids() if _is_in_session(pid, leader, layout)]
-
-
-def _is_ours(pid: int, argv: list[str], layout: Layout) -> bool:
-    name = Path(argv[0]).name
-    if argv[0].startswith("postgres: "):  # a backend; its postmaster may be dead
-        return _working_directory(pid) == str(layout.data)
-    if name in WORKERS:
-        return str(layout.data) in argv
-    return any(is_it(pid, layout) for is_it in (is_supervisor, is_postmaster, is_pooler, is_reaper))
-
-
-def _is_in_session(pid: int, leader: int | None, layout: Layout) -> bool:
-    """Whether it is a child of the reaper (psql, sleep), the reaper itself being dead or not."""
-    if leader is None:
-        return False
-    try:
-        return os.getsid(pid) == leader and _working_directory(pid) == str(layout.run)
-    except OSError:
-        return False
 
 
 def read_pid(path: Path) -> int | None:
