@@ -65,7 +65,7 @@ async def _authenticated(
         head = await reader.readexactly(5)
         length = int.from_bytes(head[1:], "big")
         if not 4 <= length <= framing.LONGEST_BEFORE_LOGIN:
-            raise Stranger("what listens there does not speak Postgres' protocol")
+            raise Stranger(framing.NOT_THE_PROTOCOL)
         body = await reader.readexactly(length - 4)
         kind = head[:1]
         if kind == b"E":
@@ -86,8 +86,12 @@ async def cancel(port: int, key: bytes) -> None:
     """Have the server stop working on the query of the session with that key; says nothing."""
     try:
         reader, writer = await asyncio.open_connection(HOST, port)
-        writer.write(framing.request(framing.CANCEL_REQUEST, key))
-        await reader.read(1)  # it is closed when the request has been passed on
-        writer.transport.abort()
     except OSError:
         return
+    try:
+        writer.write(framing.request(framing.CANCEL_REQUEST, key))
+        await reader.read(1)  # it is closed when the request has been passed on
+    except OSError:
+        return
+    finally:
+        writer.transport.abort()

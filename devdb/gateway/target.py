@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from devdb.model import PoolMode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -21,6 +23,9 @@ class Target:
     """How many Postgres takes in all; the gateway leaves half of them to others."""
     directory: Path
     """The instance's directory: it ends when the marker in there is gone."""
+    pool_mode: PoolMode | None = None
+    """How PgBouncer really pools: where it is sessions, none is kept for a next request. None:
+    nobody asked, which is enough to find a gateway."""
 
     @property
     def down(self) -> str:

@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PROTOCOL = 196608
@@ -16,6 +16,7 @@ GSS_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 LONGEST_BEFORE_LOGIN = 65536
 """Bytes of a message from whom we do not know yet; Postgres' own are a few hundred."""
+NOT_THE_PROTOCOL = "what listens there does not speak Postgres' protocol"
 NOT_YET = "57P03"
 """What a server says that is starting, stopping or recovering."""
 
@@ -50,6 +51,41 @@ def startup(parameters: Mapping[str, str]) -> bytes:
 def request(code: int, rest: bytes = b"") -> bytes:
     """The first message of somebody who wants something else: TLS, or a query to be cancelled."""
     return message(b"", struct.pack("!i", code) + rest)
+
+
+def statement(query: bytes, values: Sequence[bytes | None]) -> bytes:
+    """One statement of the extended query, unnamed: parsed, bound, described, run.
+
+    Its values are text whose types the server infers, `None` is NULL, and so is all that comes
+    back text; up to `MOST_VALUES`. SYNC, or FLUSH and later SYNC, come behind it.
+    """
+    bound = [b"\0\0\0\0", _COUNT.pack(len(values))]
+    for value in values:
+        if value is None:
+            bound.append(_NULL)
+        else:
+            bound += (_LENGTH.pack(len(value)), value)
+    bound.append(b"\0\0")
+    parse = message(b"P", b"\0" + query + b"\0\0\0")
+    return parse + message(b"B", b"".join(bound)) + _DESCRIBE_AND_RUN
+
+
+MOST_VALUES = 65535
+"""Of one statement: their number has 16 bits, without a sign."""
+SYNC = message(b"S", b"")
+"""Ends a transaction without a block, and has the server say that it is ready."""
+FLUSH = message(b"H", b"")
+"""Has the server say what it has to say, and ends nothing."""
+TERMINATE = message(b"X", b"")
+_DESCRIBE_AND_RUN = message(b"D", b"P\0") + message(b"E", b"\0\0\0\0\0")
+_COUNT = struct.Struct("!H")
+_LENGTH = struct.Struct("!i")
+_NULL = _LENGTH.pack(-1)
+
+
+def simple(query: bytes) -> bytes:
+    """A simple query."""
+    return message(b"Q", query + b"\0")
 
 
 def fields(body: bytes) -> dict[str, str]:

@@ -222,7 +222,7 @@ class Session:
         head = self._receive(5)
         (length,) = struct.unpack_from("!i", head, 1)
         if length < 4 or (self._longest is not None and length > self._longest):
-            raise Stranger("what listens there does not speak Postgres' protocol")
+            raise Stranger(framing.NOT_THE_PROTOCOL)
         return head[:1], self._receive(length - 4)
 
     def _send(self, kind: bytes, body: bytes) -> None:
