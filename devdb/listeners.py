@@ -6,12 +6,16 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from devdb import marker
+from devdb import marker, processes
 from devdb.errors import DevdbError
 from devdb.model import HOST, Spec
 
+GATEWAY = "devdb.gateway"
+"""The module that a detached gateway runs: it is in its command line."""
+_SERVERS = ("postgres ", "pgbouncer ", "docker-proxy ")
 _SOMEBODY = "another user's process"
 
 
@@ -24,10 +28,10 @@ def accepts(port: int) -> bool:
 
 def owner(port: int, *, besides: str = "") -> str:
     """Who listens on that port: an instance other than `besides`, else a process, in words."""
-    process = _process(port)
+    pid, process = _process(port)
     for spec in _instances():
-        is_its = port in (spec.port, spec.pool_port) and spec.name != besides
-        if is_its and process and _is_server(process):
+        is_its = port in spec.ports and spec.name != besides
+        if is_its and (process.startswith(_SERVERS) or _is_gateway(pid)):
             return f"instance '{spec.name}' ({process})"
     return process or "somebody else"
 
@@ -55,21 +59,24 @@ def _instances() -> list[Spec]:
     return []
 
 
-def _is_server(process: str) -> bool:
-    return process.startswith(("postgres ", "pgbouncer ", "docker-proxy "))
+def _is_gateway(pid: int | None) -> bool:
+    argv = processes.words(pid) if pid is not None else []
+    is_of_foreground = "http" in argv and any(Path(word).name == "devdb" for word in argv)
+    return is_of_foreground or GATEWAY in argv
 
 
-def _process(port: int) -> str | None:
+def _process(port: int) -> tuple[int | None, str]:
+    """Who listens there, and in words; nobody and nothing where none is seen."""
     import psutil
 
     for pid, connection in _connections():
         address = connection.laddr
         if connection.status == psutil.CONN_LISTEN and address and address.port == port:
             if pid is None:
-                return _SOMEBODY
+                return None, _SOMEBODY
             with contextlib.suppress(psutil.Error):
-                return f"{psutil.Process(pid).name()} (pid {pid})"
-    return None
+                return pid, f"{psutil.Process(pid).name()} (pid {pid})"
+    return None, ""
 
 
 def _connections() -> Iterator[tuple[int | None, Any]]:

@@ -150,6 +150,8 @@ class Step(StrEnum):
     PGBOUNCER = "pgbouncer"
     LOGIN = "login"
     """Waiting for a real login and `SELECT 1` through both URLs."""
+    HTTP = "http"
+    """The gateway; the servers are ready by then."""
     READY = "ready"
 
 

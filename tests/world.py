@@ -88,14 +88,16 @@ def traces(name: str, home: Path, *, docker: bool = True) -> list[str]:
 
 
 def processes(name: str, home: Path) -> list[psutil.Process]:
-    """The processes that run in, or were started with, a path of the instance's directory.
+    """The processes that run in, or were started with, a path of the instance's directory; a
+    gateway too, detached or in the foreground.
 
     Children that rewrite their title and environment (Postgres backends) are known by their
     working directory. This process and its ancestors are never meant.
     """
     directory = str(home / "instances" / name)
     mine = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
-    return [p for p in psutil.process_iter() if p.pid not in mine and _belongs(p, directory)]
+    others = [process for process in psutil.process_iter() if process.pid not in mine]
+    return [each for each in others if _belongs(each, directory) or _serves(each, home)]
 
 
 def _belongs(process: psutil.Process, directory: str) -> bool:
@@ -107,6 +109,16 @@ def _belongs(process: psutil.Process, directory: str) -> bool:
     except psutil.Error:
         return False
     return any(directory in word for word in words)
+
+
+def _serves(process: psutil.Process, home: Path) -> bool:
+    """Whether it is a `devdb http` in that data directory: its words may name no instance."""
+    try:
+        words = [Path(word).name for word in process.cmdline()]
+        is_it = "devdb" in words and "http" in words
+        return is_it and process.environ().get("DEVDB_DATA_DIR") == str(home)
+    except psutil.Error:
+        return False
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -18,7 +18,7 @@ SECTIONS = {
     "Start and stop": {"up": "up", "down": "down", "rm": "down"},
     "Look": {"ui": "ui", "ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
     "Throw away": {"temp": "temp"},
-    "Connect": {"url": "connect", "env": "env", "psql": "connect"},
+    "Connect": {"url": "connect", "env": "env", "psql": "connect", "http": "http"},
 }
 """Each command and the module in `devdb.cli` that has it."""
 

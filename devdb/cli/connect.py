@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated
+from textwrap import indent
+from typing import Annotated, Any
 
 import typer
 
@@ -14,10 +16,11 @@ from devdb import urls
 from devdb.cli import options
 from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
-from devdb.errors import EngineUnavailable, ExitCode
-from devdb.model import Spec
+from devdb.errors import EngineUnavailable, ExitCode, NotFound, UsageError
+from devdb.model import PartState, Spec
 from devdb.output import envelope, streams
 from devdb.psql import environment
+from devdb.urls.serverless import SNIPPET
 
 app = App()
 
@@ -26,12 +29,19 @@ _FILES = re.compile(
 )
 """An argument of psql that makes it read or write files."""
 
-_URL_EXAMPLES = """\b
+_LINES = "\n\n".join(f"\b\n{indent(part, '  ')}" for part in SNIPPET.strip().split("\n\n"))
+_URL_EXAMPLES = f"""\b
+Serverless drivers speak HTTP, told so by these lines (docs/serverless.md):
+
+{_LINES}
+
+\b
 Examples:
   psql "$(devdb url)"
   devdb url --for sqlalchemy-asyncpg --pooled
   devdb url --for jdbc --tls verify-full      --tls alone: require
   DATABASE_URL="$(devdb url --pooled)" npm run dev
+  devdb url --http            for serverless drivers
 """
 _PSQL_EXAMPLES = """\b
 Examples:
@@ -48,6 +58,9 @@ def url(
     pooled: Annotated[bool, typer.Option("--pooled", help="The URL through PgBouncer.")] = False,
     client: options.Client = None,
     tls: options.Tls = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="The HTTP URL, for serverless drivers.")
+    ] = False,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the clipboard too.")] = False,
     json: options.Json = False,
 ) -> int:
@@ -61,6 +74,10 @@ def url(
 
     here = look_around(name)
     spec = here.instance()
+    if http:
+        given = {"--pooled": pooled, "--for": client is not None, "--tls": tls is not None}
+        _refuse_beside_http(given)
+        return _http(spec, copy=copy, json=json)
     endpoint = spec.pooled if pooled else spec.direct
     reader, text, notes = client or here.settings.client, urls.url(endpoint), tuple[str, ...]()
     if reader is not None or tls is not None:
@@ -77,6 +94,36 @@ def url(
         streams.data(envelope.ok("url", {**found, "running": running}))
     if not running:
         streams.narrate(f"warning: '{spec.name}' is not running; devdb up -d -n {spec.name}")
+    return ExitCode.OK
+
+
+def _refuse_beside_http(given: Mapping[str, bool]) -> None:
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(
+                f"--http and {option} do not go together.",
+                "devdb url --http; whether direct or pooled is said by the port of DATABASE_URL",
+            )
+
+
+def _http(spec: Spec, *, copy: bool, json: bool) -> int:
+    """The HTTP URL, by the same rules."""
+    from devdb.workspace import gateway
+
+    text, name = urls.http(spec), spec.name
+    if text is None:
+        raise NotFound(f"'{name}' has no HTTP URL yet.", f"devdb up -d --http -n {name}")
+    if not json:
+        streams.data(text)
+    if copy:
+        copy_to_clipboard(text)
+    part = gateway.part(spec)
+    is_on = part is not None and part.state == PartState.RUNNING
+    if json:
+        found: dict[str, Any] = {"name": name, "client": None, "url": text, "notes": []}
+        streams.data(envelope.ok("url", {**found, "running": is_on}))
+    if not is_on:
+        streams.narrate(f"warning: the gateway of '{name}' is off; devdb up -d --http -n {name}")
     return ExitCode.OK
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,12 +14,15 @@ from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
 from devdb.envfile import Written
 from devdb.errors import ExitCode
-from devdb.model import Endpoint, Spec
+from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.wording import env_change
 from devdb.workspace import environment
 from devdb.workspace.environment import Variables, tls_of, variables
 from devdb.workspace.unwritten import left_over
+
+if TYPE_CHECKING:
+    from devdb.temporary import TemporaryDatabase
 
 app = App()
 
@@ -49,8 +54,8 @@ def env(
         typer.Option(
             "--set",
             metavar="NAME=WHAT",
-            help="A variable that is to be pooled, direct, shadow, test, host, port, pool-port, "
-            "user, password or database.",
+            help="A variable that is to be pooled, direct, http, shadow, test, host, port, "
+            "pool-port, user, password or database.",
             show_default=False,
         ),
     ] = None,
@@ -71,14 +76,19 @@ def env(
     how = tls_of(spec, tls, spec.direct, spec.pooled)
     wanted = [file for file in files or [Path(".env")] if file != _STDOUT]
     more = environment.wanted(sets or ())
-    chosen = _choose(here, spec.direct, spec.pooled, wanted[:1], more=more, tls=how)
+    chosen = _choose(
+        here,
+        spec,
+        wanted[:1],
+        more=more,
+        tls=how,
+        gated=partial(_gated, spec, here, keep=not dry_run),
+    )
     _tell_why(chosen)
     wanted = [] if only_print else wanted
-    if wanted and not dry_run:
-        _make_databases(spec, chosen)
-    written = [
-        _write(chosen, file, here, spec.direct, spec.pooled, dry_run=dry_run) for file in wanted
-    ]
+    if not dry_run:
+        _tell_news(spec, chosen, databases=bool(wanted))
+    written = [_write(chosen, file, here, spec, dry_run=dry_run) for file in wanted]
     if json:
         streams.data(envelope.ok("env", records.variables(chosen, written)))
     elif only_print or _STDOUT in (files or ()):
@@ -91,39 +101,56 @@ def env(
 
 def write(spec: Spec, file: Path, here: Here) -> None:
     """Write the URLs of an instance to a file, as `devdb env` does; raises DevdbError."""
-    chosen = _choose(here, spec.direct, spec.pooled, [file])
+    chosen = _choose(here, spec, [file])
     _tell_why(chosen)
-    _make_databases(spec, chosen)
-    _write(chosen, file, here, spec.direct, spec.pooled)
+    _tell_news(spec, chosen, databases=True)
+    _write(chosen, file, here, spec)
 
 
 def write_temporary(
-    direct: Endpoint, pooled: Endpoint, file: Path, here: Here, *, comment: str, quiet: bool
+    spec: Spec, made: TemporaryDatabase, file: Path, here: Here, *, comment: str, quiet: bool
 ) -> None:
     """The same of a temporary database, with a comment above each; raises DevdbError."""
-    chosen = _choose(here, direct, pooled, [file])
+    chosen = _choose(here, spec, [file], made=made)
     if not quiet:
         _tell_why(chosen)
-    _write(chosen, file, here, direct, pooled, comment=comment, quiet=quiet)
+        _tell_news(spec, chosen, databases=False)
+    _write(chosen, file, here, spec, made=made, comment=comment, quiet=quiet)
 
 
 def _choose(
-    here: Here, direct: Endpoint, pooled: Endpoint, files: list[Path], **rest: Any
+    here: Here,
+    spec: Spec,
+    files: list[Path],
+    *,
+    made: TemporaryDatabase | None = None,
+    gated: Callable[[], Spec] | None = None,
+    **rest: Any,
 ) -> Variables:
     file = here.directory / files[0] if files else None
+    whose = made or spec
     return variables(
-        direct,
-        pooled,
+        whose.direct,
+        whose.pooled,
         here.settings,
         here.project,
+        gated=gated or partial(_gated, spec, here),
         directory=here.directory,
         file=file,
         **rest,
     )
 
 
-def _make_databases(spec: Spec, chosen: Variables) -> None:
-    for news in environment.ensure_databases(spec, chosen):
+def _gated(spec: Spec, here: Here, *, keep: bool = True) -> Spec:
+    from devdb.workspace.gateway import port_of  # 30 ms that mostly nobody needs
+
+    return port_of(spec, here.settings, keep=keep)
+
+
+def _tell_news(spec: Spec, chosen: Variables, *, databases: bool) -> None:
+    """Of what the variables lead to: databases are made, where they are wanted."""
+    made = environment.ensure_databases(spec, chosen) if databases else []
+    for news in (*made, *environment.gateway_news(spec, chosen)):
         streams.narrate(news)
 
 
@@ -138,9 +165,9 @@ def _write(
     chosen: Variables,
     file: Path,
     here: Here,
-    direct: Endpoint,
-    pooled: Endpoint,
+    spec: Spec,
     *,
+    made: TemporaryDatabase | None = None,
     dry_run: bool = False,
     comment: str | None = None,
     quiet: bool = False,
@@ -156,7 +183,10 @@ def _write(
     if not quiet:
         _tell_changes(written, dry_run=dry_run)
         name = here.settings.name if here.settings.source("name") == "--name" else None
-        for left in left_over(chosen, written.path, direct, pooled, name=name):
+        whose = made or spec
+        for left in left_over(
+            chosen, written.path, whose.direct, whose.pooled, http=spec.http_port, name=name
+        ):
             streams.narrate(f"note: {left}")
     return written
 

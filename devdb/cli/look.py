@@ -65,8 +65,13 @@ def ls(json: options.Json = False) -> int:
     if not found:
         streams.narrate("there is no instance; devdb up makes one")
         return ExitCode.OK
-    headings = ("NAME", "STATE", "ENGINE", "POSTGRES", "DIRECT", "POOLED", "UP", "PROJECT")
-    for line in table(headings, [_instance_row(each) for each in found], width=streams.width()):
+    headings = ["NAME", "STATE", "ENGINE", "POSTGRES", "DIRECT", "POOLED", "UP", "PROJECT"]
+    rows = [_instance_row(each) for each in found]
+    if any(each.gateway is not None for each in found):
+        headings.insert(_HTTP, "HTTP")
+        for row, each in zip(rows, found, strict=True):
+            row.insert(_HTTP, _http(each))
+    for line in table(headings, rows, width=streams.width()):
         streams.data(line)
     return ExitCode.OK
 
@@ -80,7 +85,7 @@ def status(name: options.Name = None, json: options.Json = False) -> int:
     """
     here = look_around(name)
     spec = here.instance()
-    instance = instances.find(spec)
+    instance = instances.look(spec)
     asked = instance.state in (State.RUNNING, State.DEGRADED)
     health = instances.health(spec) if asked else Health(postgres=None, pgbouncer=None)
     ready = health.ready and instance.state == State.RUNNING
@@ -169,11 +174,15 @@ def _log_line(entry: Entry) -> str:
     return f"{head} {streams.paint(f'{level:<9}', colour)} {entry.text}"
 
 
-def _instance_row(instance: Instance) -> tuple[str, ...]:
+_HTTP = 6
+"""The column of the HTTP ports, where an instance has one."""
+
+
+def _instance_row(instance: Instance) -> list[str]:
     spec, server = instance.spec, instance.server
     postgres = server.part("postgres") if server else None
     version = (postgres and postgres.version) or (str(spec.major) if spec.major else "")
-    return (
+    return [
         spec.name,
         instance.state.value,
         spec.engine,
@@ -182,7 +191,14 @@ def _instance_row(instance: Instance) -> tuple[str, ...]:
         str(spec.pool_port or ""),
         since(postgres.started) if postgres else "",
         str(spec.project or ""),
-    )
+    ]
+
+
+def _http(instance: Instance) -> str:
+    part = instance.gateway
+    if part is None:
+        return ""
+    return f"{instance.spec.http_port}{'' if part.state == PartState.RUNNING else ' off'}"
 
 
 def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
@@ -215,8 +231,22 @@ def _facts(instance: Instance, health: Health) -> list[tuple[str, str]]:
             *[(part.name, _part(part, None, None)) for part in server.parts if _extra(part)],
             ("data", server.location),
         ]
+    if instance.gateway is not None:
+        pairs.append((instance.gateway.name, _gateway(instance)))
     leads = (("direct", spec.direct), ("pooled", spec.pooled))
-    return [*pairs, *((name, urls.masked(urls.url(each))) for name, each in leads)]
+    pairs += [(name, urls.masked(urls.url(each))) for name, each in leads]
+    return [*pairs, *([("http", url)] if (url := urls.http(spec)) else [])]
+
+
+def _gateway(instance: Instance) -> str:
+    """The gateway, and how to have it back where it is off while the instance runs."""
+    part, spec = instance.gateway, instance.spec
+    assert part is not None
+    is_missed = part.state != PartState.RUNNING and instance.state == State.RUNNING
+    words = [part.state.value, f"port {spec.http_port}", part.detail]
+    text = ", ".join(word for word in words if word)
+    fix = f"; devdb up -d -n {spec.name} starts it"
+    return streams.paint(f"{text}{fix}", "yellow") if is_missed else text
 
 
 def _env(held: Held) -> str:

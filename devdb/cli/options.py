@@ -94,9 +94,10 @@ def of(name: str) -> Any:
     """The option of a setting, whose value is text here: the settings say who gave a wrong one."""
     setting = SETTINGS[name]
     words = (lambda: list(setting.choices)) if setting.choices else _WORDS.get(name)
+    option = f"{setting.option}/--no-{setting.key}" if setting.is_flag else setting.option
     return typer.Option(
-        *filter(None, (setting.letter, setting.option)),
-        metavar=setting.metavar,
+        *filter(None, (setting.letter, option)),
+        metavar=setting.metavar or None,
         help=f"{setting.help}  [{setting.default}]" if setting.default else setting.help,
         autocompletion=words,
         show_default=False,
@@ -115,7 +116,7 @@ def with_settings(command: Callable[..., int]) -> Callable[..., int]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[str | None, of(name)],
+            annotation=Annotated[(bool if setting.is_flag else str) | None, of(name)],
         )
         for name, setting in SETTINGS.items()
         if command.__name__ in setting.commands

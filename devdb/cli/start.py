@@ -7,12 +7,13 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from devdb import urls
 from devdb.cli.here import Here
 from devdb.cli.signals import Noted
 from devdb.config import Settings, slug
 from devdb.engines.remedy import Remedy
 from devdb.errors import NeedsConsent
-from devdb.model import SERVERS, Spec
+from devdb.model import SERVERS, PartState, Spec
 from devdb.output import streams
 from devdb.output.narration import Narrator
 from devdb.workspace import cancelling, fix, names, up
@@ -133,5 +134,7 @@ def _tell(ready: Ready) -> None:
         streams.narrate(f"changed: {change}")
     for note in (*ready.notes, *server.notes):
         streams.narrate(f"note: {note}")
+    if ready.instance.gateway is not None and ready.instance.gateway.state == PartState.RUNNING:
+        streams.narrate(f"http: {urls.http(spec)}")
     streams.narrate(f"data: {server.location}")
     streams.narrate(f"stop: devdb down {spec.name}   delete: devdb rm {spec.name}")

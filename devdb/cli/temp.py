@@ -115,7 +115,7 @@ def temp(
         )
     url = urls.url(made.pooled if pooled else made.direct)
     if env is not None:
-        _write_env(made, env, here, quiet=quiet)
+        _write_env(spec, made, env, here, quiet=quiet)
     if json:
         streams.data(envelope.ok("temp", records.temporary(spec, made)))
     else:
@@ -148,10 +148,10 @@ def _tell_of_seed(loaded: Loaded, name: str, spec: Spec) -> None:
         streams.narrate(f"only the superuser can, by hand: {command}")
 
 
-def _write_env(made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:
+def _write_env(spec: Spec, made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:
     from devdb.cli.env import write_temporary
 
     assert made.expires is not None
     until = made.expires.strftime("%Y-%m-%d %H:%M:%S UTC")
     comment = f"temporary, until {until}; keep it: devdb temp claim {made.name}"
-    write_temporary(made.direct, made.pooled, file, here, comment=comment, quiet=quiet)
+    write_temporary(spec, made, file, here, comment=comment, quiet=quiet)

@@ -31,6 +31,7 @@ Examples:
   devdb up                        open the dashboard
   devdb up -d                     print both URLs, and return
   devdb up -d --env .env          the same, and write both to .env
+  devdb up --http                 the HTTP URL too, for serverless drivers
   devdb up -n pg16 --pg 16        a second instance, with Postgres 16
   devdb up --preset digitalocean  listen where it does, if free: 25060, 25061
 """
@@ -90,6 +91,8 @@ def up(
     if dashboard and env is None:
         return _dashboard(here, chosen, consent)
     ready = start(here.settings, here.project, chosen, consent=consent)
+    if ready.failed is not None:
+        raise ready.failed
     if env is not None:
         from devdb.cli.env import write
 

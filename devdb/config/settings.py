@@ -24,6 +24,9 @@ class Settings:
     pg: int | None = None
     port: int | None = None
     pool_port: int | None = None
+    http: bool | None = None
+    """Whether the gateway is to run; None: where the instance has an HTTP port."""
+    http_port: int | None = None
     pool_mode: PoolMode | None = None
     max_connections: int | None = None
     log_min_duration_statement: int | None = None
@@ -40,6 +43,10 @@ class Settings:
     """Variables of `.env` from the table `[env]`, and what each is to be (`devdb.urls.presets`)."""
     sources: Pairs = ()
     """Where each setting that was given comes from, e.g. `("port", "--port")`."""
+
+    def is_asked_now(self, setting: str) -> bool:
+        """Whether an option of this very command says it."""
+        return self.source(setting).startswith("-")
 
     def source(self, setting: str) -> str:
         """Who said it: `--port`, `DEVDB_PORT`, `devdb.toml` or `default`."""
@@ -96,8 +103,21 @@ def _said(
 
 
 def _check_ports(settings: Settings) -> None:
-    if settings.port is not None and settings.port == settings.pool_port:
-        raise UsageError(
-            f"The direct and the pooled port are both {settings.port}.",
-            "Give --port and --pool-port two different numbers.",
-        )
+    given = {
+        "direct": settings.port,
+        "pooled": settings.pool_port,
+        "HTTP": settings.http_port,
+    }
+    refuse_same_ports({kind: port for kind, port in given.items() if port is not None})
+
+
+def refuse_same_ports(ports: Mapping[str, int]) -> None:
+    """Raises UsageError where two of an instance's ports, by their kinds, are the same one."""
+    kinds: dict[int, str] = {}
+    for kind, port in ports.items():
+        if port in kinds:
+            raise UsageError(
+                f"The {kinds[port]} and the {kind} port are both {port}.",
+                "Give --port, --pool-port and --http-port different numbers.",
+            )
+        kinds[port] = kind

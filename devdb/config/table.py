@@ -11,6 +11,8 @@ from devdb.errors import UsageError
 from devdb.model import ENGINES, UNOFFERED_ENGINES, PoolMode
 from devdb.wording import did_you_mean
 
+_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+
 Parser = Callable[[str, object], Any]
 """Who said it and what, to the value; raises UsageError for one that cannot be right."""
 
@@ -37,6 +39,8 @@ class Setting:
     """What it is where nobody says anything, when a word can say that."""
     choices: tuple[str, ...]
     """The words it takes; none: see `parse`."""
+    is_flag: bool
+    """Whether it is a yes or a no: its option takes no value, and `--no-...` says the other."""
     commands: tuple[str, ...]
     """The commands with the option; none: all that mean one instance."""
     parse: Parser
@@ -54,6 +58,7 @@ def _setting(
     metavar: str = "",
     default: str | None = None,
     choices: tuple[str, ...] = (),
+    is_flag: bool = False,
     commands: tuple[str, ...] = ("up",),
 ) -> Setting:
     key = name.replace("_", "-")
@@ -68,6 +73,7 @@ def _setting(
         help=text,
         default=default,
         choices=choices,
+        is_flag=is_flag,
         commands=commands,
         parse=parse,
     )
@@ -110,6 +116,13 @@ def _text(source: str, value: object) -> str:
     return value
 
 
+def _yes_or_no(source: str, value: object) -> bool:
+    word = str(value).lower()
+    if word not in (*_YES, *_NO):
+        raise UsageError(f"{source}: {value!r} is neither yes nor no.", "true or false.")
+    return word in _YES
+
+
 def _mode(source: str, value: object) -> PoolMode:
     return PoolMode(one_of(tuple(PoolMode))(source, value))
 
@@ -139,6 +152,21 @@ _TABLE = (
     _setting("pg", "Postgres major, for new data.", "17", whole(13, 99), metavar="MAJOR"),
     _setting("port", "Port of the direct URL.", "15432", whole(1, 65535), metavar="N"),
     _setting("pool_port", "Port of the pooled URL.", "16543", whole(1, 65535), metavar="N"),
+    _setting(
+        "http",
+        "Have the gateway run: the HTTP URL, for serverless drivers. By default if it has one.",
+        "true",
+        _yes_or_no,
+        is_flag=True,
+    ),
+    _setting(
+        "http_port",
+        "Port of the HTTP URL.",
+        "17654",
+        whole(1, 65535),
+        metavar="N",
+        commands=("up", "http"),
+    ),
     _setting(
         "pool_mode",
         "When a server connection is given back.",

@@ -52,6 +52,7 @@ def removal(one: Removal) -> dict[str, Any]:
 def instance(found: Instance, *, masked: bool = True) -> dict[str, Any]:
     """An instance as `up`, `ls` and `status` report it; to `up` alone with its password."""
     spec, server = found.spec, found.server
+    parts = (*(server.parts if server else ()), *((found.gateway,) if found.gateway else ()))
     return {
         "name": spec.name,
         "state": found.state.value,
@@ -64,13 +65,13 @@ def instance(found: Instance, *, masked: bool = True) -> dict[str, Any]:
         "pool_mode": (server.pool_mode if server else spec.pool_mode).value,
         "major": spec.major,
         "location": server.location if server else None,
-        "parts": [part(each) for each in server.parts] if server else [],
+        "parts": [part(each) for each in parts],
         "notes": list(server.notes) if server else [],
         "trouble": as_json(found.trouble) if found.trouble else None,
     }
 
 
-_NO_CONNECTION = dict.fromkeys(("port", "pool_port", "url", "pooled_url"))
+_NO_CONNECTION = dict.fromkeys(("port", "pool_port", "http_port", "url", "pooled_url", "http_url"))
 """Of an instance without a marker."""
 
 
@@ -80,8 +81,10 @@ def connection(spec: Spec, *, masked: bool) -> dict[str, Any]:
     return {
         "port": spec.port,
         "pool_port": spec.pool_port,
+        "http_port": spec.http_port,
         "url": urls.masked(url) if masked else url,
         "pooled_url": urls.masked(pooled_url) if masked else pooled_url,
+        "http_url": urls.http(spec),
     }
 
 

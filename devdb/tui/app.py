@@ -170,7 +170,7 @@ class DevdbApp(App[Ending]):
     async def follow(self, message: Moved) -> None:
         """Open it anew as somebody else has made it: theirs, and not as was asked for here."""
         self._ours[message.spec.name] = False
-        self._set(port=None, pool_port=None)
+        self._set(port=None, pool_port=None, http_port=None)
         begin = partial(start, *as_it_is(message.spec, self._target.project))
         await self.switch_screen(Starting(message.spec.name, begin, self._unfinished))
 

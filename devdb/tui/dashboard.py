@@ -15,9 +15,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 
+from devdb import urls
 from devdb.config import Settings
 from devdb.errors import DevdbError
-from devdb.model import DATABASE, USER, Endpoint, Spec
+from devdb.model import DATABASE, USER, Endpoint, PartState, Spec
 from devdb.monitor.history import History
 from devdb.tui import psql
 from devdb.tui.banner import Banner
@@ -25,6 +26,7 @@ from devdb.tui.ending import Ending, Unfinished, detached, stopped
 from devdb.tui.envline import EnvLine
 from devdb.tui.facts import Facts
 from devdb.tui.help import HelpScreen
+from devdb.tui.httpurl import HttpUrl
 from devdb.tui.keybar import KeyBar, distinct
 from devdb.tui.keys import KEYS
 from devdb.tui.logs.kept import Choices
@@ -37,6 +39,7 @@ from devdb.tui.messages import (
     Looked,
     Moved,
     NotDone,
+    Served,
     ShowInstances,
     Stopped,
 )
@@ -49,14 +52,24 @@ from devdb.tui.servers import Said, Servers, standing
 from devdb.tui.stopping import Answer, StopQuestion, connected
 from devdb.tui.urlpanel import UrlPanel
 from devdb.tui.watch import Watch
-from devdb.workspace import down, instances
+from devdb.workspace import down, gateway, instances
 from devdb.workspace.envwatch import EnvWatch
 from devdb.workspace.instances import State
 from devdb.workspace.up import Ready
 
 _NEED_IT = frozenset(
     (
-        *("show", "choose_client", "write_env", "psql", "logs", "restart", "detach", "stop"),
+        *(
+            "show",
+            "http",
+            "choose_client",
+            "write_env",
+            "psql",
+            "logs",
+            "restart",
+            "detach",
+            "stop",
+        ),
         "make",
     )
 )
@@ -128,6 +141,8 @@ class Dashboard(Screen[None]):
         ready = self._found
         self.show(Looked(ready.instance, None), known_ready=ready.instance.state == State.RUNNING)
         news = (*ready.changes, *ready.notes)
+        if ready.failed is not None:
+            news = (*news, f"{ready.failed.message} {ready.failed.hint}")
         self.query_one(Facts).show(self._spec, ready.instance.server, ready.reason, news)
         self._watch.start()
         self.set_interval(1, self._tick)
@@ -201,6 +216,43 @@ class Dashboard(Screen[None]):
     def action_show(self, key: str) -> None:
         """Show one URL whole and copy it."""
         self.query_one(UrlPanel).show(key)
+
+    def action_http(self) -> None:
+        """Show the HTTP URL and copy it, where its gateway runs; else start that first."""
+        instance = self._seen.instance if self._seen is not None else self._found.instance
+        url = urls.http(instance.spec)
+        if url and instance.gateway and instance.gateway.state == PartState.RUNNING:
+            self._show_url(url)
+        elif instance.state == State.STOPPED:
+            name = instance.spec.name
+            self._notice.complain(DevdbError(f"'{name}' is stopped.", "r starts it."))
+        else:
+            self.post_message(Begun("Starting the gateway"))
+            self._serve()
+
+    @work(thread=True, exclusive=True, group="gateway")
+    def _serve(self) -> None:
+        try:
+            with self._unfinished.work():
+                spec = gateway.open_for(self._spec.name)
+        except DevdbError as error:
+            self.post_message(NotDone(error))
+        else:
+            self.post_message(Served(str(urls.http(spec))))
+
+    @on(Served)
+    def _show_http(self, message: Served) -> None:
+        self._notice.tell("The gateway runs")
+        self._watch.hurry()
+        if self.is_current:
+            self._show_url(message.url)
+
+    def _show_url(self, url: str) -> None:
+        def seen(again: bool | None) -> None:
+            if again:
+                self.action_http()
+
+        self.app.push_screen(HttpUrl(url), seen)
 
     def action_mask(self) -> None:
         """Hide the passwords, and what was said."""

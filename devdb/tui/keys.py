@@ -10,6 +10,9 @@ from textual.binding import Binding
 KEYS = (
     Binding("t", "show('t')", "TCP URL", tooltip="Show and copy the URL straight to Postgres"),
     Binding("p", "show('p')", "Pooled URL", tooltip="Show and copy the URL through PgBouncer"),
+    Binding(
+        "h", "http", "HTTP URL", tooltip="Show and copy the HTTP URL; start its gateway if off"
+    ),
     Binding("f", "choose_client", "For client", tooltip="Choose the client they are spelled for"),
     Binding("e", "write_env", "Write .env", tooltip="Write .env in this directory, as devdb env"),
     Binding("s", "psql", "psql", tooltip="Open psql in the chosen database; leaving it comes back"),

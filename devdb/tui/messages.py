@@ -91,6 +91,13 @@ class NotDone(Message):
 
 
 @dataclass
+class Served(Message):
+    """The gateway runs, and answers there."""
+
+    url: str
+
+
+@dataclass
 class ClientChosen(Message):
     """From now on the URLs are spelled for this client."""
 

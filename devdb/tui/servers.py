@@ -7,6 +7,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from devdb import urls
 from devdb.engines.vitals import Health
 from devdb.model import SERVERS, Part, PartState, Server, title
 from devdb.monitor.trouble import troubles
@@ -14,6 +15,7 @@ from devdb.tui import words
 from devdb.tui.lastwords import LastWords
 from devdb.tui.messages import Looked
 from devdb.wording import count, since
+from devdb.workspace import gateway
 from devdb.workspace.instances import Instance, State
 
 _IN_THE_BACKGROUND = ("reaper", "supervisor")
@@ -98,7 +100,10 @@ class Servers(Vertical):
         elif server is None:
             parts.update("Its data is gone; r asks whether to make it anew.")
         else:
-            parts.update(Content("\n").join(_lines(server, seen.health)))
+            lines = _lines(server, seen.health)
+            if seen.instance.gateway is not None:
+                lines.append(_of_gateway(seen.instance, seen.instance.gateway))
+            parts.update(Content("\n").join(lines))
         self.query_one(LastWords).show(seen.last_words)
 
 
@@ -116,6 +121,13 @@ def _lines(server: Server, health: Health | None) -> list[Content]:
     return [_line(server.part(name), _says(name, server, health)) for name in shown]
 
 
+def _of_gateway(instance: Instance, part: Part) -> Content:
+    """Where it listens; or what brings it back."""
+    is_on = part.state == PartState.RUNNING
+    says = urls.http(instance.spec) if is_on else "h starts it"
+    return _line(part, "  ".join(text for text in (says, part.detail) if text))
+
+
 def _line(part: Part, says: str) -> Content:
     sign, style = words.MARKS[part.state]
     state = "down" if part.state == PartState.DEAD else part.state.value
@@ -130,7 +142,8 @@ def _line(part: Part, says: str) -> Content:
 
 
 def _detail(part: Part) -> str:
-    return part.detail if part.state != PartState.RUNNING else ""
+    is_told = part.state != PartState.RUNNING and part.name != gateway.PART
+    return part.detail if is_told else ""
 
 
 def _says(name: str, server: Server, health: Health | None) -> str:

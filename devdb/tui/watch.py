@@ -14,7 +14,7 @@ from devdb.engines.vitals import Health
 from devdb.errors import DevdbError
 from devdb.model import LogLine, PartState, Spec
 from devdb.tui.messages import Looked
-from devdb.workspace import instances
+from devdb.workspace import gateway, instances
 from devdb.workspace.databases import Database, Databases
 from devdb.workspace.envwatch import EnvWatch
 from devdb.workspace.instances import Instance
@@ -89,6 +89,9 @@ class Watch:
         instance, health, look = self._pulse.look()
         is_ready = health is not None and health.ready
         marked = self._marked()
+        if marked is not None:
+            spec = replace(instance.spec, http_port=marked.http_port)
+            instance = replace(instance, spec=spec, gateway=gateway.part(spec))
         if marked is None and instance.server is None and instance.trouble is None:
             instance = replace(instance, is_marked=False)
         return Looked(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from devdb.masking import masked as masked
-from devdb.model import Endpoint
+from devdb.model import Endpoint, Spec
+from devdb.urls.serverless import http_url
 
 SCHEME = "postgresql"
 
@@ -17,6 +18,14 @@ def url(endpoint: Endpoint) -> str:
     client's own spelling).
     """
     return f"{SCHEME}://{authority(endpoint)}/{encoded(endpoint.database)}"
+
+
+def http(spec: Spec) -> str | None:
+    """The HTTP URL, where the instance's gateway listens; None where it has no port for one.
+
+    No secret is in it: who asks there brings the credentials.
+    """
+    return http_url(spec.http_port) if spec.http_port else None
 
 
 def authority(endpoint: Endpoint) -> str:

@@ -18,8 +18,9 @@ def cancellable(
 ) -> Generator[Progress | Ready, None, None]:
     """What `up` yields; raises KeyboardInterrupt once it was cancelled and all is undone.
 
-    It is asked after each item, so at least every 0.3 s. From READY on the instance is whole, and
-    closing would leave it running: what `up` has then done is taken back. Where that cannot be, the
+    It is asked after each item, so at least every 0.3 s. From the start of its gateway on, and
+    from READY, the instance is whole, and closing would leave it running: what `up` has then done
+    is taken back. Where that cannot be, the
     Ready comes all the same. With it the instance's lock is let go of.
     """
     assert isinstance(start, Generator)
@@ -33,7 +34,7 @@ def cancellable(
                 yield item
                 return
             yield item
-            is_whole = is_whole or item.step == Step.READY
+            is_whole = is_whole or item.step in (Step.HTTP, Step.READY)
             if is_cancelled() and not is_whole:
                 raise KeyboardInterrupt
 

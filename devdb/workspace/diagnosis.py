@@ -13,8 +13,8 @@ from devdb.engines import Engine
 from devdb.engines.remedy import Remedy
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
-from devdb.model import ENGINES, Finding, Level, Spec
-from devdb.workspace import choice, fix, ports
+from devdb.model import ENGINES, Finding, Level, PartState, Spec
+from devdb.workspace import choice, fix, gateway, ports
 from devdb.workspace.instances import Instance, State, every
 from devdb.workspace.staleness import held
 
@@ -132,6 +132,7 @@ def _look_at(instance: Instance, directory: Path) -> list[Finding]:
             for port, option in ((spec.port, "--port"), (spec.pool_port, "--pool-port"))
             if accepts(port) and (who := owner(port, besides=spec.name))
         ]
+    findings += _of_gateway(instance)
     if spec.project is not None and not spec.project.exists():
         findings.append(
             Finding(
@@ -145,6 +146,24 @@ def _look_at(instance: Instance, directory: Path) -> list[Finding]:
     notes = instance.server.notes if instance.server else ()
     findings += [_of_note(subject, note) for note in notes]
     return findings
+
+
+def _of_gateway(instance: Instance) -> list[Finding]:
+    """Somebody else at its port; or that it is off, where the instance runs."""
+    spec, subject = instance.spec, f"instance {instance.spec.name}"
+    if instance.gateway is None or instance.gateway.state == PartState.RUNNING:
+        return []
+    if (error := gateway.usurped(spec)) is not None:
+        return [
+            Finding(level=Level.WARNING, subject=subject, message=error.message, fix=error.hint)
+        ]
+    if instance.state != State.RUNNING:
+        return []
+    words = "its gateway is off, and it has an HTTP port"
+    if instance.gateway.detail:
+        words = f"its gateway is off: {instance.gateway.detail}"
+    fix = f"devdb up -d -n {spec.name}"
+    return [Finding(level=Level.WARNING, subject=subject, message=words, fix=fix)]
 
 
 def _of_env(instance: Instance, directory: Path) -> list[Finding]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from devdb import marker, postgres, temporary
 from devdb.errors import DevdbError
 from devdb.model import Spec
+from devdb.workspace import gateway
 from devdb.workspace.instances import Instance, State, engine_of, find
 
 LOCK_SECONDS = 120
@@ -39,12 +40,13 @@ def down(spec: Spec) -> bool:
     if not spec.engine:
         return False
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
+        served = gateway.turn_off(spec.name)
         engine = engine_of(spec)
         before = find(spec, engine)
         if before.trouble is not None:
             raise before.trouble
         engine.stop(spec.name)
-        return before.state != State.STOPPED
+        return served or before.state != State.STOPPED
 
 
 def removal(spec: Spec) -> Removal:
@@ -67,6 +69,8 @@ def removal(spec: Spec) -> Removal:
 def remove(spec: Spec) -> None:
     """Delete the instance, its data and its marker; raises EngineUnavailable."""
     with marker.locked(spec.name, timeout=LOCK_SECONDS):
+        gateway.turn_off(spec.name)
+        gateway.forget(spec.name)
         if spec.engine:  # a damaged marker may be all that is left of one
             engine_of(spec).stop(spec.name, destroy=True)
         marker.delete(spec.name)

@@ -6,7 +6,7 @@ import fnmatch
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -18,7 +18,8 @@ from devdb.engines import Engine
 from devdb.engines.vitals import Health
 from devdb.engines.waiting import begin
 from devdb.errors import DevdbError, EngineUnavailable, MarkerLost, NotFound, TimedOut
-from devdb.model import ENGINES, UNOFFERED_ENGINES, LogLine, Server, Spec
+from devdb.model import ENGINES, UNOFFERED_ENGINES, LogLine, Part, Server, Spec
+from devdb.workspace import gateway
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -50,6 +51,8 @@ class Instance:
     trouble: DevdbError | None = None
     """Why its engine could not be asked, or why it has no marker."""
     is_marked: bool = True
+    gateway: Part | None = None
+    """Its gateway, where it was looked for and the instance has an HTTP port; it may be off."""
 
     @property
     def state(self) -> State:
@@ -84,6 +87,11 @@ def find(spec: Spec, engine: Engine | None = None) -> Instance:
         return Instance(spec=spec, server=None, trouble=error)
 
 
+def look(spec: Spec) -> Instance:
+    """As `find`, and its gateway."""
+    return replace(find(spec), gateway=gateway.part(spec))
+
+
 def every() -> tuple[list[Instance], dict[str, DevdbError]]:
     """All instances of this user, by name; and the engines that could not be asked for those
     without a marker, with the reason.
@@ -92,7 +100,7 @@ def every() -> tuple[list[Instance], dict[str, DevdbError]]:
     """
     specs = marker.every()
     asking = _begin_listing()
-    looking = [(spec, begin(partial(find, spec))) for spec in specs]
+    looking = [(spec, begin(partial(look, spec))) for spec in specs]
     deadline = time.monotonic() + _PATIENCE
     found = [_in_time(spec, look, deadline) for spec, look in looking]
     others, silent = _unmarked(specs, asking, deadline)

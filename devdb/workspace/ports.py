@@ -1,4 +1,4 @@
-"""Which two ports an instance gets."""
+"""Which ports an instance gets."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from devdb.model import Spec
 
 FIRST_DIRECT = 15432
 FIRST_POOLED = 16543
+FIRST_HTTP = 17654
+LOCK = ".ports"
+"""The lock of who chooses some."""
 PAIRS = 1000
-"""Both ranges end below 32768, where Linux begins to hand out ports for outgoing connections."""
+"""The ranges end below 32768, where Linux begins to hand out ports for outgoing connections."""
 
 
 def choose(
-    wanted: tuple[int | None, int | None], others: Collection[Spec], *, skip: int = 0
+    wanted: tuple[int | None, int | None],
+    others: Collection[Spec],
+    *,
+    skip: int = 0,
+    besides: int | None = None,
 ) -> tuple[int, int]:
     """The direct and the pooled port of a new instance.
 
     What is asked for is taken or refused (PortInUse), never moved; else it is the first free
-    pair from 15432/16543 upward that no other instance holds. `skip` leaves out that many.
+    pair from 15432/16543 upward that no other instance holds. `skip` leaves out that many,
+    `besides` is one that the instance itself has another use for.
     """
     for port in wanted:
         if port is not None:
             refuse_if_taken(port, others)
-    held = {port for spec in others for port in (spec.port, spec.pool_port)}
-    held |= {port for port in wanted if port is not None}
+    held = _held(others) | {port for port in (*wanted, besides) if port is not None}
     for index in range(PAIRS):
         direct, pooled = wanted[0] or FIRST_DIRECT + index, wanted[1] or FIRST_POOLED + index
         pair = zip((direct, pooled), wanted, strict=True)
@@ -44,6 +51,26 @@ def choose(
     )
 
 
+def choose_http(wanted: int | None, others: Collection[Spec], own: Collection[int]) -> int:
+    """The HTTP port of an instance that has none, besides its `own` other two.
+
+    What is asked for is taken or refused (PortInUse), never moved; else it is the first free one
+    from 17654 upward that no other instance holds.
+    """
+    if wanted is not None:
+        refuse_if_taken(wanted, others)
+        return wanted
+    held = {*_held(others), *own}
+    for port in range(FIRST_HTTP, FIRST_HTTP + PAIRS):
+        if port not in held and not is_taken(port):
+            return port
+    raise PortInUse(f"No port is free from {FIRST_HTTP} upward.", "Name one with --http-port.")
+
+
+def _held(others: Collection[Spec]) -> set[int]:
+    return {port for spec in others for port in spec.ports}
+
+
 def settle(
     settings: Settings, others: Collection[Spec], refused: PortInUse | None, *, skip: int
 ) -> tuple[tuple[int, int], tuple[str, ...]]:
@@ -54,10 +81,11 @@ def settle(
     liked = of_provider(settings)
     if liked is not None and refused is None:
         try:
-            return choose(liked, others), ()
+            return choose(liked, others, besides=settings.http_port), ()
         except PortInUse as error:
             refused = error
-    pair = choose((settings.port, settings.pool_port), others, skip=skip)
+    asked = (settings.port, settings.pool_port)
+    pair = choose(asked, others, skip=skip, besides=settings.http_port)
     if liked is None or refused is None:
         return pair, ()
     instead = f"instead of {settings.preset}'s {liked[0]} and {liked[1]}"
@@ -93,13 +121,13 @@ def of_provider(settings: Settings) -> tuple[int, int] | None:
 def refuse_if_taken(port: int, others: Collection[Spec]) -> None:
     """Raises PortInUse, naming the owner where the system tells, or UsageError if not allowed."""
     for spec in others:
-        if port in (spec.port, spec.pool_port):
+        if port in spec.ports:
             raise PortInUse(
                 f"Port {port} belongs to the instance '{spec.name}'.",
-                f"Ask for another with --port/--pool-port, or delete it: devdb rm {spec.name}",
+                f"Ask for another one, or delete that instance: devdb rm {spec.name}",
             )
     if is_taken(port):
         raise PortInUse(
             f"Port {port} is in use by {owner(port)}.",
-            "End that, or ask for another port with --port/--pool-port.",
+            "End that, or ask for another port.",
         )

@@ -9,12 +9,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from devdb import connections, marker, pgbouncer, postgres, temporary
 from devdb.config import Settings, allowed
+from devdb.config.settings import refuse_same_ports
 from devdb.engines import Engine
 from devdb.engines.refusal import OtherPassword
+from devdb.engines.waiting import beside, told
 from devdb.errors import (
     DataGone,
     DataMismatch,
@@ -26,10 +29,9 @@ from devdb.errors import (
     TimedOut,
 )
 from devdb.model import PoolMode, Progress, Server, Spec, Step
-from devdb.workspace import choice, fix, ports, recovery
+from devdb.workspace import choice, fix, gateway, ports, recovery
 from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
 
-PORTS_LOCK = ".ports"
 WAIT_SECONDS = 300
 PORT_TRIES = 5
 
@@ -56,6 +58,8 @@ class Ready:
     """What is other than it was before, in words."""
     notes: tuple[str, ...] = ()
     """What else is to be known of this start, e.g. why not on the ports of the preset."""
+    failed: DevdbError | None = None
+    """What this very command asked for and could not get beside the instance: its gateway."""
 
 
 def up(
@@ -141,9 +145,13 @@ def _create(
 ) -> Iterator[Progress | Ready]:
     refused: PortInUse | None = None
     for attempt in range(PORT_TRIES):
-        with marker.locked(PORTS_LOCK, timeout=30):
-            pair, notes = ports.settle(settings, marker.every(), refused, skip=attempt)
+        with marker.locked(ports.LOCK, timeout=30):
+            others = marker.every()
+            pair, notes = ports.settle(settings, others, refused, skip=attempt)
             spec = _new_spec(settings, project, name, engine, *pair)
+            if settings.http or settings.http_port:
+                number = ports.choose_http(settings.http_port, others, pair)
+                spec = replace(spec, http_port=number)
             marker.save(spec)
         complete = False
         try:
@@ -160,15 +168,23 @@ def _create(
             if not complete:
                 marker.delete(name)
         spec = _remember(spec, server)
-        instance = Instance(spec=spec, server=server)
+        spec, told_of_http, failed = yield from _serve_http(spec, settings)
         yield Progress(step=Step.READY, server=server)
-        yield Ready(instance=instance, outcome=Outcome.CREATED, reason=reason, notes=notes)
+        yield Ready(
+            instance=_with_gateway(spec, server),
+            outcome=Outcome.CREATED,
+            reason=reason,
+            notes=(*notes, *told_of_http),
+            failed=failed,
+        )
         return
 
 
 def _start(
     spec: Spec, settings: Settings, project: Path, consent: Collection[str] = ()
 ) -> Iterator[Progress | Ready]:
+    was = spec
+    spec = gateway.with_port(spec, settings, is_wanted=bool(settings.http))
     wanted, changes = _changed(spec, settings)
     if spec.project is not None and spec.project != project and not spec.project.exists():
         wanted = replace(wanted, project=project)
@@ -187,16 +203,50 @@ def _start(
         server, notes = yield from _run(engine, replace(wanted, has_data=False))
         changes = (*changes, "its data was gone: this is new and empty")
     wanted = _remember(wanted, server)
+    wanted, told_of_http, failed = yield from _serve_http(wanted, settings, was)
     yield Progress(step=Step.READY, server=server)
     attached = before.state == State.RUNNING and not changes
+    if was.http_port not in (None, wanted.http_port):
+        changes = (*changes, f"HTTP port {was.http_port} -> {wanted.http_port}")
     yield Ready(
-        instance=Instance(spec=wanted, server=server),
+        instance=_with_gateway(wanted, server),
         outcome=Outcome.ATTACHED if attached else Outcome.STARTED,
         reason=reason,
         was=before.state,
         changes=changes,
-        notes=(*notes, *ports.stays(wanted, settings), *_crowd(wanted)),
+        notes=(*notes, *ports.stays(wanted, settings), *_crowd(wanted), *told_of_http),
+        failed=failed,
     )
+
+
+def _serve_http(
+    spec: Spec, settings: Settings, was: Spec | None = None
+) -> Generator[Progress, None, tuple[Spec, tuple[str, ...], DevdbError | None]]:
+    """Have its gateway run, or not run, as is wanted; `was` is the instance before.
+
+    Returns the instance, what is to be said, and the error where this very command asked for it in
+    vain.
+    """
+    if settings.http is False:
+        ended = spec.http_port is not None and gateway.turn_off(spec.name)
+        return spec, (("the gateway was ended; its port stays",) if ended else ()), None
+    if spec.http_port is None:
+        return spec, (), None
+    beat = Progress(step=Step.HTTP, detail=f"port {spec.http_port}")
+    yield beat
+    is_new = settings.http_port is None and (was is None or was.http_port is None)
+    turn_on = partial(gateway.turn_on, spec, was, is_new=is_new)
+    try:
+        return *(yield from told(beat, beside(turn_on))), None
+    except DevdbError as error:
+        why = f"'{spec.name}' runs, its gateway does not. {error.message}"
+        if settings.is_asked_now("http") or settings.is_asked_now("http_port"):
+            return spec, (), type(error)(why, error.hint)
+        return spec, (f"{why} {error.hint}",), None
+
+
+def _with_gateway(spec: Spec, server: Server) -> Instance:
+    return Instance(spec=spec, server=server, gateway=gateway.part(spec))
 
 
 def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
@@ -206,7 +256,7 @@ def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
     while True:
         if is_lost:
             spec = replace(spec, password=secrets.token_urlsafe(18), rekeyed=True)
-        with marker.locked(PORTS_LOCK, timeout=30):
+        with marker.locked(ports.LOCK, timeout=30):
             direct, pooled = _ports_of(spec, settings)
             spec = replace(spec, project=spec.project or project, port=direct, pool_port=pooled)
             marker.save(spec)
@@ -233,7 +283,7 @@ def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
 def _ports_of(spec: Spec, settings: Settings) -> tuple[int, int]:
     """Its ports; others in place of those that are not known, or have become another instance's."""
     others = [other for other in marker.every() if other.name != spec.name]
-    held = {0, *(port for other in others for port in (other.port, other.pool_port))}
+    held = {0, *(port for other in others for port in other.ports)}
     known, wanted = (spec.port, spec.pool_port), (settings.port, settings.pool_port)
     if held.isdisjoint(known):
         return known
@@ -350,6 +400,7 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
     }
     others = [other for other in marker.every() if other.name != spec.name]
     wanted = replace(spec, **new)  # type: ignore[arg-type]
+    _refuse_same(wanted)
     for key in ("port", "pool_port"):
         if key in new and new[key] not in (spec.port, spec.pool_port):
             ports.refuse_if_taken(getattr(wanted, key), others)
@@ -358,6 +409,11 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
         for key in new
     )
     return wanted, words
+
+
+def _refuse_same(spec: Spec) -> None:
+    known = {"direct": spec.port, "pooled": spec.pool_port, "HTTP": spec.http_port}
+    refuse_same_ports({kind: port for kind, port in known.items() if port is not None})
 
 
 def _setting_name(key: str) -> str:

@@ -13,6 +13,9 @@ import pytest
 from commandline import Cli
 from terminal import Terminal
 
+from devdb import marker
+from devdb.urls.serverless import SNIPPET
+
 
 def made(cli: Cli) -> tuple[str, str]:
     """The direct and the pooled URL of an instance that runs."""
@@ -220,6 +223,49 @@ def test_env_writes_names_of_ones_own_wherever_it_writes(cli: Cli) -> None:
     toml.write_text('[env]\nMY_URL = "poled"\n')
     assert cli("env").code == 2
     assert cli("env").error[0].startswith("error: devdb.toml, [env]: MY_URL = 'poled'")
+
+
+def test_env_gives_the_instance_an_http_port_where_a_variable_leads_there(cli: Cli) -> None:
+    made(cli)
+
+    def port() -> int | None:
+        spec = marker.load("shop")
+        assert spec is not None
+        return spec.http_port
+
+    cli("env")
+    assert "DEVDB_HTTP_URL=http://127.0.0.1:" in cli("env", "--preset", "neon", "--dry-run").out
+    assert port() is None
+    done = cli("env", "--preset", "neon")
+    chosen = port()
+    assert chosen is not None
+    url = f"http://127.0.0.1:{chosen}"
+    assert f"DEVDB_HTTP_URL={url}\n" in (cli.project / ".env").read_text()
+    assert f"note: {url} answers once it is started: devdb up --http -n shop" in done.err
+    assert cli("env", "--set", "MINE=http", "--print").out == f"MINE={url}\n"
+    assert ".env holds this instance's URLs" in cli("status").out
+    (cli.project / ".env").write_text("DEVDB_HTTP_URL=http://127.0.0.1:7\n")
+    assert "where the gateway of 'shop' is not" in cli("status").out
+    assert port() == chosen
+
+
+def test_env_takes_the_http_port_that_devdb_toml_names(
+    cli: Cli, free_port: Callable[[], int]
+) -> None:
+    made(cli)
+    port = free_port()
+    (cli.project / "devdb.toml").write_text(f"http-port = {port}\n")
+    line = f"DEVDB_HTTP_URL=http://127.0.0.1:{port}"
+    assert line in cli("env", "--preset", "neon", "--dry-run").out
+    assert line in cli("env", "--preset", "neon", "--print").out
+    spec = marker.load("shop")
+    assert spec is not None
+    assert spec.http_port == port
+
+
+def test_url_help_has_the_lines_for_serverless_drivers(cli: Cli) -> None:
+    shown = cli("url", "--help").out
+    assert [line for line in SNIPPET.splitlines() if line.strip() not in shown] == []
 
 
 def test_env_names_the_keys_that_nobody_wrote(cli: Cli) -> None:

@@ -102,6 +102,15 @@ def test_json_env_and_copy_work_together(shop: Cli) -> None:
     assert "lead to" not in shop("status").out
 
 
+def test_the_http_url_of_a_temporary_database_is_the_instances(shop: Cli) -> None:
+    own = shop("env", "--set", "DEVDB_HTTP_URL=http", "--print").out
+    shop("temp", "-q", "--env", ".env.temp", DEVDB_PRESET="neon")
+    text = (shop.project / ".env.temp").read_text()
+    assert own.startswith("DEVDB_HTTP_URL=http://127.0.0.1:")
+    assert own in text
+    assert text.count("# devdb: temporary, until ") == 3
+
+
 def test_from_copies_and_seed_fills(shop: Cli) -> None:
     shop("psql", "-Xqc", "CREATE TABLE kept AS SELECT 42 AS answer")
     (shop.project / "seed.sql").write_text("INSERT INTO kept VALUES (43);\n")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
+import world
 from commandline import Cli, ended
 
 from devdb import marker
@@ -21,9 +24,11 @@ wanted, number = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 
 def watched(*arguments, **rest):
+    pending = {wanted}  # a step that lasts is told again and again
     for item in run(*arguments, **rest):
         name = item.step.value if hasattr(item, "step") else "end"
-        if name == wanted:
+        if name in pending:
+            pending.clear()
             os.kill(os.getpid(), number)
         yield item
 
@@ -35,9 +40,11 @@ STEPS = [step.value for step in Step if step not in (Step.WAIT, Step.PULL, Step.
 LATE = (Step.READY.value, "end")
 
 
-def signalled(cli: Cli, step: str, number: int = signal.SIGINT) -> tuple[int, str, str]:
+def signalled(
+    cli: Cli, step: str, number: int = signal.SIGINT, env: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, str, str]:
     argv = [sys.executable, "-c", SIGNALLED, step, str(int(number)), "up", "-d"]
-    done = ended(argv, cwd=cli.project, env=cli.env)
+    done = ended(argv, cwd=cli.project, env={**cli.env, **env})
     return done.code, done.out, done.err
 
 
@@ -49,12 +56,15 @@ def state() -> str:
 
 
 @pytest.mark.parametrize("step", [*STEPS, "end"])
-def test_a_new_one_is_gone_again(cli: Cli, step: str) -> None:
-    code, out, err = signalled(cli, step)
+def test_a_new_one_is_gone_again(cli: Cli, step: str, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    env = {"DEVDB_HTTP_PORT": str(port)} if step == Step.HTTP else {}
+    code, out, err = signalled(cli, step, env=env)
     assert (code, out) == (130, "")
     assert err.endswith("cancelled the start of 'shop'\n")
     assert "created" not in err
     assert (state(), cli.markers()) == ("nothing", [])
+    assert not world.listening(port)
 
 
 @pytest.mark.parametrize("step", [Step.PREPARE.value, *LATE])

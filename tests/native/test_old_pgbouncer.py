@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,14 @@ import psycopg
 import pytest
 from libpq import connect
 
+from devdb import urls
+from devdb.config import Settings
 from devdb.engines.native import binaries
 from devdb.engines.native.engine import NativeEngine
+from devdb.gateway import process
 from devdb.model import Level, PoolMode, Spec
 from devdb.postgres import verifier
+from devdb.workspace import gateway
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +40,28 @@ def test_the_pool_mode_is_session_and_it_says_why(native: NativeEngine, spec: Sp
     found = [finding for finding in native.check() if finding.level == Level.WARNING]
     assert {f"{finding.message} {finding.fix}" for finding in found} > {crash}
     assert any("cannot track prepared statements" in finding.message for finding in found)
+
+
+def test_its_gateway_keeps_no_session_for_the_next_request(
+    native: NativeEngine, spec: Spec
+) -> None:
+    list(native.start(spec))
+    spec = gateway.port_of(spec, Settings())
+    spec = gateway.open_for(spec.name)
+    seen = [gateway.to_serve(spec).pool_mode, process.find(gateway.to_serve(spec)).is_current]
+    told = []
+    for query in ("SELECT set_config('search_path', 'theirs', false)", "SHOW search_path"):
+        asked = urllib.request.Request(
+            f"{urls.http(spec)}/sql",
+            data=json.dumps({"query": query, "arrayMode": True}).encode(),
+            headers={"Neon-Connection-String": urls.url(spec.pooled)},
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            told += json.load(answer)["rows"]
+    assert gateway.turn_off(spec.name)
+    gateway.forget(spec.name)
+    assert seen == [PoolMode.SESSION, True]
+    assert told == [["theirs"], ['"$user", public']]
 
 
 def test_prepared_statements_do_not_break(native: NativeEngine, spec: Spec) -> None:
