@@ -9,7 +9,7 @@ is `temporary.seeding`'s, and not imported here: it takes as long as all the res
 from __future__ import annotations
 
 from devdb.temporary.claiming import claim, extend
-from devdb.temporary.creating import create
+from devdb.temporary.creating import create, prepare
 from devdb.temporary.database import Stage, TemporaryDatabase
 from devdb.temporary.dropping import drop, reap
 from devdb.temporary.names import check as check_name
@@ -33,6 +33,7 @@ __all__ = [
     "every",
     "extend",
     "parse_ttl",
+    "prepare",
     "reap",
     "renew",
 ]

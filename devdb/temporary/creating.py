@@ -78,6 +78,20 @@ def create(
     return replace(made, loaded=loaded)
 
 
+def prepare() -> None:
+    """Read and import what `create` otherwise does when it comes to it, a seed's apart: for a
+    process that is to make some when it can read neither devdb's files nor Python's."""
+    import hmac
+    import random
+
+    import psutil
+
+    for module in (hmac, random, psutil):
+        assert module
+    registry.schema()
+    ownership.listing()
+
+
 def _enter(session: Session, spec: Spec, name: str | None, ttl: timedelta) -> tuple[int, str]:
     if name is not None:
         dropping.remove(session, spec, None)  # an expired one may have that name

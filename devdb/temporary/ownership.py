@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import islice
 from pathlib import Path
 
@@ -17,15 +18,20 @@ def hand_over(spec: Spec, name: str, *, major: int) -> None:
 
     Not REASSIGN OWNED: it reaches other databases, and refuses the superuser's things.
     """
-    listing = Path(__file__).with_name("ownership.sql").read_text(encoding="utf-8")
     with sessions.direct(spec.direct, database=name, durable=False, major=major) as session:
         # The origin's event triggers are not about this.
         session.query("SET session_replication_role = replica")
         session.query("SELECT set_config('devdb.owner', {}, false)", name)
-        statements = (str(statement) for (statement,) in session.query(listing))
+        statements = (str(statement) for (statement,) in session.query(listing()))
         while some := ";\n".join(islice(statements, _AT_ONCE)):
             session.query(some)
         session.query(_EXTENSIONS)
+
+
+@functools.cache
+def listing() -> str:
+    """The statement that lists the statements; read once."""
+    return Path(__file__).with_name("ownership.sql").read_text(encoding="utf-8")
 
 
 # There is no ALTER EXTENSION ... OWNER, and whoever may create a trusted extension may drop it too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -216,17 +217,22 @@ def install(session: Session) -> None:
     """Put the registry there, or bring an older devdb's up to date; idempotent."""
     if _installed(session) >= VERSION:
         return
-    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     session.query("BEGIN")
     try:
         session.query("SELECT pg_advisory_xact_lock(hashtext('devdb temporary'))")
         if _installed(session) < VERSION:
-            session.query(schema)
+            session.query(schema())
             session.query(f"COMMENT ON TABLE {SCHEMA}.temporary IS 'devdb {VERSION}'")
         session.query("COMMIT")
     except Refused:
         session.query("ROLLBACK")
         raise
+
+
+@functools.cache
+def schema() -> str:
+    """The registry in SQL; read once."""
+    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
 def _installed(session: Session) -> int:
