@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from devdb import envfile
@@ -11,6 +12,7 @@ from devdb.tui import words
 from devdb.urls.presets import Goes
 from devdb.wording import env_change
 from devdb.workspace import environment
+from devdb.workspace.gateway import port_of
 from devdb.workspace.unwritten import left_over
 
 
@@ -18,9 +20,16 @@ def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> lis
     """Write it; returns what happened, the gist first. Raises DevdbError."""
     file = directory / ".env"
     chosen = environment.variables(
-        spec.direct, spec.pooled, settings, project, directory=directory, file=file
+        spec.direct,
+        spec.pooled,
+        settings,
+        project,
+        gated=partial(port_of, spec, settings),
+        directory=directory,
+        file=file,
     )
-    news = environment.ensure_databases(spec, chosen)
+    made = environment.ensure_databases(spec, chosen)
+    news = [*made, *environment.gateway_news(spec, chosen)]
     written = environment.write(chosen, file, project)
     path = words.path(written.path)
     gist = "Made" if written.created else "Wrote" if written.changed else "Nothing to change in"
@@ -33,7 +42,7 @@ def write(spec: Spec, settings: Settings, project: Path, directory: Path) -> lis
     lines += [text for text in (chosen.origin, *news, *chosen.notes) if text]
     if written.link is not None:
         lines.append(f"{words.path(written.link)} is a symbolic link to it")
-    lines += left_over(chosen, written.path, spec.direct, spec.pooled)
+    lines += left_over(chosen, written.path, spec.direct, spec.pooled, http=spec.http_port)
     return lines + environment.advice(written)
 
 

@@ -24,10 +24,12 @@ from devdb.urls.manifests import (
 )
 from devdb.urls.presets import DEFAULT, HYPERDRIVE, PRESETS, PRISMA, VERCEL, Goes, Preset
 from devdb.urls.prisma import Prisma
+from devdb.urls.serverless import DRIVERS, HTTP_URL
 
 _WRANGLER = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
 """In the order in which wrangler looks for one."""
-_VERCEL = ("@vercel/postgres", "@vercel/postgres-kysely")
+_VERCEL = tuple(name for name in DRIVERS if name.startswith("@vercel/"))
+_NEON = tuple(name for name in DRIVERS if name not in _VERCEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def detect(project: Path) -> Detected:
         return Detected("vercel", client, (f"package.json: {package}", *saw))
     if wrangler := _wrangler(project):
         return Detected("hyperdrive", client, (f"{wrangler}: hyperdrive", *saw))
-    if "@neondatabase/serverless" in node:
-        return Detected("neon", client, ("package.json: @neondatabase/serverless", *saw))
+    if package := next((name for name in _NEON if name in node), None):
+        return Detected("neon", client, (f"package.json: {package}", *saw))
     if is_file(project / "vercel.json"):
         return Detected("vercel", client, ("vercel.json", *saw))
     return Detected(DEFAULT, client, saw)
@@ -140,7 +142,7 @@ def candidates(keys: Collection[str]) -> list[Preset]:
 def by_names(keys: Iterable[str]) -> tuple[Preset, tuple[str, ...]] | None:
     """The preset that has most of the keys as its own, and which; None: none has any."""
     best: tuple[Preset, tuple[str, ...]] | None = None
-    common = {name for name, _ in PRESETS[DEFAULT].variables}
+    common = {HTTP_URL, *dict(PRESETS[DEFAULT].variables)}
     there = dict.fromkeys(keys)
     for preset in candidates(there):
         own = preset.names - common
@@ -173,13 +175,17 @@ def beside(directory: Path, project: Path, file: Path | None = None) -> Beside:
             variables |= dict(VERCEL)
             readers |= {name: "vercel" for name, _ in VERCEL}
             saw.append(_seen(place, directory, f"package.json: {package}"))
+        if package := next((name for name in DRIVERS if name in node), None):
+            variables[HTTP_URL] = Goes.HTTP
+            saw.append(_seen(place, directory, f"package.json: {package}"))
         if manifest := _wrangler(place):
             variables |= {f"{HYPERDRIVE}{each}": Goes.POOLED for each in _bindings(place)}
             saw.append(_seen(place, directory, f"{manifest}: hyperdrive"))
             if place != (file.parent if file else directory):
                 env = shlex.quote(_seen(place, directory, ".env"))
                 notes.append(f"wrangler dev reads the .env beside its own file: --file {env}")
-    return Beside(tuple(variables.items()), tuple(readers.items()), tuple(saw), tuple(notes))
+    seen = tuple(dict.fromkeys(saw))
+    return Beside(tuple(variables.items()), tuple(readers.items()), seen, tuple(notes))
 
 
 def _heard(directory: Path, project: Path) -> list[Path]:
@@ -188,7 +194,9 @@ def _heard(directory: Path, project: Path) -> list[Path]:
     near = [
         each for each in places if each.is_relative_to(directory) or directory.is_relative_to(each)
     ]
-    return near if any(detect(each).client for each in near) else places
+    if len(near) == len(places) or not any(detect(each).client for each in near):
+        return places
+    return near
 
 
 def _seen(place: Path, directory: Path, name: str) -> str:
@@ -242,8 +250,11 @@ def _bindings_in(wrangler: Path) -> list[str]:
     read = read_toml if wrangler.suffix == ".toml" else read_jsonc
     manifest = read(wrangler)
     tables = [manifest, *table(manifest, "env").values()]
-    lists = [each.get("hyperdrive") for each in tables if isinstance(each, dict)]
-    entries: list[Any] = [each for some in lists if isinstance(some, list) for each in some]
+    some = [each.get("hyperdrive") for each in tables if isinstance(each, dict)]
+    # A table alone is one that was meant to be a list of one.
+    entries: list[Any] = [
+        entry for each in some for entry in (each if isinstance(each, list) else [each])
+    ]
     found = [each.get("binding") for each in entries if isinstance(each, dict)]
     # Others could not be the end of a variable's name.
     return [

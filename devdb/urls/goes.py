@@ -21,11 +21,13 @@ class Goes(StrEnum):
     USER = "user"
     PASSWORD = "password"  # noqa: S105 - what a variable is called to be
     DATABASE = "database"
+    HTTP = "http"
+    """The gateway's URL, for serverless drivers."""
 
     @property
     def is_url(self) -> bool:
         """Whether it is a whole URL, and not a part of one."""
-        return self in (Goes.POOLED, Goes.DIRECT, *MADE)
+        return self in (Goes.POOLED, Goes.DIRECT, Goes.HTTP, *MADE)
 
 
 MADE = {Goes.SHADOW: "shadow", Goes.TEST: "test"}

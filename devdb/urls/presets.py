@@ -15,6 +15,7 @@ from devdb.urls import clients
 from devdb.urls.clients import Form, Tls, client
 from devdb.urls.goes import MADE as MADE
 from devdb.urls.goes import Goes as Goes
+from devdb.urls.serverless import HTTP_URL, http_url
 from devdb.urls.spelling import Spelling, spelling
 from devdb.wording import did_you_mean
 
@@ -51,7 +52,8 @@ class Preset:
 _APP = ("DATABASE_URL", Goes.POOLED)
 _PLAIN = (_APP, ("DIRECT_URL", Goes.DIRECT))
 _PRISMA = (*_PLAIN, ("SHADOW_DATABASE_URL", Goes.SHADOW))
-_NEON = (_APP, ("DATABASE_URL_UNPOOLED", Goes.DIRECT))
+_HTTP = (HTTP_URL, Goes.HTTP)
+_NEON = (_APP, ("DATABASE_URL_UNPOOLED", Goes.DIRECT), _HTTP)
 
 HYPERDRIVE = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
 """What `wrangler dev` reads instead of a Hyperdrive; the name of the binding comes behind it.
@@ -97,6 +99,7 @@ PRESETS: dict[str, Preset] = {
             name="neon",
             used_by="Neon",
             variables=_NEON,
+            note="Its drivers take the lines of docs/serverless.md: devdb url --http --help",
         ),
         Preset(
             name="vercel",
@@ -115,7 +118,8 @@ PRESETS: dict[str, Preset] = {
                 *_NEON,
             ),
             readers=tuple((name, "vercel") for name, _ in VERCEL),
-            note="@vercel/postgres takes no host but localhost: POSTGRES_URL and _NON_POOLING.",
+            note="@vercel/postgres takes no host but localhost, and the lines of"
+            " docs/serverless.md: devdb url --http --help",
         ),
         Preset(
             name="heroku",
@@ -222,11 +226,6 @@ def goes(name: str, text: str, source: str) -> Goes:
 
     Raises UsageError, saying who said it.
     """
-    if text == "http":
-        raise UsageError(
-            f"{source}: {name} = http: devdb has no HTTP gateway yet.",
-            "Use pooled, direct or shadow.",
-        )
     if text not in list(Goes):
         raise UsageError(
             f"{source}: {name} = {text!r} is unknown.",
@@ -240,12 +239,14 @@ def variables(
     *,
     direct: Endpoint,
     pooled: Endpoint,
+    http: int | None = None,
     client: str | None = None,
     before: Mapping[str, str] = {},
     tls: Tls | None = None,
 ) -> dict[str, Spelling]:
     """What each of the preset's variables is to be, in its order.
 
+    `http` is the gateway's port; without one the variables that lead to it are left out.
     `client` is the project's own, for presets that leave it open; where nobody names one, a
     variable keeps the form that it has in `before`: SQLAlchemy's, JDBC's or .NET's. `tls` as for
     `spelling`. Raises UsageError for an unknown client.
@@ -267,6 +268,9 @@ def variables(
     for name, kind in chosen.variables:
         if kind in parts:
             found[name] = Spelling(parts[kind])
+        elif kind == Goes.HTTP:
+            if http is not None:
+                found[name] = Spelling(http_url(http))
         else:
             is_pooled = kind == Goes.POOLED
             reader = _reader(chosen, name, client or _client_of(before.get(name, "")))

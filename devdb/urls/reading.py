@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from devdb.model import Endpoint
 from devdb.urls.goes import Goes
+from devdb.urls.serverless import HTTP_URL
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 _SCHEME = re.compile(r"(?:jdbc:)?(?:postgres|postgresql)(?:\+[\w-]+)?://", re.IGNORECASE)
@@ -131,6 +132,8 @@ def leads(values: Mapping[str, str]) -> Iterator[Lead]:
 
 def meaning(key: str, value: str) -> Goes | None:
     """What a key of that name should be, judged by name and value; None: nothing of a database."""
+    if key == HTTP_URL:
+        return Goes.HTTP
     if match := _PART_NAME.fullmatch(key):
         return _PARTS[match["part"]]
     if not endpoint(value) and (value.strip() or not _URL_NAME.search(key)):

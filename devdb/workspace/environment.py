@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devdb import certificates, config, envfile, pgbouncer, postgres, wire, wording
+from devdb import certificates, config, envfile, listeners, pgbouncer, postgres, wire, wording
 from devdb.config import FILE, Settings, editing
 from devdb.config.table import one_of
 from devdb.envfile import Written
 from devdb.errors import DevdbError, UsageError
 from devdb.model import USER, Endpoint, Spec
-from devdb.urls import clients, detection, presets, reading
+from devdb.urls import clients, detection, presets, reading, serverless
 from devdb.urls.clients import Client, Tls
 from devdb.urls.detection import Beside, Detected
 from devdb.urls.presets import Goes, Preset
@@ -116,6 +116,17 @@ def keep_client(project: Path, client: Client) -> Path:
     return editing.keep(project, "client", client.name)
 
 
+def gateway_news(spec: Spec, chosen: Variables) -> list[str]:
+    """What is to be said where variables lead to the gateway and it does not run."""
+    urls = {chosen.values[name] for name, kind in chosen.preset.variables if kind == Goes.HTTP}
+    if all(listeners.accepts(port) for text in urls if (port := serverless.http_port(text))):
+        return []
+    return [
+        f"note: {', '.join(urls)} answers once it is started: "
+        f"devdb up --http -n {spec.name}, or h in the dashboard"
+    ]
+
+
 def ensure_databases(spec: Spec, chosen: Variables) -> list[str]:
     """Make the databases beside the project's own that variables lead to; says what is to be said.
 
@@ -179,6 +190,7 @@ def variables(
     settings: Settings,
     project: Path,
     *,
+    gated: Callable[[], Spec],
     directory: Path | None = None,
     file: Path | None = None,
     more: tuple[tuple[str, str], ...] = (),
@@ -189,6 +201,7 @@ def variables(
     The names go above the preset's; where nobody asks for a preset, they are all there is. With
     none of both it is `plain`; `auto` is what the files of the project ask for, those of
     `directory` first. Where nobody names a client, a URL keeps the form that it has in `file`.
+    `gated` is asked for the instance with an HTTP port, and only where a variable leads there.
     Raises UsageError for an unknown preset, client or kind of variable, and for a Prisma schema of
     another database.
     """
@@ -214,19 +227,29 @@ def variables(
             kept = [pair for pair in preset.variables if pair[1] == Goes.TEST]
             preset = replace(preset, variables=(*own.variables, *kept), note="")
             remarks = (*remarks, *own.notes)
+    beside = detection.beside(directory, project, file)
     if found or preset.name in (*presets.PRISMA, "hyperdrive"):
-        beside = detection.beside(directory, project, file)
         preset, remarks = _beside(preset, beside), (*remarks, *beside.notes)
         saw = None if saw is None else tuple(dict.fromkeys([*saw, *beside.saw]))
+    if found:
+        preset = _without_http(preset, {*dict(beside.variables), *files.get(found.file or "", ())})
     if found is not None and found.file is not None:
         preset = _with(preset, _usual(preset, files[found.file], direct, pooled))
     preset = _with(preset, given)
+    remarks = (*remarks, *_missing(preset, beside))
     if direct.user != USER:  # the role of a temporary database reaches no other
         reached = [pair for pair in preset.variables if pair[1] not in presets.MADE]
         preset = replace(preset, variables=tuple(reached))
     before = envfile.read(file) if file is not None else {}
+    needs_http = any(kind == Goes.HTTP for _, kind in preset.variables)
     spellings = presets.variables(
-        preset, direct=direct, pooled=pooled, client=client, before=before, tls=tls
+        preset,
+        direct=direct,
+        pooled=pooled,
+        http=gated().http_port if needs_http else None,
+        client=client,
+        before=before,
+        tls=tls,
     )
     return Variables(preset=preset, spellings=spellings, saw=saw, remarks=remarks)
 
@@ -245,9 +268,30 @@ def _beside(preset: Preset, found: Beside) -> Preset:
         for name, kind in preset.variables
         if not (bindings and name.startswith(presets.HYPERDRIVE))  # the preset's is an example
     }
-    variables = {**dict(found.variables), **own}
+    variables = own | {name: kind for name, kind in found.variables if name not in own}
     readers = {**dict(found.readers), **dict(preset.readers)}
     return replace(preset, variables=tuple(variables.items()), readers=tuple(readers.items()))
+
+
+def _without_http(preset: Preset, named: Collection[str]) -> Preset:
+    """The preset as its files ask for it: where no driver needs the gateway, nothing leads there
+    but what is `named`."""
+    kept = [pair for pair in preset.variables if pair[1] != Goes.HTTP or pair[0] in named]
+    return replace(preset, variables=tuple(kept))
+
+
+def _missing(preset: Preset, found: Beside) -> tuple[str, ...]:
+    """What is to be said of what the project reads besides, and nobody asked for."""
+    has_http = any(kind == Goes.HTTP for _, kind in preset.variables)
+    left = {
+        name: kind
+        for name, kind in found.variables
+        if name not in preset.names and not (kind == Goes.HTTP and has_http)
+    }
+    if not left:
+        return ()
+    sets = " ".join(f"--set {name}={kind}" for name, kind in left.items())
+    return (f"{', '.join(found.saw)}: to write what it reads too: devdb env {sets}",)
 
 
 def _with(preset: Preset, given: Mapping[str, Goes]) -> Preset:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from devdb import envfile, marker, paths
 from devdb.config import FILE, Settings
+from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.workspace.staleness import Held, held, places
 
@@ -35,11 +38,20 @@ class EnvWatch:
         is_due = time.monotonic() - self._read_at >= READ_EVERY
         if self._held is None or is_due or self._look_at_files() != self._seen:
             self._read_at = time.monotonic()
+            self._spec = self._as_marked()
             self._files = self._watched()
             # Before they are read: what changes meanwhile is read once more.
             self._seen = self._look_at_files()
             self._held = held(self._spec, self._directory, running=running, settings=self._settings)
         return self._held
+
+    def _as_marked(self) -> Spec:
+        """The instance with the HTTP port that it may have got meanwhile."""
+        with suppress(DevdbError):
+            marked = marker.load(self._spec.name)
+            if marked is not None:
+                return replace(self._spec, http_port=marked.http_port)
+        return self._spec
 
     def _watched(self) -> list[Path]:
         project = self._spec.project
@@ -49,7 +61,9 @@ class EnvWatch:
         is_in = self._directory.is_relative_to(project)
         around = places(self._spec, others, self._directory if is_in else None)
         found = [place / name for place in around for name in envfile.FILES]
-        return [*found, *(project / name for name in _MANIFESTS), paths.instances_home()]
+        home = paths.instance_dir(self._spec.name)  # its marker is replaced, not changed
+        manifests = (project / name for name in _MANIFESTS)
+        return [*found, *manifests, paths.instances_home(), home]
 
     def _look_at_files(self) -> list[tuple[int, ...] | None]:
         return [_stamp(file) for file in self._files]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devdb import config, envfile, marker, sessions, wire
 from devdb.errors import DevdbError
 from devdb.model import HOST, USER, Endpoint, Finding, Level, Spec
-from devdb.urls import reading
+from devdb.urls import reading, serverless
 from devdb.urls.goes import Goes
 from devdb.urls.manifests import workspaces
 
@@ -90,8 +90,9 @@ def held(
         file: [lead for lead in reading.leads(values) if _is_devdbs(lead.endpoint, spec)]
         for file, values in files.items()
     }
+    gates = _gates(files, project, settings)
     found = [lead.endpoint for some in leads.values() for lead in some]
-    if not found:  # mostly: then this has cost nothing
+    if not found and not any(gates.values()):  # mostly: then this has cost nothing
         return Held(spec=spec, directory=directory)
     roles = {endpoint.user for endpoint in found} - {USER}
     gone = _gone(spec, roles) if roles and running else set()
@@ -105,13 +106,19 @@ def held(
         for lead in some:
             if (reason := _reason(lead.endpoint, spec, others, gone)) is not None:
                 wrong.setdefault(reason, []).extend(lead.keys)
+        for key, port in gates[file].items():
+            if (reason := _reason_of_gate(port, spec, others)) is not None:
+                wrong.setdefault(reason, []).append(key)
         if wrong:
-            known = known or _known(project, settings)
+            known = known or _known(spec, project, settings)
             words = (
                 f"{', '.join(keys)} {'leads' if len(keys) == 1 else 'lead'} to {reason}"
                 for reason, keys in wrong.items()
             )
-            kinds = _kinds([key for keys in wrong.values() for key in keys], files[file])
+            keys = [key for keys in wrong.values() for key in keys]
+            kinds = _kinds(keys, files[file]) | {
+                key: Goes.HTTP for key in keys if key in gates[file]
+            }
             finding = Finding(
                 level=Level.WARNING,
                 subject=str(file),
@@ -122,8 +129,10 @@ def held(
             is_plain = directory is not None and file == directory / envfile.FILES[0]
             if is_plain and kinds.keys() <= known:
                 written.append(finding)
-        elif some:
-            is_here = any(_is_of(lead.endpoint, spec) for lead in some)
+        elif some or gates[file]:
+            is_here = spec.http_port in gates[file].values() or any(
+                _is_of(lead.endpoint, spec) for lead in some
+            )
             (right if is_here else elsewhere).append(file)
     return Held(
         spec=spec,
@@ -175,6 +184,36 @@ def _reason(found: Endpoint, spec: Spec, others: Iterable[Spec], gone: set[str])
     return f"port {found.port}, where '{spec.name}' is not"
 
 
+def _gates(
+    files: Mapping[Path, Mapping[str, str]], project: Path, settings: config.Settings | None
+) -> dict[Path, dict[str, int]]:
+    """Of each file the variables that are to lead to the gateway, and the ports they lead to."""
+    found = {
+        file: {key: port for key, text in values.items() if (port := serverless.http_port(text))}
+        for file, values in ((file, reading.expanded(text)) for file, text in files.items())
+    }
+    own = {serverless.HTTP_URL}
+    if any(some.keys() - own for some in found.values()):  # most are the app's own address
+        with suppress(DevdbError):
+            settings = settings or config.load(project, {}, os.environ)
+            own |= {name for name, kind in settings.env if kind == Goes.HTTP}
+    return {
+        file: {key: port for key, port in some.items() if key in own}
+        for file, some in found.items()
+    }
+
+
+def _reason_of_gate(port: int, spec: Spec, others: Iterable[Spec]) -> str | None:
+    """As `_reason`, of a variable that is to lead to the gateway."""
+    if port == spec.http_port:
+        return None
+    for other in others:
+        if port == other.http_port:
+            same = other.project == spec.project
+            return None if same else f"another instance, '{other.name}'"
+    return f"port {port}, where the gateway of '{spec.name}' is not"
+
+
 def _gone(spec: Spec, roles: Iterable[str]) -> set[str]:
     """Those of the roles that Postgres does not let in: dropped, or past their time."""
     wanted = list(roles)
@@ -189,7 +228,7 @@ def _gone(spec: Spec, roles: Iterable[str]) -> set[str]:
     return set()
 
 
-def _known(project: Path, settings: config.Settings | None) -> set[str]:
+def _known(spec: Spec, project: Path, settings: config.Settings | None) -> set[str]:
     """The variables that a plain `devdb env` writes in that project, by those settings."""
     from devdb.urls import presets
     from devdb.workspace import environment
@@ -197,7 +236,10 @@ def _known(project: Path, settings: config.Settings | None) -> set[str]:
     with suppress(DevdbError):
         settings = settings or config.load(project, {}, os.environ)
         nowhere = Endpoint(host=HOST, port=1, user=USER, password="", database=USER)
-        return set(environment.variables(nowhere, nowhere, settings, project).values)
+        chosen = environment.variables(
+            nowhere, nowhere, settings, project, gated=lambda: replace(spec, http_port=1)
+        )
+        return set(chosen.values)
     return {name for name, _ in presets.PRESETS[presets.DEFAULT].variables}
 
 

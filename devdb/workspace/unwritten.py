@@ -11,22 +11,29 @@ from devdb.config import FILE
 from devdb.model import USER, Endpoint
 from devdb.urls import detection, presets, reading
 from devdb.urls.goes import Goes
+from devdb.urls.serverless import HTTP_URL, http_port
 from devdb.workspace.environment import Variables
 
 
 def left_over(
-    chosen: Variables, file: Path, direct: Endpoint, pooled: Endpoint, *, name: str | None = None
+    chosen: Variables,
+    file: Path,
+    direct: Endpoint,
+    pooled: Endpoint,
+    *,
+    http: int | None = None,
+    name: str | None = None,
 ) -> list[str]:
     """What still leads elsewhere, a line each, without a secret.
 
     The keys of the file that name a Postgres and that nobody wrote; and those that were written,
-    but that a file beside it assigns too, which the frameworks read above it. `name`: the instance,
-    where the command has to name it.
+    but that a file beside it assigns too, which the frameworks read above it. `http`: the gateway's
+    port. `name`: the instance, where the command has to name it.
     """
     values = envfile.read(file)
     command = f"devdb env -n {name}" if name else "devdb env"
     said = []
-    if left := _unwritten(chosen, values, direct, pooled):
+    if left := _unwritten(chosen, values, direct, pooled, http):
         them = ("is", "it") if len(left) == 1 else ("are", "them")
         how = options_for(left, file, values)
         if direct.user == USER:
@@ -48,7 +55,11 @@ def left_over(
 
 
 def _unwritten(
-    chosen: Variables, values: Mapping[str, str], direct: Endpoint, pooled: Endpoint
+    chosen: Variables,
+    values: Mapping[str, str],
+    direct: Endpoint,
+    pooled: Endpoint,
+    http: int | None,
 ) -> dict[str, Goes]:
     """The keys that are of a Postgres, lead elsewhere and were not written; what each should be."""
     full = reading.expanded(values)
@@ -60,6 +71,7 @@ def _unwritten(
         or (direct.user != USER and lead.endpoint.port in ports)  # the instance's own
         for key in lead.keys
     }
+    here |= {key for key, value in full.items() if http and http_port(value) == http}
     foreign = values.get("DB_CONNECTION", "pgsql") not in ("", "pgsql", "postgres", "postgresql")
     left = {
         key: kind
@@ -78,7 +90,7 @@ def options_for(keys: Mapping[str, Goes], file: Path, there: Collection[str]) ->
 
     The smallest preset that has them all, where they are its own; else each by its name.
     """
-    usual = dict(presets.PRESETS[presets.DEFAULT].variables).keys()
+    usual = {HTTP_URL, *dict(presets.PRESETS[presets.DEFAULT].variables)}
     fitting = [
         preset
         for preset in detection.candidates(there)

@@ -202,8 +202,9 @@ def test_e_writes_what_env_would_in_the_chosen_spelling(
     here = spec()
     pooled = spell("sqlalchemy-asyncpg", here.pooled, pooled=True)
     direct = spell("sqlalchemy-asyncpg", here.direct)
+    http = f"DEVDB_HTTP_URL=http://127.0.0.1:{here.http_port}\n"
     written = (project / ".env").read_text()
-    assert written == f"DATABASE_URL={pooled}\nDATABASE_URL_UNPOOLED={direct}\n"
+    assert written == f"DATABASE_URL={pooled}\nDATABASE_URL_UNPOOLED={direct}\n{http}"
 
 
 def test_e_says_when_the_shadow_database_will_be_made(

@@ -20,8 +20,8 @@ CA = Path("/data/my ca.crt")
 def test_every_client_of_the_contract_is_there() -> None:
     assert " ".join(CLIENTS) == (
         "libpq psycopg asyncpg sqlalchemy sqlalchemy-asyncpg django django-settings node-postgres "
-        "postgres.js drizzle prisma prisma-6 jdbc pgx rails npgsql vercel "
-        "hyperdrive"
+        "postgres.js drizzle prisma prisma-6 jdbc pgx rails npgsql neon "
+        "vercel hyperdrive"
     )
 
 
@@ -112,7 +112,7 @@ def test_a_client_that_refuses_the_address_gets_the_name_of_this_machine_alone()
     assert spell("vercel", elsewhere) == url(elsewhere)
 
 
-@pytest.mark.parametrize("name", ["vercel", "hyperdrive"])
+@pytest.mark.parametrize("name", ["neon", "vercel", "hyperdrive"])
 @pytest.mark.parametrize("tls", [Tls(), Tls(CA)])
 def test_a_client_without_tls_is_told_so_and_not_asked_for_any(name: str, tls: Tls) -> None:
     found = spelling(name, ENDPOINT, tls=tls)

@@ -316,6 +316,11 @@ binding = "MORE"
             'hyperdrive = [{binding="DB"}, {binding="my_db"}]\n'
             '[env.next]\nhyperdrive = [{binding="MORE"}]\n',
         ),
+        (
+            "wrangler.toml",
+            '[[hyperdrive]]\nbinding="DB"\n[[hyperdrive]]\nbinding="my_db"\n'
+            '[env.next.hyperdrive]\nbinding="MORE"\n[env.old]\nhyperdrive="no"\n',
+        ),
         ("wrangler.jsonc", JSONC),
         ("wrangler.json", JSONC),
         ("wrangler.json", JSONC.replace("\n", "\r\n")),
@@ -358,5 +363,6 @@ def test_vercels_driver_reads_its_own_variables_whatever_else_the_project_is(
     assert dict(found.variables) == {
         "POSTGRES_URL": Goes.POOLED,
         "POSTGRES_URL_NON_POOLING": Goes.DIRECT,
+        "DEVDB_HTTP_URL": Goes.HTTP,
     }
     assert set(dict(found.readers).values()) == {"vercel"}

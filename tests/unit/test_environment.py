@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import specs
 
 from devdb.config import Settings
 from devdb.errors import UsageError
-from devdb.model import Endpoint
+from devdb.model import Endpoint, Spec
+from devdb.urls.serverless import DRIVERS
 from devdb.workspace import environment
 from devdb.workspace.environment import wanted, write
 from devdb.workspace.unwritten import left_over
@@ -17,6 +22,8 @@ from devdb.workspace.unwritten import left_over
 DIRECT = Endpoint(host="127.0.0.1", port=15432, user="devdb", password="p", database="main")
 POOLED = replace(DIRECT, port=16543)
 TEMPORARY = replace(DIRECT, user="t", database="t", password="q")
+GATED = specs.new("fake", http_port=17654)
+HTTP = "http://127.0.0.1:17654"
 A, B = "postgresql://devdb:p@127.0.0.1:16543/main", "postgresql://devdb:p@127.0.0.1:15432/main"
 PRISMA = 'datasource db {\n  provider = "postgresql"\n  url = env("APP")\n}\n'
 
@@ -30,7 +37,9 @@ def chosen(
 ) -> environment.Variables:
     pooled = replace(direct, port=POOLED.port)
     settings = Settings(preset=preset, env=env)
-    return environment.variables(direct, pooled, settings, project, more=wanted(sets))
+    return environment.variables(
+        direct, pooled, settings, project, gated=lambda: GATED, more=wanted(sets)
+    )
 
 
 def test_names_of_ones_own_stand_instead_of_the_usual_ones(tmp_path: Path) -> None:
@@ -49,7 +58,7 @@ def test_names_of_ones_own_stand_above_a_presets_that_is_asked_for(tmp_path: Pat
     assert both.values == {"DATABASE_URL": B, "DIRECT_URL": B, "X": "devdb"}
 
 
-@pytest.mark.parametrize("text", ["A", "A=", "A=Pooled", "A B=pooled", "=pooled", "A=http"])
+@pytest.mark.parametrize("text", ["A", "A=", "A=Pooled", "A B=pooled", "=pooled", "A=https"])
 def test_what_set_cannot_mean_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError):
         chosen(tmp_path, text)
@@ -111,6 +120,7 @@ def test_what_a_platform_and_a_driver_read_stands_beside_prismas(
     assert found.values == {
         "POSTGRES_URL": a,
         "POSTGRES_URL_NON_POOLING": b,
+        "DEVDB_HTTP_URL": HTTP,
         f"{LOCAL}DB": A,
         "DIRECT_URL": B,
     }
@@ -119,12 +129,103 @@ def test_what_a_platform_and_a_driver_read_stands_beside_prismas(
         assert found.origin == f"preset prisma: saw {seen}"
 
 
+def needs(project: Path, **packages: str) -> None:
+    (project / "package.json").write_text(json.dumps({"dependencies": packages}))
+
+
+def no_gateway() -> Spec:
+    raise AssertionError("nobody asked for the gateway")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_driver_that_speaks_http_gets_the_gateways_url_beside_whatever_fits(
+    tmp_path: Path, driver: str
+) -> None:
+    needs(tmp_path, **{driver: "1"})
+    assert chosen(tmp_path, preset="auto").values["DEVDB_HTTP_URL"] == HTTP
+    needs(tmp_path, **{driver: "1", "prisma": "7"})
+    for preset in ("auto", "prisma-7"):
+        found = chosen(tmp_path, preset=preset)
+        assert found.preset.name == "prisma-7"
+        assert found.values["DEVDB_HTTP_URL"] == HTTP
+        assert found.values["DIRECT_URL"] == B
+    assert f"package.json: {driver}" in (chosen(tmp_path, preset="auto").origin or "")
+
+
+@pytest.mark.parametrize("preset", ["neon", "vercel"])
+def test_a_preset_of_such_drivers_has_it_where_it_is_asked_for(tmp_path: Path, preset: str) -> None:
+    assert chosen(tmp_path, preset=preset).values["DEVDB_HTTP_URL"] == HTTP
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "preset"),
+    [
+        ("vercel.json", "{}", "vercel"),
+        (".env", "DATABASE_URL_UNPOOLED=\n", "neon"),
+        (".env.example", "POSTGRES_PRISMA_URL=\n", "vercel"),
+        ("package.json", '{"dependencies": {"pg": "8"}}', "plain"),
+    ],
+)
+def test_where_no_driver_speaks_http_nobody_asks_for_a_gateway(
+    tmp_path: Path, file: str, text: str, preset: str
+) -> None:
+    (tmp_path / file).write_text(text)
+    found = environment.variables(
+        DIRECT, POOLED, Settings(preset="auto"), tmp_path, gated=no_gateway
+    )
+    assert found.preset.name == preset
+    assert "DEVDB_HTTP_URL" not in found.values
+
+
+def test_a_gateways_url_that_the_file_has_is_kept_right(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL_UNPOOLED=\nDEVDB_HTTP_URL=\n")
+    assert chosen(tmp_path, preset="auto").values["DEVDB_HTTP_URL"] == HTTP
+
+
+def test_the_gateways_url_under_a_name_of_ones_own(tmp_path: Path) -> None:
+    assert chosen(tmp_path, env=(("MINE", "http"),)).values == {"MINE": HTTP}
+    assert chosen(tmp_path, "MINE=http", direct=TEMPORARY).values == {"MINE": HTTP}
+
+
+def test_what_the_packages_need_and_nobody_asked_for_is_named(tmp_path: Path) -> None:
+    needs(tmp_path, **{"@neondatabase/serverless": "1"})
+    said = "package.json: @neondatabase/serverless: to write what it reads too: devdb env "
+    assert chosen(tmp_path).notes == (f"{said}--set DEVDB_HTTP_URL=http",)
+    assert chosen(tmp_path, "MINE=http").notes == ()
+    (tmp_path / "wrangler.toml").write_text(WRANGLER)
+    assert chosen(tmp_path, "X=http").notes[0].endswith(f"devdb env --set {LOCAL}DB=pooled")
+    assert [note for note in chosen(tmp_path, preset="auto").notes if "--set" in note] == []
+
+
+def test_a_gateways_url_that_nobody_wrote_is_named_unless_it_is_right(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DEVDB_HTTP_URL=http://127.0.0.1:1\n")
+    (said,) = left_over(chosen(tmp_path), file, DIRECT, POOLED, http=17654)
+    assert said.endswith("devdb env --set DEVDB_HTTP_URL=http")
+    file.write_text(f"DEVDB_HTTP_URL={HTTP}\n")
+    assert left_over(chosen(tmp_path), file, DIRECT, POOLED, http=17654) == []
+
+
+def test_a_gateway_that_does_not_run_is_told_of(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    spec = replace(GATED, http_port=free_port())
+    found = environment.variables(
+        DIRECT, POOLED, Settings(env=(("X", "http"),)), tmp_path, gated=lambda: spec
+    )
+    (said,) = environment.gateway_news(spec, found)
+    assert f"devdb up --http -n {spec.name}" in said
+    with socket.create_server(("127.0.0.1", spec.http_port or 0)):
+        assert environment.gateway_news(spec, found) == []
+    assert environment.gateway_news(spec, chosen(tmp_path)) == []
+
+
 def test_a_url_of_localhost_is_this_instances_too(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     vercel = chosen(tmp_path, preset="vercel")
     write(vercel, file, tmp_path)
     assert "@localhost:" in file.read_text()
-    assert left_over(chosen(tmp_path), file, DIRECT, POOLED) == []
+    assert left_over(chosen(tmp_path), file, DIRECT, POOLED, http=GATED.http_port) == []
     assert write(vercel, file, tmp_path, dry_run=True).changed is False
 
 
@@ -254,14 +355,20 @@ def test_a_url_keeps_the_form_that_its_client_alone_has(
 ) -> None:
     file = tmp_path / ".env"
     file.write_text(f"DATABASE_URL={text}\n")
-    found = environment.variables(DIRECT, POOLED, Settings(), tmp_path, file=file)
+    found = environment.variables(
+        DIRECT, POOLED, Settings(), tmp_path, gated=lambda: GATED, file=file
+    )
     assert found.values["DATABASE_URL"] == after
-    named = environment.variables(DIRECT, POOLED, Settings(client="pgx"), tmp_path, file=file)
+    named = environment.variables(
+        DIRECT, POOLED, Settings(client="pgx"), tmp_path, gated=lambda: GATED, file=file
+    )
     assert named.values["DATABASE_URL"] == A
 
 
 def test_keywords_stay_keywords(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text('DATABASE_URL="Host=c;Username=a;Password=b"\n')
-    found = environment.variables(DIRECT, POOLED, Settings(), tmp_path, file=file)
+    found = environment.variables(
+        DIRECT, POOLED, Settings(), tmp_path, gated=lambda: GATED, file=file
+    )
     assert found.values["DATABASE_URL"].startswith("Host=127.0.0.1;Port=16543;Username=devdb;")

@@ -82,6 +82,15 @@ def test_a_package_that_comes_is_looked_at(shop: Spec, readings: list[Path | Non
     assert watch.look(running=True).sentence == "web/.env holds this instance's URLs"
 
 
+def test_an_http_port_that_comes_is_known(shop: Spec, readings: list[Path | None]) -> None:
+    assert shop.project is not None
+    (shop.project / ".env").write_text("DEVDB_HTTP_URL=http://127.0.0.1:17654\n")
+    watch = EnvWatch(shop, shop.project, Settings())
+    assert "where the gateway of 'shop' is not" in watch.look(running=True).sentence
+    marker.save(replace(shop, http_port=17654))
+    assert watch.look(running=True).sentence == ".env holds this instance's URLs"
+
+
 def test_it_reads_again_after_a_while(
     shop: Spec, readings: list[Path | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

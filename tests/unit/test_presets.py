@@ -17,7 +17,7 @@ URL_SHADOW = "postgresql://u:p@127.0.0.1:15432/shadow"
 
 
 def texts(name: str, *, client: str | None = None, pooled: Endpoint = POOLED) -> dict[str, str]:
-    found = variables(preset(name), direct=DIRECT, pooled=pooled, client=client)
+    found = variables(preset(name), direct=DIRECT, pooled=pooled, http=17654, client=client)
     return {key: value.text for key, value in found.items()}
 
 
@@ -59,7 +59,14 @@ def test_redwood_gets_a_test_database_too() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("neon", {"DATABASE_URL": URL_POOLED, "DATABASE_URL_UNPOOLED": URL_DIRECT}),
+        (
+            "neon",
+            {
+                "DATABASE_URL": URL_POOLED,
+                "DATABASE_URL_UNPOOLED": URL_DIRECT,
+                "DEVDB_HTTP_URL": "http://127.0.0.1:17654",
+            },
+        ),
         ("heroku", {"DATABASE_URL": URL_DIRECT, "DATABASE_CONNECTION_POOL_URL": URL_POOLED}),
         ("railway", {"DATABASE_URL": URL_POOLED, "DATABASE_UNPOOLED_URL": URL_DIRECT}),
         ("plain", {"DATABASE_URL": URL_POOLED, "DIRECT_URL": URL_DIRECT}),
@@ -77,6 +84,7 @@ def test_redwood_gets_a_test_database_too() -> None:
                 "POSTGRES_DATABASE": "main",
                 "DATABASE_URL": URL_POOLED,
                 "DATABASE_URL_UNPOOLED": URL_DIRECT,
+                "DEVDB_HTTP_URL": "http://127.0.0.1:17654",
             },
         ),
         (
@@ -176,7 +184,11 @@ def test_a_settings_py_takes_a_url_from_an_env_file() -> None:
 
 @pytest.mark.parametrize(
     ("text", "hint"),
-    [("poled", "Did you mean 'pooled'?"), ("", "Known: pooled, direct"), ("http", "Use pooled")],
+    [
+        ("poled", "Did you mean 'pooled'?"),
+        ("", "Known: pooled, direct"),
+        ("htp", "Did you mean 'http'?"),
+    ],
 )
 def test_what_a_variable_cannot_be_is_refused_by_who_said_it(text: str, hint: str) -> None:
     with pytest.raises(UsageError, match=r"^devdb\.toml: MY_URL = ") as caught:

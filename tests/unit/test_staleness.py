@@ -139,6 +139,62 @@ def test_the_workspaces_of_a_monorepo_are_looked_at(shop: Spec) -> None:
     assert len(held(other, running=False).stale) == 1
 
 
+GATE = "http://127.0.0.1:17654"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"DEVDB_HTTP_URL={GATE}", None),
+        (f"DEVDB_HTTP_URL={GATE}/", None),
+        ("DEVDB_HTTP_URL=http://localhost:17654", None),
+        ("P=17654\nDEVDB_HTTP_URL=http://127.0.0.1:${P}", None),
+        ("DEVDB_HTTP_URL=", None),
+        ("DEVDB_HTTP_URL=http://devbox:17655", None),
+        ("APP_URL=http://localhost:3000", None),
+        (
+            "DEVDB_HTTP_URL=http://127.0.0.1:17655",
+            "DEVDB_HTTP_URL leads to port 17655, where the gateway of 'shop' is not",
+        ),
+        (
+            "DEVDB_HTTP_URL=http://[::1]",
+            "DEVDB_HTTP_URL leads to port 80, where the gateway of 'shop' is not",
+        ),
+    ],
+)
+def test_an_http_url_that_is_not_the_gateways_is_stale(
+    shop: Spec, text: str, message: str | None
+) -> None:
+    found = seen(replace(shop, http_port=17654), text)
+    assert [each.message for each in found] == ([message] if message else [])
+    assert [each.fix for each in found] == ["devdb env --set DEVDB_HTTP_URL=http"] * len(found)
+
+
+def test_an_http_url_of_an_instance_that_has_none_or_of_another_is_stale(
+    shop: Spec, tmp_path: Path
+) -> None:
+    (finding,) = seen(shop, f"DEVDB_HTTP_URL={GATE}")
+    assert finding.message.endswith("where the gateway of 'shop' is not")
+    other = replace(shop, name="blog", port=1, pool_port=2, http_port=17654, project=tmp_path)
+    marker.save(other)
+    (finding,) = seen(shop, f"DEVDB_HTTP_URL={GATE}")
+    assert finding.message == "DEVDB_HTTP_URL leads to another instance, 'blog'"
+    marker.save(replace(other, project=shop.project))
+    assert seen(shop, f"DEVDB_HTTP_URL={GATE}") == []
+    assert look(shop).sentence == ".env holds the URLs of another instance of this project"
+
+
+def test_an_http_url_under_a_name_of_ones_own_is_judged_too(shop: Spec) -> None:
+    assert shop.project is not None
+    gated = replace(shop, http_port=17654)
+    assert seen(gated, "MINE=http://127.0.0.1:1") == []
+    (shop.project / "devdb.toml").write_text('[env]\nMINE = "http"\n')
+    (finding,) = seen(gated, "MINE=http://127.0.0.1:1")
+    assert finding.fix == "devdb env"
+    assert seen(gated, f"MINE={GATE}") == []
+    assert look(gated).sentence == ".env holds this instance's URLs"
+
+
 def test_a_project_that_is_gone_has_no_files(shop: Spec) -> None:
     for project, sentence in (
         (None, "no .env: it has no project"),
