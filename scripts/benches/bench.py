@@ -23,6 +23,7 @@ import bench_cli
 import bench_clients
 import bench_dashboard
 import bench_docker
+import bench_gateway
 import bench_logs
 import bench_memory
 import bench_native
@@ -57,14 +58,14 @@ GROUPS = {
     "seed-docker": Group("docker", partial(bench_temporary.seeds, "docker"), bench_docker.title),
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
-DASHBOARD = "dashboard"
+DASHBOARD, GATEWAY = "dashboard", "gateway"
 RUNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, metavar="N")
-    others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD)
+    others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD, GATEWAY)
     parser.add_argument("--only", action="append", choices=[*GROUPS, *others_named])
     parser.add_argument(
         *("--seconds", "-T"),
@@ -76,6 +77,13 @@ def main() -> None:
     )
     parser.add_argument("--clients", type=int, default=bench_clients.CLIENTS, metavar="N")
     parser.add_argument("--refreshes", type=int, default=bench_dashboard.REFRESHES, metavar="N")
+    parser.add_argument(
+        "--requests",
+        type=int,
+        default=bench_gateway.REQUESTS,
+        metavar="N",
+        help="of the gateway, whose memory is looked at; it is held to not growing over 100,000",
+    )
     options = parser.parse_args()
     others: dict[str, Callable[[], Iterator[str]]] = {
         MEMORY: memory,
@@ -83,6 +91,7 @@ def main() -> None:
         POOLER: partial(pooler, options.runs or bench_pooler.ROUNDS),
         TLS: partial(tls, options.runs or bench_tls.ROUNDS),
         DASHBOARD: partial(dashboard, options.runs or RUNS, options.seconds, options.refreshes),
+        GATEWAY: partial(gateway, options.runs or RUNS, options.requests),
     }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
@@ -188,6 +197,15 @@ def dashboard(runs: int, seconds: float, refreshes: int) -> Iterator[str]:
         return
     yield from table(Group("native", bench_dashboard.rows, bench_dashboard.title), runs)
     yield from bench_dashboard.lines(seconds, refreshes)
+    yield ""
+
+
+def gateway(runs: int, requests: int) -> Iterator[str]:
+    if reason := why_not("native") or bench_gateway.why_not():
+        yield f"not measured: {reason}"
+        return
+    yield f"The gateway; max_connections = {bench_gateway.MAX_CONNECTIONS}, {os.cpu_count()} cores"
+    yield from bench_gateway.lines(runs, requests)
     yield ""
 
 

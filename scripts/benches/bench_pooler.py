@@ -25,8 +25,8 @@ from bench_memory import native_pids
 from measure import new_spec, remove, start, until_it_answers
 from specs import free_port
 
-from devdb import engines
-from devdb.engines.native import binaries, owner, processes
+from devdb import engines, processes
+from devdb.engines.native import binaries, owner
 from devdb.engines.native.layout import Layout
 from devdb.model import Endpoint, Spec
 
@@ -146,10 +146,10 @@ def by_hand(spec: Spec) -> Iterator[tuple[Endpoint, int]]:
     pooler = binaries.pooler()
     pid = processes.spawn(
         [pooler.path, place / "pgbouncer.ini"],
-        owner=whose,
         cwd=place,
         log=place / "log",
         env={"PATH": os.defpath, **binaries.libraries(pooler.path)},
+        credentials=whose.credentials,
     )
     try:
         until_it_answers(endpoint)

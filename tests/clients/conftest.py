@@ -11,6 +11,7 @@ import pytest
 from clients.programs import Run, program
 from clients.stacks import NEW, OLD, Stack, running
 from clients.workload import console
+from instances import Instance
 
 from devdb.model import PoolMode
 
@@ -68,6 +69,14 @@ def old_stack() -> Iterator[Stack]:
         assert not stack.tracked
         assert stack.mode == PoolMode.SESSION
         yield stack
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    """A native one of the test's own."""
+    made = Instance("native")
+    yield made
+    made.destroy()
 
 
 @pytest.fixture

@@ -138,7 +138,8 @@ NODE = {
     "prisma": "node-postgres",
     "postgres.js": "postgres.js",
     "prisma-6": "whatwg",  # its engine, in Rust, follows the same standard
-    "vercel": "node-postgres",  # its driver has that one's parser in it
+    "neon": "node-postgres",  # has that one's parser in it
+    "vercel": "node-postgres",
     "hyperdrive": "whatwg",
 }
 

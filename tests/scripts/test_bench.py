@@ -94,3 +94,14 @@ def test_the_dashboard_is_watched_alone_and_in_a_crowd_and_refreshed() -> None:
     assert len([line for line in lines if "% of a core" in line]) == 2
     assert len([line for line in lines if "a second (limit" in line]) == 4
     assert len([line for line in lines if "RSS" in line]) == 3
+
+
+def test_the_gateway_is_measured_beside_tcp() -> None:
+    if reason := available.why_not("native"):
+        pytest.skip(f"native engine: {reason}")
+    lines = bench("gateway", "--requests", "200")
+    rows = [line for line in lines if re.search(r" \d+\.\d{3} .*\(limit ", line)]
+    for kind in ("direct", "pooled"):
+        assert any(f"{kind}: CPU for a small query" in line for line in rows)
+        assert any(f"{kind}: 500 of 20 ms at once" in line for line in rows)
+    assert len(rows) == 1 + 2 * 3 + 1 + 2
