@@ -53,7 +53,7 @@ def reader(tmp_path: Path, home: Path, free_port: Callable[[], int]) -> Iterator
     (project / ".git").mkdir(parents=True)
     (project / "package.json").write_text(json.dumps({"scripts": {"dev": DEV}}))
     (project / "shop.sql").write_text(SCHEMA)
-    first, *ports = (str(free_port()) for _ in range(4))
+    first, *ports = (str(free_port()) for _ in range(5))
     env = {
         **{key: value for key, value in os.environ.items() if not key.startswith("DEVDB_")},
         "PATH": f"{scripts}:{os.environ['PATH']}",
@@ -64,6 +64,7 @@ def reader(tmp_path: Path, home: Path, free_port: Callable[[], int]) -> Iterator
         "DEVDB_ENGINE": "native",
         "DEVDB_PORT": first,
         "DEVDB_POOL_PORT": ports[0],
+        "HTTP_PORT": ports[3],
         "OTHER_PORTS": f"--port {ports[1]} --pool-port {ports[2]}",
     }
     yield Reader(project, env)

@@ -33,10 +33,12 @@ BEFORE = {
     "devdb down 'shop-*'": f"{_SPARE} shop-2",
     "devdb rm -f 'test-*'": f"{_SPARE} test-1; {_SPARE} test-2",
     "devdb temp claim temp_calm_owl --as shop2": "devdb temp -q --as temp_calm_owl",
+    "devdb temp claim NAME": "devdb temp -q --as shop",
     "devdb temp extend NAME --ttl 3d": "devdb temp -q --as shop",
     "devdb up -n NAME --adopt": "devdb down; rm $DEVDB_DATA_DIR/instances/shop/marker.json",
     "devdb up -n NAME --anew": "devdb down; rm -r $DEVDB_DATA_DIR/instances/shop/native",
     "devdb status": "devdb up",
+    "devdb url --http": "devdb up --http-port $HTTP_PORT",
 }
 """What the reader has to have, and how it is made."""
 
@@ -49,6 +51,7 @@ INSTEAD = {
     "devdb up -n pg16 --pg 16": f"devdb up -n pg16 --pg {_MAJOR} $OTHER_PORTS",
     "devdb up -n NAME --pg MAJOR": f"devdb up -n beside --pg {_MAJOR} $OTHER_PORTS",
     "devdb up --port N": "devdb up --port ${OTHER_PORTS##* }",
+    "devdb up --http": "devdb up --http --http-port $HTTP_PORT",
     'pg_dump "$PRODUCTION" | devdb temp --seed -': 'export PRODUCTION="$(devdb url)"; '
     'pg_dump "$PRODUCTION" | devdb temp --seed -',
 }
@@ -75,8 +78,12 @@ ELSEWHERE = {
     "scripts/bench --only tls": "tests/scripts/test_bench.py",
     # Until it is left or interrupted; and on ports that are no test's own.
     "devdb logs -f": "tests/cli/test_signals.py",
+    "CREATE_DB_WORKER_URL=http://127.0.0.1:17654 CLAIM_DB_WORKER_URL=http://127.0.0.1:17654"
+    " npx create-db -r us-east-1": "tests/clients/test_createdb.py",
     "devdb up --web": "tests/tui/test_web.py",
     "devdb ui": "tests/tui/test_instances.py",
+    "devdb http": "tests/gateway/test_life.py",
+    "devdb http --create-db": "tests/gateway/test_life.py",
     "devdb up --preset digitalocean": "tests/cli/test_up.py",
 }
 """What no test may run here, and what does: a test, a workflow, a person with a list."""
