@@ -311,7 +311,9 @@ def test_a_taken_port_is_named_and_the_instance_runs(life: Life, port: int) -> N
     assert life.health()["port"] == port
 
 
-@pytest.mark.parametrize("words", ["-m devdb http", "-P -m devdb.gateway {name} 1 2 3 4 /tmp - -"])
+@pytest.mark.parametrize(
+    "words", ["-m devdb http", "-P -m devdb.gateway {name} 1 2 3 4 /tmp session - -"]
+)
 def test_who_only_says_that_he_is_it_is_left_alone(life: Life, port: int, words: str) -> None:
     life.up(http_port=port)
     told = life.health()
