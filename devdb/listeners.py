@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,16 @@ def owner(port: int, *, besides: str = "") -> str:
     pid, process = _process(port)
     for spec in _instances():
         is_its = port in spec.ports and spec.name != besides
-        if is_its and (process.startswith(_SERVERS) or _is_gateway(pid)):
+        argv = processes.words(pid) if is_its and pid is not None else []
+        is_gateway = GATEWAY in argv or serves_http(argv)
+        if is_its and (process.startswith(_SERVERS) or is_gateway):
             return f"instance '{spec.name}' ({process})"
     return process or "somebody else"
+
+
+def serves_http(argv: Sequence[str]) -> bool:
+    """Whether those are the words of a `devdb http`."""
+    return "http" in argv and any(Path(word).name == "devdb" for word in argv)
 
 
 def clients(port: int) -> Counter[str]:
@@ -57,12 +64,6 @@ def _instances() -> list[Spec]:
     with contextlib.suppress(DevdbError):
         return marker.every()
     return []
-
-
-def _is_gateway(pid: int | None) -> bool:
-    argv = processes.words(pid) if pid is not None else []
-    is_of_foreground = "http" in argv and any(Path(word).name == "devdb" for word in argv)
-    return is_of_foreground or GATEWAY in argv
 
 
 def _process(port: int) -> tuple[int | None, str]:

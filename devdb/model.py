@@ -15,6 +15,8 @@ USER = "devdb"
 DATABASE = "main"
 MAINTENANCE_DATABASE = "postgres"
 HOST = "127.0.0.1"
+LOCAL = (HOST, "localhost", "::1")
+"""What this machine is called in a URL."""
 
 ENGINES = ("docker", "native")
 """What runs instances, each a package or module of `devdb.engines`; `doctor` looks at all."""

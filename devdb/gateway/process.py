@@ -217,7 +217,7 @@ def _is_detached(pid: int, name: str, directory: Path) -> bool:
 
 
 def _is_foreground(pid: int) -> bool:
-    return "http" in processes.words(pid) and os.geteuid() in (0, _uid(pid))
+    return listeners.serves_http(processes.words(pid)) and os.geteuid() in (0, _uid(pid))
 
 
 def _uid(pid: int) -> int | None:

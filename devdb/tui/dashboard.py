@@ -57,22 +57,7 @@ from devdb.workspace.envwatch import EnvWatch
 from devdb.workspace.instances import State
 from devdb.workspace.up import Ready
 
-_NEED_IT = frozenset(
-    (
-        *(
-            "show",
-            "http",
-            "choose_client",
-            "write_env",
-            "psql",
-            "logs",
-            "restart",
-            "detach",
-            "stop",
-        ),
-        "make",
-    )
-)
+_NEED_IT = frozenset("show http choose_client write_env psql logs restart detach stop make".split())
 """The actions that need an instance which is there."""
 
 STALE = 3.0

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from devdb.model import Endpoint
+from devdb.model import LOCAL, Endpoint
 from devdb.urls.goes import Goes
 from devdb.urls.serverless import HTTP_URL
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 _SCHEME = re.compile(r"(?:jdbc:)?(?:postgres|postgresql)(?:\+[\w-]+)?://", re.IGNORECASE)
 _PORT = re.compile(r"[0-9]{1,5}")
 _REFERENCE = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from devdb.model import HOST
+from devdb.model import HOST, LOCAL
 
 HTTP_URL = "DEVDB_HTTP_URL"
 """The variable with the HTTP URL, which the lines read."""
@@ -39,5 +39,5 @@ def http_port(text: str) -> int | None:
         port = url.port or 80
     except ValueError:
         return None
-    is_here = url.scheme == "http" and url.hostname in (HOST, "localhost", "::1")
+    is_here = url.scheme == "http" and url.hostname in LOCAL
     return port if is_here else None

@@ -20,8 +20,8 @@ def cancellable(
 
     It is asked after each item, so at least every 0.3 s. From the start of its gateway on, and
     from READY, the instance is whole, and closing would leave it running: what `up` has then done
-    is taken back. Where that cannot be, the
-    Ready comes all the same. With it the instance's lock is let go of.
+    is taken back. Where that cannot be, the Ready comes all the same. With it the instance's lock
+    is let go of.
     """
     assert isinstance(start, Generator)
     with closing(start):

@@ -13,8 +13,6 @@ from devdb.model import Spec
 from devdb.workspace import gateway
 from devdb.workspace.instances import Instance, State, engine_of, find
 
-LOCK_SECONDS = 120
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
@@ -39,7 +37,7 @@ def down(spec: Spec) -> bool:
     """
     if not spec.engine:
         return False
-    with marker.locked(spec.name, timeout=LOCK_SECONDS):
+    with marker.locked(spec.name, timeout=gateway.LOCK_SECONDS):
         served = gateway.turn_off(spec.name)
         engine = engine_of(spec)
         before = find(spec, engine)
@@ -68,7 +66,7 @@ def removal(spec: Spec) -> Removal:
 
 def remove(spec: Spec) -> None:
     """Delete the instance, its data and its marker; raises EngineUnavailable."""
-    with marker.locked(spec.name, timeout=LOCK_SECONDS):
+    with marker.locked(spec.name, timeout=gateway.LOCK_SECONDS):
         gateway.turn_off(spec.name)
         gateway.forget(spec.name)
         if spec.engine:  # a damaged marker may be all that is left of one

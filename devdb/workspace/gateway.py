@@ -19,6 +19,7 @@ from devdb.workspace import ports
 
 PART = "gateway"
 LOCK_SECONDS = 120
+"""For whoever is at work on the instance to end with it."""
 _TRIES = 4
 
 

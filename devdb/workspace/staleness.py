@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devdb import config, envfile, marker, sessions, wire
 from devdb.errors import DevdbError
-from devdb.model import HOST, USER, Endpoint, Finding, Level, Spec
+from devdb.model import HOST, LOCAL, USER, Endpoint, Finding, Level, Spec
 from devdb.urls import reading, serverless
 from devdb.urls.goes import Goes
 from devdb.urls.manifests import workspaces
@@ -159,7 +159,7 @@ def _has_its_own(package: Path, others: Iterable[Spec]) -> bool:
 
 
 def _is_devdbs(found: Endpoint, spec: Spec) -> bool:
-    is_local = found.host in reading.LOCAL
+    is_local = found.host in LOCAL
     return is_local and (found.user == USER or found.port in (spec.port, spec.pool_port))
 
 
