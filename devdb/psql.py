@@ -36,7 +36,7 @@ def environment(password: str, source: Mapping[str, str] = os.environ) -> dict[s
 
 def own_environment(password: str, source: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for a client program that does devdb's own work: nothing of PG* in it."""
-    plain = {name: value for name, value in source.items() if name not in MEANT_FOR_PSQL}
+    plain = {name: value for name, value in source.items() if not name.startswith("PG")}
     # Over this machine's loopback, and certificates in a home directory are about other servers.
     return {**environment(password, plain), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
 

@@ -61,7 +61,6 @@ def test_work_of_its_own_keeps_nothing_of_it() -> None:
         "PGREQUIREAUTH": "scram-sha-256",
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
-        "PG_COLOR": "always",
     }
     assert made.items() >= MINE.items()
 
