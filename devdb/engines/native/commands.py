@@ -15,6 +15,8 @@ from pathlib import Path
 from devdb.engines.native.owner import Owner
 from devdb.engines.waiting import HEARTBEAT, Beats
 
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+"""Where a program is told to, it colours what it prints into a pipe, too (FORCE_COLOR)."""
 _TELLING = r"No space left|could not|FATAL|FAILED|error:|ERROR:|^E: "
 
 
@@ -43,8 +45,9 @@ def run(
 ) -> Beats[str]:
     """Run a program to its end, as `owner`, with `text` on its stdin; returns its output.
 
-    What it says on stderr is part of that, unless not `stderr`: nobody hears it then. Raises
-    CommandFailed. Abandoned half-way (the generator is closed), it is killed, and what it started.
+    What it says on stderr is part of that, unless not `stderr`: nobody hears it then; colours are
+    not. Raises CommandFailed. Abandoned half-way (the generator is closed), it is killed, and what
+    it started.
     """
     process = subprocess.Popen(
         argv,
@@ -76,7 +79,7 @@ def run(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-    printed = output.decode(errors="replace").strip()
+    printed = _COLOUR.sub("", output.decode(errors="replace")).strip()
     if process.returncode != 0:
         raise CommandFailed(printed or f"{argv[0]} ended with {process.returncode}")
     return printed
