@@ -32,6 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
     if not config.getoption("--hypothesis-profile", None):
         hypothesis.settings.load_profile("suite")
+    # Where there is CI, programs colour what they print, also into pipes; some by other variables.
+    for variable in ("CI", "GITHUB_ACTIONS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS"):
+        os.environ.pop(variable, None)
     # A shell has what it runs in the background ignore Ctrl-C, and that is inherited; here
     # processes are sent it.
     if threading.current_thread() is threading.main_thread():
