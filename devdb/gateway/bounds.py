@@ -112,7 +112,7 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is a head without an end."""
-        if not self._busy:
+        if data and not self._busy:  # aiohttp gives nothing, too, when it goes on reading
             if self._timer is None:
                 self._wait_for_head()
             self._received += len(data)

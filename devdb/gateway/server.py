@@ -141,10 +141,7 @@ async def serve(
     bounds = bounds or Bounds()
     bounds = replace(bounds, connections=_seats(bounds.connections))
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish, and a shell's
-            loop.add_signal_handler(number, ended.set)
+    _at_a_signal(ended.set)
     with _bound(target.port) as bound, Watch(target.name, target.directory) as watch:
         # The port is bound already: only root may have one below 1024.
         if user is not None:
@@ -166,6 +163,19 @@ async def serve(
             return False
         finally:
             await gateway.close()
+
+
+def _at_a_signal(call: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    heard = False
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish, and a shell's
+            loop.add_signal_handler(number, call)
+            heard = True
+    if heard:
+        # More signals than the loop's pipe holds (some 280) are a warning on stderr each. One is
+        # enough.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def _seats(most: int) -> int:
