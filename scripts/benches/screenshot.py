@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 from textual.pilot import Pilot
@@ -26,8 +27,8 @@ from devdb.monitor.pools import Pool
 from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import DevdbApp, dashboard
 from devdb.tui.ending import Ending, Unfinished
+from devdb.tui.panes import databases as databases_pane
 from devdb.tui.panes.activity import Activity
-from devdb.tui.panes.databases import Databases as DatabasesPane
 from devdb.workspace import ports
 from devdb.workspace.databases import Database, Databases, Standing
 
@@ -53,6 +54,7 @@ TEMPORARY = (
     ("temp_quiet_heron", timedelta(hours=23, minutes=41, seconds=7), 7_700_000, 0),
     ("temp_amber_fjord", timedelta(minutes=38, seconds=12), 31_400_000, 2),
 )
+STILL = SimpleNamespace(monotonic=lambda: 0.0)
 CELL = 12.2
 """Units of the picture from one column to the next."""
 SPACE = "\xa0"
@@ -161,6 +163,9 @@ def made_up() -> Iterator[None]:
             mock.patch.object(ports, "is_taken", return_value=False),
             mock.patch.object(Databases, "every", databases),
             mock.patch.object(dashboard, "History", LastMinute),
+            # However long the picture takes, no countdown goes on meanwhile.
+            mock.patch.object(dashboard, "time", STILL),
+            mock.patch.object(databases_pane, "time", STILL),
         ):
             stack.enter_context(patch)
         yield
@@ -177,7 +182,7 @@ async def pressed(pilot: Pilot[Ending], keys: tuple[str, ...]) -> None:
 def is_filled(app: DevdbApp) -> bool:
     """Whether a look has come, and what it brought is shown."""
     found = list(app.screen.query(Activity))
-    listed = list(app.screen.query(DatabasesPane))
+    listed = list(app.screen.query(databases_pane.Databases))
     return bool(found and found[0].chosen and listed[0].known)
 
 
