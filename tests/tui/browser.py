@@ -43,9 +43,14 @@ class Page:
         self.complaints: list[str] = []
         """What its console has of errors: scripts', and what the page's policy forbids."""
         self._drawn = ""
+        self._loads = 0
 
     async def go(self, address: str) -> None:
-        await self.do("Page.navigate", url=address)
+        """Have it show what is at that address, and all that belongs to it."""
+        before = self._loads
+        told = await self.do("Page.navigate", url=address)
+        assert "errorText" not in told, told
+        await self.until(lambda: self._loads > before, f"{address} is loaded")
 
     async def do(self, method: str, **parameters: Any) -> Any:
         return await self._browser.call(method, parameters, session=self._session)
@@ -74,6 +79,9 @@ class Page:
             mobile=False,
         )
 
+    async def is_whole(self) -> bool:
+        return bool(await self.value("document.readyState") == "complete")
+
     def drawn(self) -> str:
         """All text that was sent to be drawn, without what moves and colours it."""
         return _ESCAPES.sub("", self._drawn)
@@ -98,7 +106,9 @@ class Page:
             met = condition()
             if met if isinstance(met, bool) else await met:
                 return
-            assert time.monotonic() < deadline, f"never: {what}\n{self.drawn()[-3000:]}"
+            asked = "\n".join([*self.requests, *self.complaints])
+            late = f"never: {what}\n{asked}\n{self.drawn()[-3000:]}"
+            assert time.monotonic() < deadline, late
             await asyncio.sleep(0.05)
 
     async def picture(self) -> bytes:
@@ -119,7 +129,9 @@ class Page:
 
     def take(self, method: str, told: Any) -> None:
         """Note what the browser tells of it."""
-        if method == "Network.requestWillBeSent":
+        if method == "Page.loadEventFired":
+            self._loads += 1
+        elif method == "Network.requestWillBeSent":
             self.requests.append(told["request"]["url"])
         elif method == "Network.webSocketCreated":
             self.requests.append(told["url"])
@@ -159,6 +171,8 @@ class Browser:
         page = self._pages[session] = Page(self, target, session)
         for domain in ("Page", "Network", "Log", "Runtime"):
             await page.do(f"{domain}.enable")
+        # It goes nowhere while it is still about to show nothing.
+        await page.until(page.is_whole, "the new tab is there")
         return page
 
     async def allow(self, origin: str, *permissions: str) -> None:
