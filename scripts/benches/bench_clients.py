@@ -17,7 +17,7 @@ import bench_memory
 import crowd
 from measure import new_spec, remove, start
 
-from devdb import engines, marker
+from devdb import engines
 from devdb.engines.docker import labels
 from devdb.model import Endpoint, Spec
 
@@ -105,8 +105,7 @@ def refused(told: dict[str, int]) -> str:
 def running(engine_name: str) -> Iterator[Running]:
     engine = engines.get(engine_name)
     wish = (("max_client_conn", str(CLIENTS)),)
-    spec = replace(new_spec(engine), pooler_settings=wish)
-    marker.save(spec)
+    spec = new_spec(engine, pooler_settings=wish)
     try:
         start(engine, spec)
         if engine_name == "native":

@@ -12,16 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 import crowd
 import psutil
-from measure import DEVDB, Row, new_spec, remove, seconds, start
+from measure import DEVDB, Row, running, seconds
 
-from devdb import engines, marker, pgbouncer, sessions
+from devdb import engines, pgbouncer, sessions
 from devdb.model import MAINTENANCE_DATABASE, Spec
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -47,6 +46,7 @@ MEMORY = 95.0
 CLIENTS, DIRECT, WORKING = 500, 180, 20
 """Who is in the pool, who is in by the direct URL, and how many of each are at work: with the
 pool's own that is 200 sessions in Postgres."""
+SETTINGS = (("max_connections", "300"),)
 REFRESHES, FIRST_REFRESHES = 10_000, 1_000
 GROWTH = 2.0
 """MB that RSS may grow from the one to the other."""
@@ -109,7 +109,7 @@ class Dashboard:
 
 def rows(stack: ExitStack) -> list[Row]:
     """What is seen first; while it is measured a native instance runs."""
-    spec = stack.enter_context(running())
+    spec = stack.enter_context(running(engines.get("native"), settings=SETTINGS))
     return [
         Row(TEXTUAL, partial(seconds, sys.executable, "-c", "import textual")),
         Row(
@@ -142,7 +142,7 @@ def shows_after(spec: Spec, words: str) -> float:
 
 def lines(watched: float, refreshes: int) -> Iterator[str]:
     """What it takes and asks in so many seconds, with and without clients, and whether it grows."""
-    with running() as spec:
+    with running(engines.get("native"), settings=SETTINGS) as spec:
         yield from taken("nobody connected", spec, watched, IDLE)
         with Crowd(spec):
             yield from taken(f"{CLIENTS} clients, {DIRECT + 20} sessions", spec, watched, BUSY)
@@ -224,18 +224,6 @@ def grown(spec: Spec, refreshes: int) -> str:
 def line(title: str, value: float, unit: str, limit: float) -> str:
     mark = "met" if value <= limit else "MISSED"
     return f"  {title:<44} {value:8.2f} {unit} (limit {limit:g}: {mark})"
-
-
-@contextmanager
-def running() -> Iterator[Spec]:
-    engine = engines.get("native")
-    spec = replace(new_spec(engine), settings=(("max_connections", "300"),))
-    marker.save(spec)
-    try:
-        start(engine, spec)
-        yield spec
-    finally:
-        remove(engine, spec.name)
 
 
 class Crowd:

@@ -13,15 +13,14 @@ import statistics
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 from gateways import Gateway, gateway
-from measure import new_spec, remove, start
+from measure import running
 
-from devdb import engines, marker
+from devdb import engines
 from devdb.model import Spec
 from devdb.urls.spelling import spell
 
@@ -75,7 +74,8 @@ def why_not() -> str | None:
 
 def lines(runs: int, requests: int) -> Iterator[str]:
     """A row for each figure."""
-    with running() as spec:
+    settings = (("max_connections", str(MAX_CONNECTIONS)),)
+    with running(engines.get("native"), settings=settings) as spec:
         started = [_started_in(spec) for _ in range(runs)]
         yield line("start to accepting", statistics.median(started), "s", STARTED)
         urls = {
@@ -168,16 +168,3 @@ def asking(it: Gateway, url: str) -> Iterator[Client]:
         assert program.stdin is not None
         with closing(program.stdin):
             yield Client(program, url)
-
-
-@contextmanager
-def running() -> Iterator[Spec]:
-    engine = engines.get("native")
-    settings = (("max_connections", str(MAX_CONNECTIONS)),)
-    spec = replace(new_spec(engine), settings=settings)
-    marker.save(spec)
-    try:
-        start(engine, spec)
-        yield spec
-    finally:
-        remove(engine, spec.name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
-from measure import new_spec, remove, start
+from measure import running
 
 from devdb import engines
 from devdb.engines.docker import labels
@@ -20,14 +20,9 @@ MIB = 1024 * 1024
 
 def parts(name: str) -> Iterator[tuple[str, float, float]]:
     """Each server's title, RSS and PSS in MiB, and their sum."""
-    engine = engines.get(name)
-    spec = new_spec(engine)
-    try:
-        start(engine, spec)
+    with running(engines.get(name)) as spec:
         pids = native_pids(spec.name) if name == "native" else docker_pids(spec.name)
         sizes = [(part, *used(pid, alone=part == "supervisor")) for part, pid in pids.items()]
-    finally:
-        remove(engine, spec.name)
     for part, count, rss, pss in sizes:
         yield f"{name}: {part}, {count} processes", rss, pss
     yield f"{name}: all", sum(each[2] for each in sizes), sum(each[3] for each in sizes)

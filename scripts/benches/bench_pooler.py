@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 from bench_memory import native_pids
-from measure import new_spec, remove, start, until_it_answers
+from measure import running, until_it_answers
 from specs import free_port
 
 from devdb import engines, processes
@@ -66,16 +66,11 @@ class Round:
 
 def lines(rounds: int) -> Iterator[str]:
     """A row for each way of asking."""
-    engine = engines.get("native")
-    spec = new_spec(engine)
-    try:
-        start(engine, spec)
+    with running(engines.get("native")) as spec:
         ours = spec.pooled, native_pids(spec.name)["pgbouncer"]
         with by_hand(spec) as theirs:
             for mode in ("simple", "prepared"):
                 yield from compared(mode, rounds, ours, theirs)
-    finally:
-        remove(engine, spec.name)
 
 
 def compared(mode: str, count: int, *both: tuple[Endpoint, int]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 from collections.abc import Iterator
 
-from measure import new_spec, remove, start
+from measure import running
 
 from devdb import engines
 from devdb.engines.native import binaries
@@ -26,16 +26,11 @@ MODES = "disable", "prefer"
 
 def lines(rounds: int) -> Iterator[str]:
     """Two rows for each URL."""
-    engine = engines.get("native")
-    spec = new_spec(engine)
-    try:
-        start(engine, spec)
+    with running(engines.get("native")) as spec:
         pgbench(spec.direct, "-i", "-q", "-s", "1", mode="disable")
         for title, endpoint in (("direct", spec.direct), ("pooled", spec.pooled)):
             yield queries(title, endpoint, rounds)
             yield connects(title, endpoint, rounds)
-    finally:
-        remove(engine, spec.name)
 
 
 def queries(title: str, endpoint: Endpoint, rounds: int) -> str:

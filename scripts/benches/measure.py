@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import specs
@@ -72,9 +73,9 @@ def new_name() -> str:
     return specs.new_name("bench")
 
 
-def new_spec(engine: Engine) -> Spec:
+def new_spec(engine: Engine, **changes: Any) -> Spec:
     """An instance that is not there yet, with its marker."""
-    spec = specs.new(engine.name, prefix="bench", host=engine.host, reaper=REAPER)
+    spec = specs.new(engine.name, prefix="bench", host=engine.host, reaper=REAPER, **changes)
     marker.save(spec)
     return spec
 
@@ -110,15 +111,22 @@ def up_again(engine: Engine) -> float:
 
 
 @contextmanager
-def stopped(engine: Engine) -> Iterator[Spec]:
-    """An instance that was ready once and is stopped; afterwards it is gone."""
-    spec = new_spec(engine)
+def running(engine: Engine, **changes: Any) -> Iterator[Spec]:
+    """An instance that runs, with what its Spec has other than a new one; afterwards it is gone."""
+    spec = new_spec(engine, **changes)
     try:
         start(engine, spec)
-        engine.stop(spec.name)
         yield spec
     finally:
         remove(engine, spec.name)
+
+
+@contextmanager
+def stopped(engine: Engine) -> Iterator[Spec]:
+    """An instance that was ready once and is stopped; afterwards it is gone."""
+    with running(engine) as spec:
+        engine.stop(spec.name)
+        yield spec
 
 
 def start(engine: Engine, spec: Spec) -> float:

@@ -20,15 +20,15 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import psycopg
-from measure import new_spec, remove, start
+from measure import running
 from pressure_table import Crowd, Figures, save, table
 
-from devdb import engines, marker, urls
+from devdb import engines, urls
 from devdb.engines import Engine
 from devdb.model import ENGINES, Endpoint, Level, Spec
 from devdb.workspace.instances import health
@@ -90,17 +90,12 @@ def instance(engine: Engine, max_connections: int) -> Iterator[tuple[Spec, str]]
     os.environ["DEVDB_DATA_DIR"] = str(place)
     settings = (("max_connections", str(max_connections)),)
     try:
-        spec = replace(new_spec(engine), settings=settings)
-        marker.save(spec)
-        try:
-            start(engine, spec)
+        with running(engine, settings=settings) as spec:
             server = engine.find(spec.name)
             assert server is not None
             versions = [server.part(part).version for part in ("postgres", "pgbouncer")]
             words = "{} engine, Postgres {}, PgBouncer {}, {} cores"
             yield spec, words.format(engine.name, *versions, os.cpu_count())
-        finally:
-            remove(engine, spec.name)
     finally:
         shutil.rmtree(place)
 
