@@ -167,15 +167,11 @@ async def serve(
 
 def _at_a_signal(call: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    heard = False
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish, and a shell's
             loop.add_signal_handler(number, call)
-            heard = True
-    if heard:
-        # More signals than the loop's pipe holds (some 280) are a warning on stderr each. One is
-        # enough.
-        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+    # More than the loop's pipe holds (some 280) are a warning on stderr each. One is enough.
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def _seats(most: int) -> int:

@@ -33,7 +33,7 @@ def cli(tmp_path: Path, home: Path) -> Cli:
         "HOME": str(tmp_path / "home"),
         "TERM": "xterm",
     }
-    terminals = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "SSH_CONNECTION", "SSH_TTY", "TMUX", "STY")
+    terminals = ("NO_COLOR", "COLUMNS", "SSH_CONNECTION", "SSH_TTY", "TMUX", "STY")
     for key in terminals:
         env.pop(key, None)
     return Cli(project, env)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -131,6 +132,8 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
         shown.wait_for(f" {part:<9} ")  # of whatever severity is the last line
     shown.type("\x03")
     assert shown.end() == 130
+    for part in ("postgres", "pgbouncer"):
+        assert re.search(rf" {part:<9} (LOG|FATAL) +\S", shown.text)
     assert "Traceback" not in shown.text
 
 
