@@ -6,8 +6,12 @@
     ├── TimedOut                    exit 4   it did not become ready, or free, in time
     ├── PortInUse                   exit 5   a port of the instance is somebody else's
     ├── NotFound                    exit 1   no instance, database or file of that name
+    ├── NoProgram                   exit 127 what was to be run is not there
+    ├── NotExecutable               exit 126 what was to be run is there, and cannot be run
     ├── StartFailed                 exit 1   a server was started and went away
+    ├── StatementFailed             exit 1   a server refused what its user had devdb run
     ├── DataMismatch                exit 1   the data was made by another major or engine
+    ├── DiskFull                    exit 1   no room for another database
     └── NeedsConsent                exit 1   what only a person may say yes to, or an option of `up`
         ├── DataGone                         the data was removed: an empty one in its place?
         ├── MarkerLost                       devdb's file about it was removed: take it over?
@@ -18,7 +22,9 @@ An error is two lines: what happened, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -30,6 +36,8 @@ class ExitCode(IntEnum):
     ENGINE_UNAVAILABLE = 3
     TIMEOUT = 4
     PORT_IN_USE = 5
+    NOT_EXECUTABLE = 126
+    NO_PROGRAM = 127
     INTERRUPTED = 130
 
 
@@ -38,6 +46,8 @@ class DevdbError(Exception):
 
     code = "failure"
     exit_code = ExitCode.FAILURE
+    more: Mapping[str, Any] = {}
+    """What else `--json` tells of it."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -79,16 +89,47 @@ class NotFound(DevdbError):
     code = "not_found"
 
 
+class NoProgram(DevdbError):
+    """There is no program of that name; exit code as a shell has it."""
+
+    code = "no_program"
+    exit_code = ExitCode.NO_PROGRAM
+
+
+class NotExecutable(DevdbError):
+    """That is a file, but none that can be run; exit code as a shell has it."""
+
+    code = "not_executable"
+    exit_code = ExitCode.NOT_EXECUTABLE
+
+
 class StartFailed(DevdbError):
     """A server was started and went away again; the message carries its last words."""
 
     code = "start_failed"
 
 
+class StatementFailed(DevdbError):
+    """The server refused a statement of the user's; `sqlstate` is its code."""
+
+    code = "statement_failed"
+
+    def __init__(self, message: str, hint: str, *, sqlstate: str, more: Mapping[str, Any]) -> None:
+        super().__init__(message, hint)
+        self.sqlstate = sqlstate
+        self.more = {"sqlstate": sqlstate, **more}
+
+
 class DataMismatch(DevdbError):
     """The data that is there was made by another Postgres major or another engine."""
 
     code = "data_mismatch"
+
+
+class DiskFull(DevdbError):
+    """The disk, or the memory, that an instance's data is on has no room for what was wanted."""
+
+    code = "disk_full"
 
 
 class NeedsConsent(DevdbError):

@@ -1,4 +1,4 @@
-"""What is in an instance, asked of its servers and not of devdb.temporary."""
+"""What is in an instance, asked of its servers and not of devdb.databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import libpq
 import psycopg
 from psycopg import sql
 
-from devdb import certificates, pgbouncer, temporary
+from devdb import certificates, databases, pgbouncer
 from devdb.model import Endpoint, Spec
 
 
@@ -33,16 +33,16 @@ class Inside:
         return pgbouncer.parse_version(str(version[0]))
 
     def databases(self) -> set[str]:
-        return set(self.sql("SELECT datname FROM pg_database WHERE datname !~ '^template'"))
+        return set(self.sql("SELECT datname FROM pg_database WHERE datname !~ '^template[01]$'"))
 
     def roles(self) -> set[str]:
         return set(self.sql("SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|devdb)'"))
 
     def entries(self) -> dict[str, str]:
-        return dict(self._registry("SELECT name, state FROM _devdb.temporary"))
+        return dict(self._registry("SELECT name, state FROM _devdb.databases"))
 
     def closed(self) -> list[str]:
-        """Databases that let nobody in, and names that PgBouncer has paused."""
+        """Databases that let nobody in, and names that PgBouncer has paused; no templates."""
         shut = self.sql("SELECT datname FROM pg_database WHERE NOT datallowconn")
         with libpq.console(self.spec) as connection:
             cursor = connection.execute("SHOW DATABASES")
@@ -51,7 +51,8 @@ class Inside:
             shown = [dict(zip(keys, row, strict=True)) for row in cursor]
         paused = [row["name"] for row in shown if int(row["paused"])]
         listed = self._registry("SELECT name FROM _devdb.closed")
-        return sorted(set(shut) - {"template0"} | set(paused) | set(listed))
+        templates = self._registry("SELECT name FROM _devdb.databases WHERE kind = 'template'")
+        return sorted((set(shut) | set(paused) | set(listed)) - {"template0", *templates})
 
     def _registry(self, query: str) -> list[Any]:
         """Its rows; none where nobody has asked for a temporary database yet."""
@@ -63,7 +64,7 @@ class Inside:
         with libpq.connect(self.spec.direct, database="postgres") as connection:
             for name in names:
                 connection.execute(
-                    "UPDATE _devdb.temporary SET expires = created WHERE name = %s", [name]
+                    "UPDATE _devdb.databases SET expires = created WHERE name = %s", [name]
                 )
                 role = sql.Identifier(name)
                 connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL 'yesterday'").format(role))
@@ -73,14 +74,16 @@ class Inside:
         entries = self.entries()
         assert set(entries.values()) <= {"ready", "claimed"}
         assert self.databases() - {"postgres", "main"} == set(entries)
-        assert self.roles() == set(entries)
+        assert self.roles() == set(
+            self._registry("SELECT name FROM _devdb.databases WHERE own_role")
+        )
         assert self.closed() == []
         assert login(self.spec.direct) == login(self.spec.pooled) == "in"
 
     def tidy(self) -> None:
         """Remove all that a test can have left, and look that it did not leave more."""
-        temporary.reap(self.spec)
-        temporary.drop(self.spec, list(self.entries()), claimed=True)
+        databases.reap(self.spec)
+        databases.drop(self.spec, list(self.entries()), claimed=True)
         self.assert_tidy()
         assert self.entries() == {}
 

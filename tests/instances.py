@@ -14,6 +14,9 @@ import world
 
 from devdb import engines, marker
 
+ONE_ENGINE = pytest.mark.parametrize("shared", ["native"], indirect=True)
+"""For what is SQL and devdb's own steps: whichever engine runs the servers, they are the same."""
+
 
 class Instance:
     """An instance that runs; `destroy` looks that nothing is left of it."""

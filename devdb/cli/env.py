@@ -22,7 +22,7 @@ from devdb.workspace.environment import Variables, tls_of, variables
 from devdb.workspace.unwritten import left_over
 
 if TYPE_CHECKING:
-    from devdb.temporary import TemporaryDatabase
+    from devdb.databases import TemporaryDatabase
 
 app = App()
 

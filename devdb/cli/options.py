@@ -50,10 +50,10 @@ def presets(incomplete: str = "") -> list[tuple[str, str]]:
 
 def temporaries(ctx: typer.Context, incomplete: str = "") -> list[str]:
     """The temporary databases of the instance that is meant; nothing when it cannot be asked."""
-    from devdb import temporary
+    from devdb import databases
 
     try:
-        found = temporary.every(_meant(ctx))
+        found = databases.every(_meant(ctx))
     except (DevdbError, OSError):
         return []
     return [each.name for each in found if each.name.startswith(incomplete)]
@@ -88,6 +88,18 @@ def a_file(path: Path | None) -> Path | None:
 
 _WORDS: dict[str, Any] = {"name": names, "preset": presets, "client": clients}
 """What completes a setting that takes more than its own choices."""
+
+
+def source(words: str) -> Any:
+    """The option `--from`, with that help."""
+    return typer.Option(
+        "--from", metavar="DB", help=words, autocompletion=databases, show_default=False
+    )
+
+
+def seed(words: str) -> Any:
+    """The option `--seed`, with that help."""
+    return typer.Option("--seed", metavar="FILE", help=words, show_default=False)
 
 
 def of(name: str) -> Any:

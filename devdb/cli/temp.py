@@ -13,15 +13,15 @@ from devdb import urls
 from devdb.cli import options, temp_life
 from devdb.cli.grammar import App
 from devdb.cli.here import Here, look_around
+from devdb.databases import TemporaryDatabase
 from devdb.errors import ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
-from devdb.temporary import TemporaryDatabase
 from devdb.wording import span
 from devdb.workspace.temp import make
 
 if TYPE_CHECKING:
-    from devdb.temporary.seeding import Loaded
+    from devdb.databases.seeding import Loaded
 
 app = App()
 
@@ -48,24 +48,9 @@ def temp(
     name: options.Name = None,
     ttl: Annotated[str, temp_life.ttl_option("24h")] = "24h",
     pooled: Annotated[bool, typer.Option("--pooled", help="Print the pooled URL.")] = False,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="DB",
-            help="Copy this database of the instance.",
-            autocompletion=options.databases,
-            show_default=False,
-        ),
-    ] = None,
+    source: Annotated[str | None, options.source("Copy this database of the instance.")] = None,
     seed: Annotated[
-        str | None,
-        typer.Option(
-            "--seed",
-            metavar="FILE",
-            help="Fill it from SQL or a dump, packed or not; - is stdin.",
-            show_default=False,
-        ),
+        str | None, options.seed("Fill it from SQL or a dump, packed or not; - is stdin.")
     ] = None,
     called: Annotated[
         str | None,
@@ -101,7 +86,7 @@ def temp(
     with contextlib.ExitStack() as stack:
         content = None
         if seed is not None:
-            from devdb.temporary.seeding import opened
+            from devdb.databases.seeding import opened
 
             content = stack.enter_context(opened(seed))
         spec, made = make(

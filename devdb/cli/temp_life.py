@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from devdb import temporary, urls
+from devdb import databases, urls
 from devdb.cli import options
 from devdb.cli.here import look_around
+from devdb.databases import Stage, TemporaryDatabase
 from devdb.errors import ExitCode, NotFound, UsageError
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.table import table
-from devdb.temporary import Stage, TemporaryDatabase
 from devdb.wording import did_you_mean, size, span
 
 
@@ -29,15 +29,15 @@ def ttl_option(default: str | None) -> Any:
 def lifetime(ttl: str) -> timedelta:
     """What `--ttl` says; raises UsageError."""
     try:
-        return temporary.parse_ttl(ttl)
+        return databases.parse_ttl(ttl)
     except UsageError as error:
         raise UsageError(f"--ttl: {error.message}", error.hint) from error
 
 
 def ls(context: typer.Context, name: options.Name = None, json: options.Json = False) -> int:
-    """List an instance's temporary databases, claimed ones too."""
+    """List the databases that end, and those that were claimed."""
     spec = _existing(context, name)
-    found = temporary.every(spec)
+    found = databases.every(spec)
     if json:
         listed = [records.temporary(spec, each) for each in found]
         streams.data(envelope.ok("temp ls", {"databases": listed}))
@@ -45,7 +45,7 @@ def ls(context: typer.Context, name: options.Name = None, json: options.Json = F
     if not found:
         streams.narrate(f"'{spec.name}' has no temporary database; devdb temp makes one")
         return ExitCode.OK
-    headings = ("NAME", "STATE", "SIZE", "AGE", "LEFT", "SESSIONS")
+    headings = ("NAME", "KIND", "STATE", "SIZE", "AGE", "LEFT", "SESSIONS")
     for line in table(headings, [_database_row(each) for each in found], width=streams.width()):
         streams.data(line)
     return ExitCode.OK
@@ -66,7 +66,7 @@ def claim(
     The direct and the pooled one, a line each.
     """
     spec = _existing(context, name)
-    claimed = temporary.claim(spec, database, new_name)
+    claimed = databases.claim(spec, database, new_name)
     if json:
         streams.data(envelope.ok("temp claim", records.temporary(spec, claimed)))
     else:
@@ -86,7 +86,7 @@ def extend(
     """Let a temporary database live for --ttl from now on."""
     lives = lifetime(ttl)
     spec = _existing(context, name)
-    extended = temporary.extend(spec, database, lives)
+    extended = databases.extend(spec, database, lives)
     if json:
         streams.data(envelope.ok("temp extend", records.temporary(spec, extended)))
     streams.narrate(f"'{extended.name}' lives for {span(lives.total_seconds())} from now on")
@@ -95,7 +95,7 @@ def extend(
 
 def drop(
     context: typer.Context,
-    databases: Annotated[
+    names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[NAME...]",
@@ -112,18 +112,18 @@ def drop(
     json: options.Json = False,
 ) -> int:
     """Drop temporary databases now."""
-    if [bool(databases), expired, every].count(True) != 1:
+    if [bool(names), expired, every].count(True) != 1:
         raise UsageError("devdb temp drop wants NAME, --expired or --all.", "devdb temp ls")
     spec = _existing(context, name)
     if expired:
-        dropped = temporary.reap(spec)
+        dropped = databases.reap(spec)
     else:
-        chosen = _chosen(temporary.every(spec), databases or ["*"], spec, claimed=claimed)
+        chosen = _chosen(databases.every(spec), names or ["*"], spec, claimed=claimed)
         permanent = [each for each in chosen if each.state == Stage.CLAIMED]
         if permanent and claimed and not force:
             _ask_to_drop(permanent)
-        names = [each.name for each in chosen]
-        dropped = temporary.drop(spec, names, claimed=claimed) if names else []
+        them = [each.name for each in chosen]
+        dropped = databases.drop(spec, them, claimed=claimed) if them else []
     if json:
         streams.data(envelope.ok("temp drop", {"dropped": dropped}))
     for each in dropped:
@@ -144,6 +144,7 @@ def _existing(context: typer.Context, name: str | None) -> Spec:
 def _database_row(one: TemporaryDatabase) -> tuple[str, ...]:
     return (
         one.name,
+        one.kind.value,
         one.state.value,
         size(one.size),
         span(one.age.total_seconds()),

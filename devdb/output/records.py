@@ -11,11 +11,11 @@ from devdb.model import Finding, Level, Part, Spec
 from devdb.output.envelope import as_json
 
 if TYPE_CHECKING:
+    from devdb.databases import TemporaryDatabase
+    from devdb.databases.seeding import Loaded
     from devdb.engines.vitals import Health
     from devdb.envfile import Written
     from devdb.journal import Entry
-    from devdb.temporary import TemporaryDatabase
-    from devdb.temporary.seeding import Loaded
     from devdb.workspace.diagnosis import Diagnosis
     from devdb.workspace.down import Removal
     from devdb.workspace.environment import Variables
@@ -125,6 +125,7 @@ def temporary(spec: Spec, one: TemporaryDatabase) -> dict[str, Any]:
     return {
         "name": one.name,
         "instance": spec.name,
+        "kind": one.kind.value,
         "role": one.role,
         "state": one.state.value,
         "url": urls.url(one.direct),

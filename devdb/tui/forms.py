@@ -18,7 +18,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from devdb import temporary
+from devdb import databases
 from devdb.errors import DevdbError
 from devdb.masking import visible
 from devdb.workspace.databases import Database
@@ -26,7 +26,7 @@ from devdb.workspace.databases import Database
 Answer = TypeVar("Answer")
 
 LABEL = 10
-_LIFE = f"{temporary.DEFAULT_TTL // timedelta(hours=1)}h"
+_LIFE = f"{databases.DEFAULT_TTL // timedelta(hours=1)}h"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class NewDatabase(Form[Wanted]):
         source = self._source()
         seed, name = self.text("seed"), self.text("name")
         return Wanted(
-            ttl=temporary.parse_ttl(self.text("ttl")),
+            ttl=databases.parse_ttl(self.text("ttl")),
             source=source.name if source else None,
             seed=Path(seed).expanduser() if seed else None,
             name=name or None,

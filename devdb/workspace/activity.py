@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devdb import sessions, wire
+from devdb.databases import registry
 from devdb.model import Spec
 from devdb.monitor import backends
 from devdb.monitor.backends import Backend
-from devdb.temporary import registry
 from devdb.wire import Session
 
 

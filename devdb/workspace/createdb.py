@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
-from devdb import temporary
+from devdb import databases
+from devdb.databases import Kind, Stage
 from devdb.gateway.createdb import Full, Made, Offer
 from devdb.model import Spec
-from devdb.temporary import Stage
 from devdb.urls import url
 
 MOST = 50
@@ -18,7 +18,7 @@ MOST = 50
 def offer(spec: Spec) -> Offer:
     """What makes them in that instance; it holds the instance's password."""
     making = _Making(spec)
-    return Offer(instance=spec.name, make=making.make, prepare=temporary.prepare)
+    return Offer(instance=spec.name, make=making.make, prepare=databases.prepare)
 
 
 def terms(spec: Spec, *, port: int, user: str) -> list[str]:
@@ -45,13 +45,14 @@ class _Making:
     def make(self, name: str | None, ttl: timedelta | None) -> Made:
         """As of `Offer`."""
         with self._lock:
-            living = sum(each.state == Stage.READY for each in temporary.every(self._spec))
+            there = [each for each in databases.every(self._spec) if each.kind == Kind.TEMPORARY]
+            living = sum(each.state == Stage.READY for each in there)
             if living + self._begun >= MOST:
                 raise Full(living + self._begun, MOST)
             self._begun += 1
         try:
-            lifetime = temporary.DEFAULT_TTL if ttl is None else ttl
-            made = temporary.create(self._spec, ttl=lifetime, name=name)
+            lifetime = databases.DEFAULT_TTL if ttl is None else ttl
+            made = databases.create(self._spec, ttl=lifetime, name=name)
         finally:
             with self._lock:
                 self._begun -= 1

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from devdb.databases import Kind, Stage, TemporaryDatabase, registry
+from devdb.databases.database import Other
 from devdb.errors import DevdbError
 from devdb.model import DATABASE, Endpoint, Spec
-from devdb.temporary import Stage, TemporaryDatabase, registry
-from devdb.temporary.database import Other
 from devdb.wire import Session
 
 
@@ -20,6 +20,14 @@ class Standing(StrEnum):
     """The one that the instance's own URLs lead to."""
     TEMPORARY = "temporary"
     CLAIMED = "claimed"
+    CLONE = "clone"
+    """A test's, of a template."""
+    TEMPLATE = "template"
+    """Nobody gets in: what tests' databases are clones of."""
+    SHADOW = "shadow"
+    """For migration tools, as `devdb env` made it."""
+    TEST = "test"
+    """For tests, as `devdb env` made it."""
     OTHER = "other"
     """Somebody made it."""
 
@@ -42,7 +50,20 @@ class Database:
     @property
     def is_alive(self) -> bool:
         """Whether it lets its role in: it is not being made, expired or on its way out."""
-        return self.temporary is None or self.temporary.state in (Stage.READY, Stage.CLAIMED)
+        if self.temporary is None:
+            return True
+        is_there = self.temporary.state in (Stage.READY, Stage.CLAIMED)
+        return is_there and self.temporary.kind != Kind.TEMPLATE
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it can live for longer, or for good."""
+        return self.is_alive and self.standing in (Standing.TEMPORARY, Standing.CLONE)
+
+    @property
+    def can_be_dropped(self) -> bool:
+        """Whether it is devdb's to drop."""
+        return (self.is_alive and self.temporary is not None) or self.standing == Standing.TEMPLATE
 
 
 class Databases:
@@ -91,7 +112,7 @@ class Databases:
 def _other(spec: Spec, found: Other) -> Database:
     return Database(
         name=found.name,
-        standing=Standing.MAIN if found.name == DATABASE else Standing.OTHER,
+        standing=_standing(found),
         size=found.size,
         sessions=found.sessions,
         direct=replace(spec.direct, database=found.name),
@@ -100,11 +121,17 @@ def _other(spec: Spec, found: Other) -> Database:
     )
 
 
+def _standing(found: Other) -> Standing:
+    if found.name == DATABASE:
+        return Standing.MAIN
+    return Standing(found.kind.value) if found.kind else Standing.OTHER
+
+
 def _temporary(found: TemporaryDatabase) -> Database:
     is_claimed = found.state == Stage.CLAIMED
     return Database(
         name=found.name,
-        standing=Standing.CLAIMED if is_claimed else Standing.TEMPORARY,
+        standing=Standing.CLAIMED if is_claimed else Standing(found.kind.value),
         size=found.size,
         sessions=found.sessions,
         direct=found.direct,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import marker, postgres, temporary
+from devdb import databases, marker, postgres
 from devdb.errors import DevdbError
 from devdb.model import Spec
 from devdb.workspace import gateway
@@ -76,10 +76,10 @@ def remove(spec: Spec) -> None:
 
 def _claimed(spec: Spec) -> tuple[str, ...]:
     try:
-        found = temporary.every(spec)
+        found = databases.every(spec)
     except DevdbError:
         return ()
-    return tuple(each.name for each in found if each.state == temporary.Stage.CLAIMED)
+    return tuple(each.name for each in found if each.state == databases.Stage.CLAIMED)
 
 
 def _size(location: str) -> int | None:

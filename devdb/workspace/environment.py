@@ -6,19 +6,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devdb import certificates, config, envfile, listeners, pgbouncer, postgres, wire, wording
-from devdb.config import FILE, Settings, editing
+from devdb import config, envfile, wording
+from devdb.config import FILE, Settings
 from devdb.config.table import one_of
 from devdb.envfile import Written
-from devdb.errors import DevdbError, UsageError
+from devdb.errors import DevdbError, EngineUnavailable, PortInUse, UsageError
 from devdb.model import USER, Endpoint, Spec
 from devdb.urls import clients, detection, presets, reading, serverless
 from devdb.urls.clients import Client, Tls
 from devdb.urls.detection import Beside, Detected
 from devdb.urls.presets import Goes, Preset
 from devdb.urls.spelling import Spelling
-from devdb.workspace.instances import find
 
+# What asks servers is imported where it is needed: that takes longer than all the rest, and a
+# command that is run with the variables waits for it.
+
+_PURPOSES = {Goes.SHADOW: "migration tools", Goes.TEST: "tests"}
+"""The databases that are made for variables, and what they are for."""
 TLS_MODES = ("require", "verify-full")
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example")
 
@@ -51,11 +55,16 @@ class Variables:
         return f"preset {self.preset.name}: {self.preset.used_by}"
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What has to be done beside the variables, each thing once."""
+    def musts(self) -> tuple[str, ...]:
+        """What has to be done beside the variables for them to work, each thing once."""
         found = [note for spelling in self.spellings.values() for note in spelling.notes]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The same, and what is good to know of them in the project."""
         last = [self.preset.note] if self.preset.note else []
-        return tuple(dict.fromkeys([*found, *self.remarks, *last]))
+        return tuple(dict.fromkeys([*self.musts, *self.remarks, *last]))
 
 
 def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
@@ -66,6 +75,8 @@ def tls_of(spec: Spec, mode: str | None, *endpoints: Endpoint) -> Tls | None:
     """
     if mode is None:
         return None
+    from devdb import certificates, wire
+
     one_of(TLS_MODES)("--tls", mode)
     ca = certificates.ca_path(spec.name)
     refusing = [end for end in endpoints if wire.offers_tls(end.host, end.port) is False]
@@ -84,6 +95,9 @@ def _where(spec: Spec, refusing: list[Endpoint]) -> str:
 
 
 def _why_no_tls(spec: Spec) -> str:
+    from devdb import pgbouncer, postgres
+    from devdb.workspace.instances import find
+
     server = find(spec).server
     if server is None:
         return "It was never started."
@@ -113,12 +127,18 @@ def keep_client(project: Path, client: Client) -> Path:
 
     Raises DevdbError.
     """
+    from devdb.config import editing
+
     return editing.keep(project, "client", client.name)
 
 
 def gateway_news(spec: Spec, chosen: Variables) -> list[str]:
     """What is to be said where variables lead to the gateway and it does not run."""
     urls = {chosen.values[name] for name, kind in chosen.preset.variables if kind == Goes.HTTP}
+    if not urls:
+        return []
+    from devdb import listeners
+
     if all(listeners.accepts(port) for text in urls if (port := serverless.http_port(text))):
         return []
     return [
@@ -132,17 +152,23 @@ def ensure_databases(spec: Spec, chosen: Variables) -> list[str]:
 
     Where the instance does not answer, that is when they will be made.
     """
+    wanted = [goes for goes in _PURPOSES if goes in dict(chosen.preset.variables).values()]
+    if not wanted:
+        return []
+    from devdb import databases
+
     news = []
-    for kind, purpose in ((Goes.SHADOW, "migration tools"), (Goes.TEST, "tests")):
-        if all(goes != kind for _, goes in chosen.preset.variables):
-            continue
-        database = presets.MADE[kind]
-        made = postgres.ensure_database(spec.direct, database)
-        if made is None:
+    for goes in wanted:
+        database, purpose = presets.MADE[goes], _PURPOSES[goes]
+        try:
+            is_new = databases.ensure(spec, database, databases.Kind(goes.value))
+        except (EngineUnavailable, PortInUse):
             again = f"devdb up -d -n {spec.name}, then this again"
             news.append(f"note: '{database}' is made when the instance runs: {again}")
-        elif made:
-            news.append(f"made the database '{database}' for {purpose}")
+        except DevdbError as error:
+            news.append(f"note: '{database}' is not made yet: {error.message} {error.hint}")
+        else:
+            news += [f"made the database '{database}' for {purpose}"] if is_new else []
     return news
 
 

@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devdb import marker, temporary
+from devdb import databases, marker
 from devdb.config import Settings
+from devdb.databases import TemporaryDatabase
 from devdb.errors import EngineUnavailable
 from devdb.model import Spec
-from devdb.temporary import TemporaryDatabase
 from devdb.workspace import instances, names
 
 if TYPE_CHECKING:
-    from devdb.temporary.seeding import Seed
+    from devdb.databases.seeding import Seed
 
 
 def make(
@@ -63,4 +63,4 @@ def create(
 ) -> TemporaryDatabase:
     """A new temporary database of that running instance, as `temporary.create` makes it."""
     tools = partial(instances.tool_argv, spec)
-    return temporary.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)
+    return databases.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)

@@ -18,7 +18,7 @@ from typing import Any
 
 from measure import DEVDB, Clock, Row, new_spec, quietly, remove, seconds, start
 
-from devdb import engines, sessions, temporary, wire
+from devdb import databases, engines, sessions, wire
 from devdb.model import Spec
 
 HOUR = timedelta(hours=1)
@@ -126,9 +126,9 @@ def load_by_hand(spec: Spec, file: Path) -> float:
 
 
 def load(spec: Spec, file: Path) -> float:
-    before = {one.name for one in temporary.every(spec)}
+    before = {one.name for one in databases.every(spec)}
     spent = seconds(DEVDB, "temp", "-q", "--name", spec.name, "--seed", file)
-    temporary.drop(spec, [one.name for one in temporary.every(spec) if one.name not in before])
+    databases.drop(spec, [one.name for one in databases.every(spec) if one.name not in before])
     return spent
 
 
@@ -137,7 +137,7 @@ def running(engine_name: str, stack: ExitStack) -> Spec:
     spec = new_spec(engine)
     stack.callback(remove, engine, spec.name)
     start(engine, spec)
-    temporary.every(spec)  # installs the registry, once in an instance's life
+    databases.every(spec)  # installs the registry, once in an instance's life
     return spec
 
 
@@ -161,15 +161,15 @@ def drop_by_hand(spec: Spec) -> float:
 
 def create(spec: Spec, source: str | None = None) -> float:
     with in_the_server() as spent:
-        made = temporary.create(spec, ttl=HOUR, source=source)
-    temporary.drop(spec, [made.name])
+        made = databases.create(spec, ttl=HOUR, source=source)
+    databases.drop(spec, [made.name])
     return sum(spent)
 
 
 def drop(spec: Spec) -> float:
-    made = temporary.create(spec, ttl=HOUR)
+    made = databases.create(spec, ttl=HOUR)
     with in_the_server() as spent:
-        temporary.drop(spec, [made.name])
+        databases.drop(spec, [made.name])
     return sum(spent)
 
 
@@ -188,9 +188,9 @@ def run_tool(spec: Spec, tool: Path, *, make: bool) -> float:
 
 def temp(spec: Spec) -> float:
     """The whole process, Python and all."""
-    before = {one.name for one in temporary.every(spec)}
+    before = {one.name for one in databases.every(spec)}
     spent = seconds(DEVDB, "temp", "-q", "--name", spec.name)
-    temporary.drop(spec, [one.name for one in temporary.every(spec) if one.name not in before])
+    databases.drop(spec, [one.name for one in databases.every(spec) if one.name not in before])
     return spent
 
 

@@ -15,9 +15,9 @@ import psycopg
 import specs
 
 from devdb import marker
+from devdb.databases import REAPER
 from devdb.engines import Engine
 from devdb.model import Endpoint, Spec, Step
-from devdb.temporary import REAPER
 
 DEVDB = str(Path(sys.executable).with_name("devdb"))
 

@@ -20,11 +20,11 @@ from textual.pilot import Pilot
 
 from devdb import engines
 from devdb.config import Settings
+from devdb.databases import Kind, Stage, TemporaryDatabase
 from devdb.engines.fake import FakeEngine
 from devdb.model import Server, Spec
 from devdb.monitor.history import LENGTH, History
 from devdb.monitor.pools import Pool
-from devdb.temporary import Stage, TemporaryDatabase
 from devdb.tui import DevdbApp, dashboard
 from devdb.tui.ending import Ending, Unfinished
 from devdb.tui.panes import databases as databases_pane
@@ -225,6 +225,7 @@ def _temporary(
     return TemporaryDatabase(
         name=name,
         role=name,
+        kind=Kind.TEMPORARY,
         state=Stage.READY,
         created=now,
         expires=now + left,

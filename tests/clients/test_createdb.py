@@ -20,10 +20,10 @@ from gateway import serving
 from inside import Inside
 from instances import Instance
 
-from devdb import temporary
+from devdb import databases
+from devdb.databases import Stage
 from devdb.gateway.createdb import REGIONS
 from devdb.model import Spec
-from devdb.temporary import Stage
 from devdb.workspace import createdb
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -91,7 +91,7 @@ def test_it_makes_temporary_databases_in_each_of_its_ways(
     names.append(name_in(lines["DATABASE_URL"].strip('"')))
     assert f"projectID={names[2]}" in lines["CLAIM_URL"]
 
-    made = {each.name: each.left for each in temporary.every(running)}
+    made = {each.name: each.left for each in databases.every(running)}
     assert set(made) == set(names)
     for name, hours in zip(names, (24, 1, 24), strict=True):
         left = made[name]
@@ -120,7 +120,7 @@ def test_devdb_http_offers_them_when_it_is_told_to(
             shown = page.read().decode()
     name = name_in(told["connectionString"])
     assert f"devdb temp claim {name} -n {instance.spec.name}" in shown
-    [made] = temporary.every(instance.spec)
+    [made] = databases.every(instance.spec)
     assert (made.name, made.state) == (name, Stage.READY)  # to look at the page claims nothing
     with devdb_http(instance) as url:
         refused = command(url, node, tmp_path)("--json", *REGION)

@@ -19,7 +19,7 @@ from inside import Inside
 from instances import Instance
 from psycopg import sql
 
-from devdb import temporary
+from devdb import databases
 from devdb.model import Spec
 from devdb.urls.serverless import SNIPPET
 from devdb.urls.spelling import spell
@@ -117,8 +117,8 @@ def test_a_temporary_database_that_ends(running: Spec, project: Project) -> None
     inside, made = Inside(running), []
 
     def make() -> dict[str, str]:
-        made.append(temporary.create(running, ttl=timedelta(hours=1)).name)
-        [entry] = [each for each in temporary.every(running) if each.name == made[-1]]
+        made.append(databases.create(running, ttl=timedelta(hours=1)).name)
+        [entry] = [each for each in databases.every(running) if each.name == made[-1]]
         return {
             "direct": spell("node-postgres", entry.direct),
             "pooled": spell("node-postgres", entry.pooled, pooled=True),
@@ -126,7 +126,7 @@ def test_a_temporary_database_that_ends(running: Spec, project: Project) -> None
 
     actions: Actions = {
         "temporary": make,
-        "drop": lambda: temporary.drop(running, [made[-1]]) and None,
+        "drop": lambda: databases.drop(running, [made[-1]]) and None,
         "expire": lambda: inside.expire(made[-1]),
     }
     try:

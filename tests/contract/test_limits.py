@@ -19,7 +19,7 @@ from inside import login
 from instances import Instance
 from world import NewSpec
 
-from devdb import pgbouncer, temporary
+from devdb import databases, pgbouncer
 from devdb.engines import Engine
 from devdb.errors import StartFailed, UsageError
 from devdb.model import Endpoint, Server, Spec
@@ -157,8 +157,8 @@ def limited(real_engine: Engine, new_spec: NewSpec) -> Spec:
 
 
 def test_one_temporary_role_does_not_shut_out_the_rest(limited: Spec) -> None:
-    greedy = temporary.create(limited, ttl=HOUR)
-    modest = temporary.create(limited, ttl=HOUR)
+    greedy = databases.create(limited, ttl=HOUR)
+    modest = databases.create(limited, ttl=HOUR)
     with crowd(greedy.direct, 24) as another:
         assert "too many connections for role" in another(greedy.direct)
         assert another(modest.direct) == another(limited.direct) == "in"
@@ -179,8 +179,8 @@ def test_the_instances_own_role_may_be_all_the_clients(limited: Spec) -> None:
 
 
 def test_a_claimed_database_has_all_connections(limited: Spec) -> None:
-    made = temporary.create(limited, ttl=HOUR)
-    kept = temporary.claim(limited, made.name, "kept")
+    made = databases.create(limited, ttl=HOUR)
+    kept = databases.claim(limited, made.name, "kept")
     with crowd(kept.direct, 25) as another:
         assert another(kept.direct) == "in"
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import world
 
-from devdb import sessions, temporary, urls
+from devdb import databases, sessions, urls
 from devdb.engines import Engine
 from devdb.journal import Entry
 from devdb.model import Endpoint, Spec
@@ -19,7 +19,7 @@ from devdb.workspace.slow import OFF, THRESHOLD, Slow
 
 
 def start(engine: Engine, spec: Spec) -> Spec:
-    spec = replace(spec, reaper=temporary.REAPER.replace("sleep 20", "sleep 0.5"))
+    spec = replace(spec, reaper=databases.REAPER.replace("sleep 20", "sleep 0.5"))
     list(engine.start(spec))
     return spec
 
@@ -101,11 +101,11 @@ def test_what_devdb_does_is_hidden_and_what_the_user_does_is_not(
     real_engine: Engine, real_spec: Spec
 ) -> None:
     spec = start(real_engine, real_spec)
-    made = temporary.create(spec, ttl=timedelta(hours=1))
+    made = databases.create(spec, ttl=timedelta(hours=1))
     with libpq.connect(made.pooled), libpq.connect(made.direct):
-        temporary.drop(spec, [made.name])
-    temporary.create(spec, ttl=timedelta(seconds=1))
-    world.eventually(lambda: temporary.every(spec) == [], "its expiry", timeout=60)
+        databases.drop(spec, [made.name])
+    databases.create(spec, ttl=timedelta(seconds=1))
+    world.eventually(lambda: databases.every(spec) == [], "its expiry", timeout=60)
     with libpq.connect(spec.direct) as connection:
         connection.execute(b"CREATE DATABASE mine STRATEGY file_copy")
         connection.execute(b"DROP DATABASE mine")

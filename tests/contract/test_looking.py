@@ -18,7 +18,7 @@ from inside import Inside
 from instances import Instance
 from world import NewSpec
 
-from devdb import engines, sessions, temporary
+from devdb import databases, engines, sessions
 from devdb.engines import Engine
 from devdb.engines.vitals import Health, Vitals
 from devdb.model import Endpoint, Spec
@@ -223,9 +223,9 @@ def test_devdbs_own_sessions_are_not_among_them(
     client: Client,
     looking: Callable[[Engine, Spec], Vitals],
 ) -> None:
-    start(real_engine, replace(real_spec, reaper=temporary.REAPER))
+    start(real_engine, replace(real_spec, reaper=databases.REAPER))
     vitals = looking(real_engine, real_spec)
-    made = temporary.create(real_spec, ttl=timedelta(hours=1))
+    made = databases.create(real_spec, ttl=timedelta(hours=1))
     visitor = client(made.pooled)
     visitor.execute("SELECT 1")
     with sessions.direct(real_spec.direct), vitals:

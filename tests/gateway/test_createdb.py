@@ -22,13 +22,13 @@ from gateway import serving
 from gateway.serving import Talk, request
 from inside import Inside
 
-from devdb import temporary
+from devdb import databases
 from devdb.errors import DevdbError
 from devdb.gateway import createdb
 from devdb.gateway.createdb import AT_ONCE, LONGEST, PATHS, REGIONS, WAITING, Full, Made, Offer
 from devdb.gateway.target import Target
 from devdb.model import Spec
-from devdb.workspace import createdb as databases
+from devdb.workspace import createdb as offering
 
 HOST = "Host: 127.0.0.1"
 JSON = "Content-Type: application/json"
@@ -41,7 +41,7 @@ def served(running: Spec) -> Iterator[Target]:
     """A gateway that makes databases; none of them is left."""
     target = serving.target(running)
     try:
-        with serving.thread(target, offer=databases.offer(running)):
+        with serving.thread(target, offer=offering.offer(running)):
             yield target
     finally:
         Inside(running).tidy()
@@ -77,7 +77,7 @@ def test_a_database_with_a_role_of_its_own_is_made(served: Target, running: Spec
         with psycopg.connect(url) as connection:
             row = connection.execute("SELECT current_user, current_database()").fetchone()
             assert row == (name, name)
-    (made,) = [each for each in temporary.every(running) if each.name == name]
+    (made,) = [each for each in databases.every(running) if each.name == name]
     assert made.left is not None
     assert timedelta(minutes=50) < made.left <= timedelta(hours=1)
 
@@ -85,7 +85,7 @@ def test_a_database_with_a_role_of_its_own_is_made(served: Target, running: Spec
 def test_it_lives_for_a_day_where_nobody_says_how_long(served: Target, running: Spec) -> None:
     status, answer = create(served, name=..., region=...)
     assert status == 200
-    (made,) = [each for each in temporary.every(running) if each.name == answer["data"]["id"]]
+    (made,) = [each for each in databases.every(running) if each.name == answer["data"]["id"]]
     assert made.left is not None
     assert timedelta(hours=23) < made.left <= timedelta(days=1)
 
@@ -115,15 +115,15 @@ def test_a_name_and_a_time_that_no_database_has_are_refused_with_the_reason(
 def test_no_more_live_at_a_time_than_may(
     served: Target, running: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "MOST", 2)
-    temporary.create(running, ttl=timedelta(hours=1), name="others")
+    monkeypatch.setattr(offering, "MOST", 2)
+    databases.create(running, ttl=timedelta(hours=1), name="others")
     assert create(served, name="mine")[0] == 200
     status, answer = create(served)
     assert (status, answer["error"]) == (429, "RATE_LIMIT_EXCEEDED")
     assert "devdb temp drop" in answer["message"]
     info = answer["rateLimitInfo"]
     assert (info["currentCount"], info["maxRequests"], info["retryAfterMs"] > 0) == (2, 2, True)
-    temporary.drop(running, ["mine"])
+    databases.drop(running, ["mine"])
     with ThreadPoolExecutor(4) as several:
         statuses = sorted(several.map(lambda _: create(served)[0], range(4)))
     assert statuses == [200, 429, 429, 429]
@@ -132,7 +132,7 @@ def test_no_more_live_at_a_time_than_may(
 def test_servers_that_do_not_run_are_told_with_the_cure(tmp_path: Path) -> None:
     target = serving.nothing(tmp_path)
     down = specs.new("fake", port=target.direct, pool_port=target.pooled)
-    with serving.thread(target, offer=databases.offer(down)):
+    with serving.thread(target, offer=offering.offer(down)):
         status, answer = create(target)
     assert status == 503
     assert f"devdb up -d -n {down.name}" in answer["error"]["message"]

@@ -24,7 +24,7 @@ from gateway.asking import RAW, Asking, Reply, gateway
 from inside import Inside
 from instances import Instance
 
-from devdb import temporary
+from devdb import databases
 from devdb.gateway import pool, sql
 from devdb.gateway.parameters import Login, Statement
 from devdb.gateway.pool import Closed, Pool
@@ -330,7 +330,7 @@ def test_where_sessions_are_pooled_none_is_kept(
 def test_a_temporary_database_refuses_the_first_request_after_its_end(
     running: Spec, target: Target, inside: Inside
 ) -> None:
-    dropped, expired = (temporary.create(running, ttl=HOUR) for _ in range(2))
+    dropped, expired = (databases.create(running, ttl=HOUR) for _ in range(2))
     try:
         asking = [
             Asking(target, endpoint)
@@ -344,7 +344,7 @@ def test_a_temporary_database_refuses_the_first_request_after_its_end(
             gone = lambda: sessions(inside, who) == 1  # noqa: B023, E731 - PgBouncer's
             world.eventually(gone, "only PgBouncer's own session is left")
         inside.expire(expired.name)
-        temporary.drop(running, [dropped.name])
+        databases.drop(running, [dropped.name])
         for each in asking:
             assert each.query("SELECT 1").error["code"] in ("28P01", "08P01", "3D000")
     finally:

@@ -17,7 +17,7 @@ import pytest
 import world
 from libpq import connect
 
-from devdb import temporary
+from devdb import databases
 from devdb.engines.native import owner, supervision
 from devdb.engines.native.engine import NativeEngine
 from devdb.engines.native.layout import Layout
@@ -32,7 +32,7 @@ SERVERS = ("postgres", "pgbouncer", "reaper")
 @pytest.fixture
 def running(native: NativeEngine, spec: Spec) -> Spec:
     """An instance with all its parts."""
-    spec = replace(spec, reaper=temporary.REAPER)
+    spec = replace(spec, reaper=databases.REAPER)
     assert start(native, spec).running
     return spec
 

@@ -17,9 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devdb.errors import DevdbError, UsageError
-from devdb.model import Spec
-from devdb.temporary.seeding import (
+from devdb.databases.seeding import (
     commands,
     content,
     extensions,
@@ -28,11 +26,13 @@ from devdb.temporary.seeding import (
     opened,
     unpacking,
 )
-from devdb.temporary.seeding.content import Kind
-from devdb.temporary.seeding.feeding import Feed
-from devdb.temporary.seeding.lexing import CutOff, Script
-from devdb.temporary.seeding.lexing import Kind as Cut
-from devdb.temporary.seeding.sieve import Around, Sieve, Skip
+from devdb.databases.seeding.content import Kind
+from devdb.databases.seeding.feeding import Feed
+from devdb.databases.seeding.lexing import CutOff, Script
+from devdb.databases.seeding.lexing import Kind as Cut
+from devdb.databases.seeding.sieve import Around, Sieve, Skip
+from devdb.errors import DevdbError, UsageError
+from devdb.model import Spec
 
 if sys.version_info >= (3, 14):
     from compression import zstd

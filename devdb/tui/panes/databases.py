@@ -11,10 +11,10 @@ from textual import on, work
 from textual.binding import BindingType
 from textual.content import Content
 
-from devdb import temporary
+from devdb import databases
+from devdb.databases import Stage, TemporaryDatabase, check_name
 from devdb.errors import DevdbError
 from devdb.model import Spec
-from devdb.temporary import Stage, TemporaryDatabase, check_name
 from devdb.tui import words
 from devdb.tui.dialogs import Confirm, DatabaseUrls
 from devdb.tui.ending import Unfinished
@@ -47,7 +47,7 @@ def _made(spec: Spec, wanted: Wanted) -> TemporaryDatabase:
     with ExitStack() as stack:
         seed = None
         if wanted.seed is not None:
-            from devdb.temporary.seeding import opened  # 30 ms that only a seed needs
+            from devdb.databases.seeding import opened  # 30 ms that only a seed needs
 
             seed = stack.enter_context(opened(wanted.seed))
         return temp.create(spec, ttl=wanted.ttl, source=wanted.source, seed=seed, name=wanted.name)
@@ -107,11 +107,11 @@ class Databases(Pane):
         """What can be done with the chosen one now."""
         chosen = self.chosen
         if action in ("urls", "claim", "extend", "drop"):
-            if chosen is None or not chosen.is_alive:
+            if chosen is None:
                 return False
             if action == "drop":
-                return chosen.temporary is not None
-            return action == "urls" or chosen.standing == Standing.TEMPORARY
+                return chosen.can_be_dropped
+            return chosen.is_alive if action == "urls" else chosen.can_be_kept
         return super().check_action(action, parameters)
 
     def make(self) -> None:
@@ -145,7 +145,7 @@ class Databases(Pane):
                 self._extend(chosen.name, ttl)
 
         title = f"Let '{chosen.name}' live from now on"
-        self.app.push_screen(Ask(title, "does it", "for", "24h", temporary.parse_ttl), take)
+        self.app.push_screen(Ask(title, "does it", "for", "24h", databases.parse_ttl), take)
 
     def action_drop(self) -> None:
         """Drop the chosen one, once that was confirmed."""
@@ -195,7 +195,7 @@ class Databases(Pane):
     @work(thread=True)
     def _claim(self, name: str, new_name: str) -> None:
         def claim() -> tuple[str, ...]:
-            temporary.claim(self._spec, name, new_name)
+            databases.claim(self._spec, name, new_name)
             if new_name == name:
                 return f"'{name}' stays", "Its URLs and its data are what they were."
             return f"'{name}' stays, as '{new_name}'", "So it is called in its URLs too."
@@ -205,8 +205,8 @@ class Databases(Pane):
     @work(thread=True)
     def _extend(self, name: str, ttl: str) -> None:
         def extend() -> tuple[str, ...]:
-            lives = temporary.parse_ttl(ttl)
-            temporary.extend(self._spec, name, lives)
+            lives = databases.parse_ttl(ttl)
+            databases.extend(self._spec, name, lives)
             return (f"'{name}' lives for {span(lives.total_seconds())} from now on",)
 
         self._do(extend)
@@ -214,7 +214,7 @@ class Databases(Pane):
     @work(thread=True)
     def _drop(self, name: str, *, claimed: bool) -> None:
         def drop() -> tuple[str, ...]:
-            temporary.drop(self._spec, [name], claimed=claimed)
+            databases.drop(self._spec, [name], claimed=claimed)
             return (f"'{name}' is dropped",)
 
         self._do(drop)
