@@ -18,6 +18,9 @@ from devdb.wire import Session
 APPLICATION = "devdb"
 """The application_name of devdb's own sessions."""
 
+CLIENT_APPLICATION = "devdb-sql"
+"""That of what it runs for its user, which is no work of its own."""
+
 MARK = "/* devdb */"
 """At the end of what devdb asks in a session like any client's: there it may be logged."""
 
@@ -157,6 +160,15 @@ def plain(endpoint: Endpoint, *, timeout: float = 5) -> Session:
     """
     parameters = {"application_name": APPLICATION, "client_encoding": "UTF8"}
     return Session(endpoint, timeout=timeout, patience=timeout, parameters=parameters)
+
+
+def client(endpoint: Endpoint, *, timeout: float = 5) -> Session:
+    """A session for what the user has devdb run: as any client's, and for as long as it takes.
+
+    `timeout` in seconds, for each answer until we are in. Raises as wire.Session does.
+    """
+    parameters = {"application_name": CLIENT_APPLICATION, "client_encoding": "UTF8"}
+    return Session(endpoint, timeout=timeout, parameters=parameters)
 
 
 def version(endpoint: Endpoint, *, timeout: float = 5, leaves_idle: bool = False) -> str:

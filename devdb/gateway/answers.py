@@ -33,7 +33,7 @@ class Result:
     @property
     def json(self) -> list[bytes]:
         """The pieces of its object, whose last key is `rowAsArray`."""
-        command, count = _tag(self.tag)
+        command, count = framing.tag(self.tag)
         pieces = [b'{"fields":%s,"rows":[' % _fields(self.columns)]
         for number, piece in enumerate(self.rows):
             pieces += (b",", piece) if number else (piece,)
@@ -42,17 +42,6 @@ class Result:
         mode = "true" if self._mode.is_array else "false"
         pieces.append(f'{end},"rowAsArray":{mode}}}'.encode())
         return pieces
-
-
-def _tag(tag: str) -> tuple[str, int | None]:
-    """The first word of a tag, and the number of rows where it has one.
-
-    https://www.postgresql.org/docs/current/protocol-message-formats.html: an INSERT's has an oid
-    before it.
-    """
-    words = tag.split(" ")
-    last = words[-1]
-    return words[0], int(last) if len(words) > 1 and last.isdecimal() else None
 
 
 def _fields(columns: Sequence[Column]) -> bytes:

@@ -32,8 +32,6 @@ _END = tuple(
     for name, seconds in (("SIGTERM", 2.0), ("SIGKILL", 5.0))
     if hasattr(signal, name)
 )
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME")
-"""What of the user's environment a Python may need to run at all, and to find its packages."""
 
 
 class Kind(Enum):
@@ -109,7 +107,7 @@ def start(target: Target, user: tuple[int, int] | None) -> int:
         [sys.executable, "-P", "-m", listeners.GATEWAY, *arguments(target, user)],
         cwd=Path("/"),
         log=log,
-        env=_environment(),
+        env=processes.python_environment(),
     )
     try:
         _wait_for(target, pid)
@@ -117,13 +115,6 @@ def start(target: Target, user: tuple[int, int] | None) -> int:
         processes.end([pid], _END, is_there=processes.is_running)
         raise
     return pid
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    if path := kept.get("PYTHONPATH"):  # which may say `.`, and that is another place there
-        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
-    return kept
 
 
 def _wait_for(target: Target, pid: int) -> None:

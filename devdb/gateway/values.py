@@ -83,16 +83,19 @@ def writer(columns: Sequence[Column], mode: Mode) -> Callable[[list[Row]], str]:
 _AS_THEY_ARE = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
-def converting(oid: int) -> Convert:
+def converting(oid: int, *, is_exact: bool = False) -> Convert:
     """What makes JSON of a value of the type with that oid.
 
     Booleans, numbers that JSON's readers hold exactly, JSON and arrays become what they are there;
-    int8, numeric and all the rest stay text, and so do NaN and the infinities.
+    all the rest stays text, and so do NaN and the infinities. int8, oid and numeric stay it, too,
+    but with `is_exact`: they are numbers, to the last digit, for readers who see to that.
     """
     if oid in _SCALARS:
         return _SCALARS[oid]
+    if is_exact and oid in _LONG:
+        return _float
     if oid in _ARRAYS:
-        element = converting(_ARRAYS[oid])
+        element = converting(_ARRAYS[oid], is_exact=is_exact)
         delimiter = ";" if oid == _BOXES else ","
         return lambda text: _array(text, element, delimiter)
     return quoted
@@ -118,10 +121,13 @@ _SCALARS: dict[int, Convert] = {
     **dict.fromkeys((114, 3802), _as_it_is),
 }
 
+_LONG = (20, 26, 1700)
+"""Numbers that may have more digits than JavaScript's."""
+
 _TEXT = 25
 _TEXT_ARRAYS = """
     143 271 629 651 719 775 791 1001 1002 1003 1006 1008 1009 1010 1011 1012 1013 1014 1015
-    1016 1017 1018 1019 1020 1027 1028 1034 1040 1041 1115 1182 1183 1185 1187 1231 1263 1270
+    1017 1018 1019 1020 1027 1034 1040 1041 1115 1182 1183 1185 1187 1263 1270
     1561 1563 2201 2207 2208 2209 2210 2211 2287 2949 2951 3221 3643 3644 3645 3735 3770 3905
     3907 3909 3911 3913 3927 4073 4090 4097 4192 5039 6150 6151 6152 6153 6155 6157 8327
 """
@@ -129,6 +135,7 @@ _TEXT_ARRAYS = """
 _ARRAYS = {
     **dict.fromkeys(map(int, _TEXT_ARRAYS.split()), _TEXT),
     **{1000: 16, 1005: 21, 1007: 23, 1021: 700, 1022: 701, 199: 114, 3807: 3802},
+    **{1016: 20, 1028: 26, 1231: 1700},
 }
 """The types that are arrays, and the types of their elements."""
 _BOXES = 1020

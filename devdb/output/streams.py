@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from devdb.masking import visible
 
@@ -45,6 +45,11 @@ def live() -> bool:
     return _draws(sys.stderr)
 
 
+def on_terminal() -> bool:
+    """Whether what goes to stdout is read on a terminal."""
+    return _is_terminal(sys.stdout)
+
+
 def width(stream: TextIO | None = None) -> int:
     """Columns of the terminal behind the stream (stdout); off a terminal there is no limit."""
     stream = stream or sys.stdout
@@ -58,16 +63,25 @@ def width(stream: TextIO | None = None) -> int:
 
 def data(text: str) -> None:
     """One text on stdout; ends the command quietly when nobody reads any more."""
-    if sys.stdout is None:
-        return
+    if sys.stdout is not None:
+        _put(sys.stdout, f"{_shown(text)}\n")
+
+
+def verbatim(content: bytes) -> None:
+    """Bytes on a stdout that is no terminal, as they are; ends the command as `data` does."""
+    if sys.stdout is not None:
+        _put(sys.stdout.buffer, content)
+
+
+def _put(stream: IO[Any], content: str | bytes) -> None:
     try:
-        sys.stdout.write(f"{_shown(text)}\n")
-        sys.stdout.flush()
+        stream.write(content)
+        stream.flush()
     except BrokenPipeError:
-        _silence(sys.stdout)
+        _silence(stream)
         raise SystemExit(1) from None
     except OSError:
-        _silence(sys.stdout)
+        _silence(stream)
         raise
 
 
@@ -155,7 +169,7 @@ def _draws(stream: TextIO | None) -> bool:
     return _is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
-def _silence(stream: TextIO) -> None:
+def _silence(stream: IO[Any]) -> None:
     """Send the rest nowhere, so that the interpreter's last flush does not complain either."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -108,4 +108,31 @@ def columns(body: bytes) -> list[Column]:
     return found
 
 
+def values(body: bytes) -> list[bytes | None]:
+    """The values of a DataRow; None: NULL."""
+    (count,) = struct.unpack_from("!H", body)
+    found: list[bytes | None] = []
+    position = 2
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(body, position)
+        position += 4
+        if length < 0:
+            found.append(None)
+        else:
+            found.append(body[position : position + length])
+            position += length
+    return found
+
+
+def tag(text: str) -> tuple[str, int | None]:
+    """The first word of a CommandComplete's tag, and the number of rows where it has one.
+
+    https://www.postgresql.org/docs/current/protocol-message-formats.html: an INSERT's has an oid
+    before it.
+    """
+    words = text.split(" ")
+    last = words[-1]
+    return words[0], int(last) if len(words) > 1 and last.isdecimal() else None
+
+
 _COLUMN = struct.Struct("!IhIhih")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class Refused(Exception):
-    """The server said no; `sqlstate` is its code: `28P01` is a wrong password."""
+    """The server said no; `sqlstate` is its code: `28P01` is a wrong password.
 
-    def __init__(self, message: str, sqlstate: str = "") -> None:
+    `fields` is all that it said, by the letters of `framing.fields`.
+    """
+
+    def __init__(
+        self, message: str, sqlstate: str = "", fields: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.sqlstate = sqlstate
+        self.fields = fields or {}
 
 
 class Stranger(Refused):

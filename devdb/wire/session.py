@@ -7,12 +7,12 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from devdb.model import Endpoint
+from devdb.model import HOST, Endpoint
 from devdb.wire import framing
 from devdb.wire.quoting import filled_in
 from devdb.wire.refusal import Refused, Stranger
@@ -23,6 +23,10 @@ _Named = tuple[list[str], Row]
 """A row, and the names of its columns."""
 
 _MEANWHILE = 0.5
+_TIMES = 4
+"""That a server is told to stop working."""
+_READY = b"Z\0\0\0\5"
+"""The last message of an answer, but for its last byte."""
 
 
 def offers_tls(host: str, port: int, *, timeout: float = 1) -> bool | None:
@@ -41,8 +45,25 @@ def _connected(address: tuple[str, int], timeout: float | None) -> socket.socket
 
     A name as text would be looked up by way of IDNA, whose tables take 7 ms to load.
     """
-    host: Any = address[0].encode("ascii")
-    return socket.create_connection((host, address[1]), timeout=timeout)
+    if address[0] != HOST:
+        host: Any = address[0].encode("ascii")
+        return socket.create_connection((host, address[1]), timeout=timeout)
+    own = _own_class()
+    connected = own(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(timeout)
+        super(own, connected).connect(address)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _own_class() -> type[socket.socket]:
+    """Python's own: for tests that are to reach nobody another one is put in its place, or another
+    `connect` (pytest-socket does both), and devdb's work is none of theirs."""
+    above = getattr(socket.socket, "__mro__", ())
+    return next((each for each in above if each.__module__ == "socket"), socket.socket)
 
 
 class Session:
@@ -97,6 +118,11 @@ class Session:
         return int(self.version.split(".")[0].split("beta")[0].split("rc")[0].split("devel")[0])
 
     @property
+    def is_in_block(self) -> bool:
+        """Whether the last query left a transaction block open."""
+        return self._in_block
+
+    @property
     def pid(self) -> int:
         """The server's process that serves this session."""
         return int.from_bytes(self._cancel_key[:4], "big")
@@ -114,6 +140,26 @@ class Session:
     def records(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """As `query`, each row by the names of its columns."""
         return [dict(zip(names, row, strict=True)) for names, row in self._run(sql, values)]
+
+    def answers(self, sql: str) -> Generator[tuple[bytes, bytes], None, None]:
+        """Run it as `query` does; kind and content of each message of the answer, as it comes.
+
+        A COPY that wants data from here is told that there is none. Raises as `query` does. Left
+        before its end, too, the query is cancelled and the session closed.
+        """
+        if self.closed:
+            raise ConnectionResetError("the session is closed")
+        try:
+            self.send(sql)
+            for kind, body in self._messages():
+                if kind == b"G":
+                    self._send(b"f", b"nothing is copied from here\0")
+                yield kind, body
+        except Refused:
+            raise
+        except BaseException:
+            self._abandon()
+            raise
 
     def send(self, sql: str, *values: object) -> None:
         """Send a query and wait for nothing; `answers_within`, `receive` and `close` come next."""
@@ -235,12 +281,47 @@ class Session:
         return data
 
     def _abandon(self) -> None:
-        """Nobody waits for the answer any more: have the server stop working on it."""
+        """Nobody waits for the answer any more: have the server stop working on it.
+
+        A query that has not begun yet does not hear of it: it is told until it comes to an end.
+        """
         if self._cancel_key and not self.closed:
-            with contextlib.suppress(OSError), _connected(self._address, 1) as cancelling:
-                cancelling.sendall(framing.request(framing.CANCEL_REQUEST, self._cancel_key))
-                cancelling.recv(1)  # it is closed when the request has been passed on
+            with contextlib.suppress(OSError):
+                received = self._received()
+                for _ in range(_TIMES):
+                    with _connected(self._address, 1) as cancelling:
+                        cancelling.sendall(
+                            framing.request(framing.CANCEL_REQUEST, self._cancel_key)
+                        )
+                        cancelling.recv(1)  # it is closed when the request has been passed on
+                    if self._has_ended(received):
+                        break
         self._drop()
+
+    def _received(self) -> bytes:
+        """What has come of the answer and was not read."""
+        self._socket.settimeout(0)
+        try:
+            return self._stream.peek()
+        except OSError:  # it was given up for want of an answer
+            return b""
+
+    def _has_ended(self, received: bytes) -> bool:
+        """Whether the answer comes to its end soon; what was half read is not taken apart."""
+        deadline = time.monotonic() + _MEANWHILE
+        last = received
+        while not last[-len(_READY) - 1 :].startswith(_READY):
+            if (left := deadline - time.monotonic()) <= 0:
+                return False
+            self._socket.settimeout(left)
+            try:
+                piece = self._socket.recv(65536)
+            except TimeoutError:
+                return False
+            if not piece:
+                return True
+            last = last[-len(_READY) :] + piece
+        return True
 
     def _drop(self) -> None:
         self.closed = True
@@ -255,18 +336,11 @@ def _described(body: bytes) -> tuple[list[str], list[int]]:
 
 
 def _row(body: bytes, types: list[int]) -> Row:
-    values: list[Any] = []
-    position = 2
-    for type_ in types:
-        (length,) = struct.unpack_from("!i", body, position)
-        position += 4
-        if length < 0:
-            values.append(None)
-        else:
-            text = body[position : position + length].decode(errors="replace")
-            values.append(_READ.get(type_, str)(text))
-            position += length
-    return tuple(values)
+    pairs = zip(framing.values(body), types, strict=True)
+    return tuple(
+        None if value is None else _READ.get(type_, str)(value.decode(errors="replace"))
+        for value, type_ in pairs
+    )
 
 
 def _moment(text: str) -> datetime | None:
@@ -285,4 +359,6 @@ _READ: dict[int, Callable[[str], Any]] = {
 def _refusal(body: bytes) -> Refused | ConnectionError:
     fields = framing.fields(body)
     message, sqlstate = fields.get("M", "no reason given"), fields.get("C", "")
-    return ConnectionError(message) if sqlstate == framing.NOT_YET else Refused(message, sqlstate)
+    if sqlstate == framing.NOT_YET:
+        return ConnectionError(message)
+    return Refused(message, sqlstate, fields)

@@ -16,6 +16,12 @@ from terminal import Terminal
 from devdb.engines.fake import FakeEngine
 from devdb.urls import masked
 
+
+@pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
 INSTANCE = {
     "name",
     "state",

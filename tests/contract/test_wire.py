@@ -96,3 +96,30 @@ def test_a_server_that_hangs_up_or_says_nothing_is_an_os_error() -> None:
         wire.Session(endpoint, timeout=0.2)
     with impostor(OK[:3]) as endpoint, pytest.raises(OSError, match="timed out"):
         wire.Session(endpoint, timeout=0.2)
+
+
+def test_a_query_that_is_given_up_does_not_go_on(running: Spec) -> None:
+    for endpoint in (running.direct, running.pooled) * 15:
+        with wire.Session(endpoint, patience=0.001) as hasty, pytest.raises(TimeoutError):
+            hasty.query("SELECT pg_sleep(60) /* given up */")
+    with wire.Session(running.direct) as session:
+        found = session.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+            " AND pid <> pg_backend_pid() AND strpos(query, '/* given up ' || '*/') > 0"
+        )
+    assert found == [(0,)]
+
+
+def test_answers_come_as_they_are_said_and_leaving_them_ends_the_query(running: Spec) -> None:
+    with wire.Session(running.direct) as session:
+        told = [kind for kind, _ in session.answers("SELECT 1; CREATE TEMP TABLE t (a int)")]
+        assert told == [b"T", b"D", b"C", b"C"]
+        with pytest.raises(wire.Refused) as caught:
+            list(session.answers("COPY t FROM STDIN"))
+        assert "nothing is copied" in caught.value.fields["M"]
+        answers = session.answers("SELECT generate_series(1, 10000000)")
+        next(answers)
+        answers.close()
+        assert session.closed
+        with pytest.raises(ConnectionResetError):
+            next(session.answers("SELECT 1"))

@@ -37,8 +37,8 @@ def test_one_slip_of_the_finger_is_understood(typed: str, meant: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    "restart create top run sql sta de u reset test dump config rename state init exec xyzzy push "
-    "restore new use".split(),
+    "restart create top sta de u reset test dump config rename state init xyzzy push restore "
+    "new use".split(),
 )
 def test_of_what_may_be_another_word_nothing_is_thought(typed: str) -> None:
     assert meaning(typed, COMMANDS) is None

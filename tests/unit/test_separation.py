@@ -38,7 +38,7 @@ def test_a_temporary_database_is_made_without_what_only_a_seed_or_a_file_needs()
     assert loaded_by("devdb.cli.temp") & {"tarfile", "tomllib", "platformdirs"} == set()
 
 
-@pytest.mark.parametrize("package", ["devdb.workspace", "devdb.temporary", "devdb.engines"])
+@pytest.mark.parametrize("package", ["devdb.workspace", "devdb.databases", "devdb.engines"])
 def test_what_is_below_the_command_line_loads_no_user_interface(package: str) -> None:
     assert loaded_by(*modules_of(package)) & {"typer", "click", "rich", "textual"} == set()
 
