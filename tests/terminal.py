@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import termios
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import system.terminal
+import world
 
 DEADLINE = 60
 
@@ -16,9 +20,13 @@ class Terminal:
     """The process has it as its controlling terminal, so that a typed Ctrl-C is a SIGINT."""
 
     def __init__(self, argv: list[str], *, cwd: Path, env: dict[str, str], columns: int) -> None:
-        self._ours, self.process = system.terminal.begin(
-            argv, rows=24, columns=columns, cwd=cwd, env=env
-        )
+        with ExitStack() as stack:
+            # What was started in the background, or by nohup, was told to ignore them.
+            for number in (signal.SIGQUIT, signal.SIGHUP):
+                stack.enter_context(world.inheriting(number, signal.SIG_DFL))
+            self._ours, self.process = system.terminal.begin(
+                argv, rows=24, columns=columns, cwd=cwd, env=env
+            )
         self.text = ""
 
     def type(self, text: str) -> None:
@@ -36,6 +44,10 @@ class Terminal:
         while self._read(deadline - time.monotonic()):
             pass
         return self.process.wait(timeout=DEADLINE)
+
+    def modes(self) -> list[Any]:
+        """How it treats what is typed and shown."""
+        return termios.tcgetattr(self._ours)
 
     def hang_up(self) -> None:
         """Take the terminal away, as closing its window does."""

@@ -12,7 +12,9 @@ ALIASES = {
     "down": ("stop",),
     "rm": ("delete", "destroy", "remove"),
     "ls": ("list", "ps"),
+    "sql": ("query",),
     "psql": ("connect", "shell"),
+    "run": ("exec", "with"),
     "drop": ("rm", "delete", "destroy", "remove"),
 }
 

@@ -18,7 +18,14 @@ SECTIONS = {
     "Start and stop": {"up": "up", "down": "down", "rm": "down"},
     "Look": {"ui": "ui", "ls": "look", "status": "look", "logs": "look", "doctor": "doctor"},
     "Throw away": {"temp": "temp"},
-    "Connect": {"url": "connect", "env": "env", "psql": "connect", "http": "http"},
+    "Connect": {
+        "url": "connect",
+        "env": "env",
+        "run": "run",
+        "psql": "connect",
+        "sql": "sql",
+        "http": "http",
+    },
 }
 """Each command and the module in `devdb.cli` that has it."""
 

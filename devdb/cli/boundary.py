@@ -11,9 +11,13 @@ from typing import NoReturn
 import typer
 
 from devdb import paths
+from devdb.cli import aliases
 from devdb.errors import DevdbError, ExitCode
 from devdb.masking import masked
 from devdb.output import envelope, streams
+
+_OTHERS_WORDS = {*aliases.meanings(["psql", "run"])}
+"""Commands that hand on what they do not know, and report nothing themselves."""
 
 
 def main() -> NoReturn:
@@ -86,5 +90,7 @@ def _trace(error: Exception) -> None:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
+    if arguments and arguments[0] in _OTHERS_WORDS:
+        return False
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -173,6 +172,7 @@ def psql(
     pooled: Annotated[bool, typer.Option("--pooled", help="Through PgBouncer.")] = False,
 ) -> int:
     """Open psql on an instance; start it first if it is stopped."""
+    from devdb.cli import child
     from devdb.workspace import instances
     from devdb.workspace.instances import State
 
@@ -184,8 +184,9 @@ def psql(
         spec = bring_up(here, spec)
     asked = arguments or []
     argv = instances.psql_argv(spec, pooled=pooled, files=any(map(_FILES.search, asked)))
-    if shutil.which(argv[0]) is None:
+    path = shutil.which(argv[0])
+    if path is None:
         raise EngineUnavailable(f"There is no {argv[0]}.", "devdb doctor")
     if PurePath(argv[0]).stem != "psql" and not asked and streams.interactive():
         streams.narrate("note: the container's psql; what it reads and writes are files there")
-    os.execvpe(argv[0], [*argv, *asked], environment(spec.password))  # noqa: S606
+    child.become(path, [*argv, *asked], environment(spec.password, child.inherited()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -36,7 +37,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As the base class does; raises UsageError."""
         with complaints.ours(ctx):
-            rest = super().parse_args(ctx, _with_values(self, args))
+            rest = super().parse_args(ctx, _with_values(self, _no_options_last(self, args)))
         if rest and not ctx.resilient_parsing:
             raise complaints.too_many(ctx, rest[0])
         return rest
@@ -114,6 +115,21 @@ class App(typer.Typer):
         """As the base class has it, of our class."""
         made: Callable[[_F], _F] = super().command(*args, cls=Command, **rest)
         return made
+
+
+_NO_OPTION = re.compile(r"--[^=\s]*\s")
+"""How a word begins that looks like an option and is none: SQL with a comment in front."""
+
+
+def _no_options_last(command: Any, args: list[str]) -> list[str]:
+    """The words, with those that can be no option where none are looked for, at the end."""
+    if not command.allow_interspersed_args:
+        return args
+    end = args.index("--") if "--" in args else len(args)
+    others = [word for word in args[:end] if _NO_OPTION.match(word)]
+    if not others:
+        return args
+    return [*(word for word in args[:end] if word not in others), "--", *others, *args[end + 1 :]]
 
 
 def _with_values(command: Any, args: list[str]) -> list[str]:

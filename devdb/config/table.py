@@ -213,7 +213,7 @@ _TABLE = (
         _text,
         metavar="NAME",
         default="plain",
-        commands=("up", "env", "temp"),
+        commands=("up", "env", "temp", "run"),
     ),
     _setting(
         "client",
@@ -222,7 +222,7 @@ _TABLE = (
         _text,
         option="--for",
         metavar="CLIENT",
-        commands=("url",),
+        commands=("url", "run"),
     ),
 )
 

@@ -25,7 +25,7 @@ def test_each_option_that_the_program_tells_of_is_one_of_its_command() -> None:
     wrong, seen = [], 0
     for text in (path.read_text() for path in (ROOT / "devdb").rglob("*.py")):
         for name, rest in re.findall(r"\bdevdb ([a-z]+)((?: [^\s`;|&$()#,\"']+)*)", text):
-            words = rest.split()
+            words = rest.partition(" -- ")[0].split()
             called = f"{name} {words[0]}" if words and f"{name} {words[0]}" in COMMANDS else name
             if called not in COMMANDS or called == "psql":  # which hands on what it does not know
                 continue
