@@ -24,6 +24,10 @@ _HOST = "docker_host"
 """The key of `Spec.host`: markers have it from when no other engine had a place of its own."""
 
 
+_NEWER = ("http_port", "has_tls", "scram_rounds", "in_memory")
+"""Fields that markers did not have from the beginning."""
+
+
 class Damaged(DevdbError):
     """A marker that a power cut, or somebody, left without what has to be in it."""
 
@@ -35,7 +39,12 @@ def load(name: str) -> Spec | None:
 
     Raises DevdbError when the marker cannot be read or was written by a newer devdb.
     """
-    path = _path(name)
+    return read(_path(name))
+
+
+def read(path: Path) -> Spec | None:
+    """The Spec in that file, whosever data home it is in; as `load`."""
+    name = path.parent.name
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -165,8 +174,9 @@ def _to_json(spec: Spec) -> dict[str, Any]:
     values["pooler_settings"] = dict(spec.pooler_settings)
     values[_HOST] = values.pop("host")
     del values["reaper"]  # the running devdb's own text, not a fact about the instance
-    if spec.http_port is None:
-        del values["http_port"]  # an older devdb can go on with an instance that has none
+    for field in fields(Spec):  # an older devdb can go on with an instance that has none of these
+        if field.name in _NEWER and values[field.name] == field.default:
+            del values[field.name]
     return {"format": FORMAT, **values}
 
 

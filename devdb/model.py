@@ -95,6 +95,12 @@ class Spec:
     """PgBouncer settings (`pgbouncer.ini` names) on top of devdb's own."""
     http_port: int | None = None
     """Where its gateway listens, if it was ever asked for one; kept like the other two."""
+    has_tls: bool = True
+    """Whether its servers offer TLS, where they were built with it."""
+    scram_rounds: int = 4096
+    """Of hashing that a login of its own roles takes: as many as Postgres has by default."""
+    in_memory: bool = False
+    """Whether an engine that keeps data in volumes keeps it in memory; it ends with the server."""
     reaper: str | None = None
     """A POSIX sh script that drops what has expired, run by the engine; no secret in it."""
 

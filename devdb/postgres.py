@@ -25,7 +25,6 @@ from devdb.wire import Identifier, Session
 
 NEWEST_MAJOR = 18
 
-_SCRAM_ITERATIONS = 4096
 _SETUP_VERSION = 3
 
 
@@ -110,16 +109,17 @@ def hba(*, pooler_everywhere: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verifier(password: str) -> str:
+def verifier(password: str, rounds: int = 4096) -> str:
     """A SCRAM-SHA-256 verifier (RFC 5803, as `pg_authid` keeps it), so that SQL never has it plain.
 
-    `password` is ASCII here (devdb makes them), so SASLprep has nothing to change.
+    `password` is ASCII here (devdb makes them), so SASLprep has nothing to change. More `rounds` of
+    hashing make it slower to guess one that is not random, and each login.
     """
     salt = secrets.token_bytes(16)
-    client, server = wire.scram_keys(password.encode(), salt, _SCRAM_ITERATIONS)
+    client, server = wire.scram_keys(password.encode(), salt, rounds)
     stored = hashlib.sha256(client).digest()
     b64 = [base64.b64encode(part).decode() for part in (salt, stored, server)]
-    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{b64[0]}${b64[1]}:{b64[2]}"
+    return f"SCRAM-SHA-256${rounds}:{b64[0]}${b64[1]}:{b64[2]}"
 
 
 def probe(endpoint: Endpoint) -> str | None:
@@ -187,20 +187,6 @@ def databases(endpoint: Endpoint) -> tuple[tuple[str, int], ...] | None:
     return tuple((str(name), int(size)) for name, size in rows)
 
 
-def ensure_database(endpoint: Endpoint, name: str) -> bool | None:
-    """Make the database if it is not there; whether it was made, None when nobody lets us in."""
-    try:
-        with sessions.direct(endpoint) as session:
-            if session.query("SELECT FROM pg_database WHERE datname = {}", name):
-                return False
-            session.query("CREATE DATABASE {}", Identifier(name))
-    except wire.Refused as refused:
-        return False if refused.sqlstate in sessions.TAKEN else None
-    except OSError:
-        return None
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
     """A server that has all that devdb needs."""
@@ -239,16 +225,15 @@ def set_up(spec: Spec, *, lookup_everywhere: bool = False, makes_main: bool = Tr
     return SetUp(version=found, notes=notes)
 
 
-def set_password(endpoint: Endpoint, password: str) -> bool:
-    """Give the endpoint's user that password; SQL gets the verifier only. False: not yet.
+def set_password(endpoint: Endpoint, spec: Spec) -> bool:
+    """Give the endpoint's user the instance's password; SQL gets the verifier only. False: not yet.
 
     Raises wire.Refused with the server's no.
     """
     try:
         with sessions.direct(endpoint, patience=_PATIENCE) as session:
-            session.query(
-                "ALTER ROLE {} PASSWORD {}", Identifier(endpoint.user), verifier(password)
-            )
+            made = verifier(spec.password, spec.scram_rounds)
+            session.query("ALTER ROLE {} PASSWORD {}", Identifier(endpoint.user), made)
     except OSError:
         return False
     return True
@@ -304,7 +289,7 @@ def _roles(spec: Spec) -> str:
     return f"""
 SELECT pg_advisory_xact_lock(hashtext('devdb set_up'));
 DO $$ BEGIN {make} END $$;
-ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password)}';
+ALTER ROLE {POOLER_ROLE} LOGIN PASSWORD '{verifier(spec.pooler_password, spec.scram_rounds)}';
 ALTER ROLE {POOLER_ROLE} SET search_path = pg_catalog;
 {_NO_LIMITS}
 """

@@ -22,6 +22,17 @@ class _Detached(subprocess.Popen[bytes]):
 _children: dict[int, _Detached] = {}
 
 
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME")
+
+
+def python_environment() -> dict[str, str]:
+    """What of the user's environment a Python may need to run at all, and to find its packages."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if path := kept.get("PYTHONPATH"):  # which may say `.`, and that is another place there
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+    return kept
+
+
 def spawn(
     argv: Sequence[str | Path],
     *,

@@ -47,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _share_cache() -> Callable[[], None]:
-    """Make a cache for this run and its workers, templates apart what devdb's own has.
+    """Make a cache for this run and its workers: what devdb's own has, apart from templates and
+    what is told of instances for tests.
 
     Templates are copied and taken as data, which only works on one file system. Returns what
     removes it.
@@ -57,7 +58,7 @@ def _share_cache() -> Callable[[], None]:
     os.environ["DEVDB_CACHE_DIR"] = str(shared)
     (real / "test").mkdir(parents=True, exist_ok=True)  # what old_pgbouncer gets
     for path in real.iterdir():
-        if path.name != "templates":
+        if path.name not in ("templates", "tests"):
             (shared / path.name).symlink_to(path)
 
     def remove() -> None:

@@ -162,7 +162,7 @@ class Login:
     def _replace_password(self, first: Endpoint) -> bool:
         """Give the superuser the instance's own password, once; False: nobody gets in yet."""
         try:
-            if not postgres.set_password(first, self._spec.password):
+            if not postgres.set_password(first, self._spec):
                 return False
         except wire.Refused as refused:
             if refused.sqlstate != sessions.INVALID_PASSWORD:

@@ -81,7 +81,7 @@ def attend(future: Future[T], progress: Progress | None) -> Generator[Progress, 
     return told(progress, result(future))
 
 
-def finished(beats: Work[T]) -> T:
+def finished(beats: Generator[object, None, T]) -> T:
     """The result of `beats`, where nobody is to be told."""
     while True:
         try:

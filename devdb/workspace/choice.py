@@ -31,6 +31,36 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     )
 
 
+def for_tests(settings: Settings) -> tuple[Engine, str]:
+    """The engine of an instance for tests, and the reason where that is not obvious, else "".
+
+    `auto`: native, which starts sooner and has its data in files, where its programs are there, of
+    the major that is wanted; else Docker. An image that was asked for is Docker's. Raises
+    EngineUnavailable.
+    """
+    if settings.engine != "auto":
+        return choose(settings)[0], ""
+    if settings.image is not None:
+        engine, reason = choose(settings)
+        if not engine.takes_images:
+            return engine, reason
+        said = settings.source("image")
+        whose = "the project's own instance" if said == "default" else said
+        return engine, f"docker, for the image {settings.image} of {whose}"
+    native = engines.get("native")
+    missing = _obstacle(native, settings)
+    if missing is None:
+        return native, ""
+    docker = engines.get("docker")
+    obstacle = _obstacle(docker, settings)
+    if obstacle is None:
+        return docker, f"docker, because native cannot be used: {missing.message}"
+    raise EngineUnavailable(
+        f"Neither engine can be used. Native: {missing.message} Docker: {obstacle.message}",
+        missing.hint,
+    )
+
+
 def wanted(settings: Settings) -> Engine:
     """The engine that a new instance would get, usable or not. Raises EngineUnavailable."""
     try:

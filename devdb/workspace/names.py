@@ -74,6 +74,15 @@ def resolve(name: str | None, project: Path) -> str:
     return config.suffixed(slug, project)
 
 
+def own(name: str | None, project: Path) -> Spec | None:
+    """The instance of that name, else the project's, by the markers alone; None: it has none, or
+    several."""
+    try:
+        return marker.load(config.check_name(name)) if name is not None else _of_project(project)
+    except (UsageError, marker.Damaged):
+        return None
+
+
 def resolve_existing(name: str | None, project: Path) -> Spec:
     """The instance that a command other than `up` speaks of; raises NotFound or UsageError."""
     found = marker.load(config.check_name(name)) if name is not None else _of_project(project)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from devdb import connections, marker, pgbouncer, postgres, temporary
+from devdb import connections, databases, marker, pgbouncer, postgres
 from devdb.config import Settings, allowed
 from devdb.config.settings import refuse_same_ports
 from devdb.engines import Engine
@@ -148,7 +148,7 @@ def _create(
         with marker.locked(ports.LOCK, timeout=30):
             others = marker.every()
             pair, notes = ports.settle(settings, others, refused, skip=attempt)
-            spec = _new_spec(settings, project, name, engine, *pair)
+            spec = new_spec(settings, project, name, engine, *pair)
             if settings.http or settings.http_port:
                 number = ports.choose_http(settings.http_port, others, pair)
                 spec = replace(spec, http_port=number)
@@ -167,7 +167,7 @@ def _create(
         finally:
             if not complete:
                 marker.delete(name)
-        spec = _remember(spec, server)
+        spec = remember(spec, server)
         spec, told_of_http, failed = yield from _serve_http(spec, settings)
         yield Progress(step=Step.READY, server=server)
         yield Ready(
@@ -202,7 +202,7 @@ def _start(
             raise
         server, notes = yield from _run(engine, replace(wanted, has_data=False))
         changes = (*changes, "its data was gone: this is new and empty")
-    wanted = _remember(wanted, server)
+    wanted = remember(wanted, server)
     wanted, told_of_http, failed = yield from _serve_http(wanted, settings, was)
     yield Progress(step=Step.READY, server=server)
     attached = before.state == State.RUNNING and not changes
@@ -267,7 +267,7 @@ def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
         try:
             for item in _start(spec, settings, project):
                 if renewed and isinstance(item, Progress) and item.step == Step.READY:
-                    temporary.renew(spec)
+                    databases.renew(spec)
                 if isinstance(item, Ready):
                     yield replace(item, changes=(*changes, *item.changes))
                 else:
@@ -307,7 +307,7 @@ def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, tuple[Server, 
     READY is for the caller to tell: whoever stops reading there leaves a whole instance behind.
     """
     last: Progress | None = None
-    progress = engine.start(replace(spec, reaper=temporary.REAPER))
+    progress = engine.start(replace(spec, reaper=databases.REAPER))
     try:
         for item in progress:
             if item.server is None:
@@ -323,7 +323,7 @@ def _run(engine: Engine, spec: Spec) -> Generator[Progress, None, tuple[Server, 
     return last.server, last.notes
 
 
-def _remember(spec: Spec, server: Server) -> Spec:
+def remember(spec: Spec, server: Server) -> Spec:
     """The spec with what is known of the data in it, saved when that or anything else is new."""
     version = server.part("postgres").version
     major = int(version.split(".")[0]) if version else spec.major
@@ -333,9 +333,10 @@ def _remember(spec: Spec, server: Server) -> Spec:
     return wanted
 
 
-def _new_spec(
+def new_spec(
     settings: Settings, project: Path, name: str, engine: Engine, direct: int, pooled: int
 ) -> Spec:
+    """A new instance as the settings want it, on those ports, with a password of its own."""
     return Spec(
         name=name,
         project=project,

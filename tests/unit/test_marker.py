@@ -68,6 +68,17 @@ def test_the_reaper_is_not_saved() -> None:
     assert marker.load("shop") == SPEC
 
 
+def test_what_an_older_devdb_does_not_know_is_written_where_it_says_something() -> None:
+    marker.save(SPEC)
+    path = paths.instance_dir("shop") / "marker.json"
+    newer = {"http_port", "has_tls", "scram_rounds", "in_memory"}
+    assert newer.isdisjoint(json.loads(path.read_text()))
+    spec = replace(SPEC, http_port=17654, has_tls=False, scram_rounds=1, in_memory=True)
+    marker.save(spec)
+    assert newer < set(json.loads(path.read_text()))
+    assert marker.read(path) == spec
+
+
 def test_absent_is_none_and_deleting_it_again_is_no_error() -> None:
     assert marker.load("shop") is None
     marker.save(SPEC)

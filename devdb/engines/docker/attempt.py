@@ -173,11 +173,13 @@ class Attempt:
         return [*used, *there][0]
 
     def _certify(self) -> tuple[ServerTls | None, ServerTls | None]:
-        """What Postgres and PgBouncer show their clients; None for one built without TLS.
+        """What Postgres and PgBouncer show their clients; None for one that has no TLS.
 
         Begun before all else: making certificates takes as long as making a network.
         """
         name = self._spec.name
+        if not self._spec.has_tls:
+            return None, None
         owner = begin(partial(image_contents.server_user_id, self._client, self._postgres, name))
         asked = begin(partial(image_contents.postgres_has_tls, self._client, self._postgres, name))
         text = image_contents.banner(self._client, self._pooler, labels.PGBOUNCER, name)

@@ -58,7 +58,10 @@ def make_volumes(client: APIClient, spec: Spec, data: Mapping[str, str]) -> None
         labels.object_name(spec.name, labels.UNFINISHED),
         labels=labels.of_spec(spec, labels.UNFINISHED),
     )
-    client.create_volume(labels.object_name(spec.name, labels.DATA), labels=dict(data))
+    # One in memory has no size of its own: half of the machine's memory, as /dev/shm.
+    options = {"type": "tmpfs", "device": "tmpfs"} if spec.in_memory else None
+    name = labels.object_name(spec.name, labels.DATA)
+    client.create_volume(name, driver_opts=options, labels=dict(data))
 
 
 def finish(client: APIClient, name: str) -> None:
@@ -147,7 +150,8 @@ def _create_container(
             network_mode=network,
             # Never Postgres as PID 1: a process orphaned to it looks like a crash of its own.
             init=blueprint.init,
-            restart_policy={"Name": "unless-stopped"},
+            # What is in memory is gone when its server ends: there is nothing to go on with.
+            restart_policy={"Name": "no" if spec.in_memory else "unless-stopped"},
             mounts=mounts,
             tmpfs=dict.fromkeys(blueprint.tmpfs, ""),
             cap_drop=["ALL"],

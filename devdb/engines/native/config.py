@@ -32,8 +32,8 @@ class Config:
 
     @property
     def wants_certificates(self) -> bool:
-        """Whether at least one of the servers was built with TLS."""
-        return self.postgres_has_tls or self.pooler.tls
+        """Whether they are to offer TLS, and at least one was built with it."""
+        return self.spec.has_tls and (self.postgres_has_tls or self.pooler.tls)
 
     @property
     def looks_up_everywhere(self) -> bool:

@@ -67,6 +67,7 @@ def destroy(layout: Layout) -> None:
     try:
         certificates.remove(layout.name)
         if not layout.root.is_dir():
+            end_leftovers(layout, patience=0)  # servers may have outlived their directory
             return
         layout.initialised.unlink(missing_ok=True)
         sync_directory(layout.root)  # or a power cut could leave the mark beside half the data
