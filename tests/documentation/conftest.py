@@ -19,7 +19,7 @@ from commandline import Done, ended
 TOOLS = ("bash", "psql", "pg_dump", "gzip", "zstd", "npm")
 """What the examples call besides devdb."""
 DEV = 'psql "$DATABASE_URL" -c "SELECT 1"'
-"""What `npm run dev` starts there."""
+"""What `npm run dev` and `npm test` start there."""
 SCHEMA = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
 INSERT INTO customers VALUES (1, 'Ada'), (2, 'Grace');
@@ -51,7 +51,7 @@ def reader(tmp_path: Path, home: Path, free_port: Callable[[], int]) -> Iterator
     assert (scripts / "devdb").exists(), "devdb is not installed in this environment"
     project = tmp_path / "shop"
     (project / ".git").mkdir(parents=True)
-    (project / "package.json").write_text(json.dumps({"scripts": {"dev": DEV}}))
+    (project / "package.json").write_text(json.dumps({"scripts": {"dev": DEV, "test": DEV}}))
     (project / "shop.sql").write_text(SCHEMA)
     first, *ports = (str(free_port()) for _ in range(5))
     env = {

@@ -7,6 +7,7 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -34,13 +35,42 @@ PLACEHOLDERS = {
 }
 """What a reader puts there."""
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"(?:#|//) (\S+\.\w+)\n")
+_HEADING_OR_FENCE = re.compile(
+    r"^#+ (?P<heading>[^\n]+)$|^ *```(?P<kind>\w*)\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL
+)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The blocks of code in that language."""
+    """The blocks of code in that language, but for those that are a file of a recipe."""
     found = _FENCE.findall(page.read_text())
-    return [textwrap.dedent(text) for _, marked, text in found if marked == language]
+    texts = [textwrap.dedent(text) for _, marked, text in found if marked == language]
+    return [text for text in texts if not _NAMED.match(text)]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A project that a page shows, under one heading: its files, and what is typed there."""
+
+    heading: str
+    files: dict[str, str]
+    lines: list[str]
+
+
+def recipes(page: Path) -> list[Recipe]:
+    """Those of a page: where code begins with a comment that names a file."""
+    found = [Recipe("", {}, [])]
+    for match in _HEADING_OR_FENCE.finditer(page.read_text()):
+        if match["heading"]:
+            found.append(Recipe(match["heading"], {}, []))
+            continue
+        code = textwrap.dedent(match["code"])
+        if named := _NAMED.match(code):
+            found[-1].files[named[1]] = code
+        elif match["kind"] == "sh":
+            found[-1].lines.extend(map(without_comment, code.splitlines()))
+    return [recipe for recipe in found if recipe.files]
 
 
 def lines(page: Path) -> list[str]:

@@ -33,6 +33,7 @@ BEFORE = {
     "devdb down 'shop-*'": f"{_SPARE} shop-2",
     "devdb rm -f 'test-*'": f"{_SPARE} test-1; {_SPARE} test-2",
     "devdb temp claim temp_calm_owl --as shop2": "devdb temp -q --as temp_calm_owl",
+    "devdb sql -d temp_calm_owl 'select 1'": "devdb temp -q --as temp_calm_owl",
     "devdb temp claim NAME": "devdb temp -q --as shop",
     "devdb temp extend NAME --ttl 3d": "devdb temp -q --as shop",
     "devdb up -n NAME --adopt": "devdb down; rm $DEVDB_DATA_DIR/instances/shop/marker.json",
@@ -47,6 +48,7 @@ INSTEAD = {
     "devdb rm NAME": "devdb rm -f shop",
     "devdb rm shop": "devdb rm -f shop",
     "devdb temp drop NAME": "devdb temp -q --as gone; devdb temp drop -f gone",
+    "devdb psql -f FILE": "devdb psql -f shop.sql",
     # With the Postgres that is here, and ports that are this test's.
     "devdb up -n pg16 --pg 16": f"devdb up -n pg16 --pg {_MAJOR} $OTHER_PORTS",
     "devdb up -n NAME --pg MAJOR": f"devdb up -n beside --pg {_MAJOR} $OTHER_PORTS",
@@ -58,10 +60,18 @@ INSTEAD = {
 """What stands for a line that cannot be typed as it is."""
 
 ELSEWHERE = {
+    # In a project of its own.
+    **{
+        line: "tests/documentation/test_recipes.py"
+        for recipe in pages.recipes(ROOT / "docs" / "testing.md")
+        for line in recipe.lines
+    },
+    "scripts/first-minute --way action": "scripts/first-minute",
     # On the machine of who installs, from an index, or to publish there.
     "uv tool install devdb": "scripts/first-minute",
     "uv tool upgrade devdb": "docs/releasing.md",
     "pipx install devdb": "scripts/first-minute",
+    "pip install devdb": ".github/workflows/wheel.yml",
     "pipx install --force devdb": "docs/releasing.md",
     "pipx install dist/devdb-0.2.0-py3-none-any.whl": ".github/workflows/wheel.yml",
     "pipx upgrade devdb": "docs/releasing.md",
