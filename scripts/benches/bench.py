@@ -29,6 +29,7 @@ import bench_memory
 import bench_native
 import bench_pooler
 import bench_temporary
+import bench_testing
 import bench_tls
 from measure import Row
 
@@ -58,22 +59,22 @@ GROUPS = {
     "seed-docker": Group("docker", partial(bench_temporary.seeds, "docker"), bench_docker.title),
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
-DASHBOARD, GATEWAY = "dashboard", "gateway"
+DASHBOARD, GATEWAY, TESTING = "dashboard", "gateway", "testing"
 RUNS = 5
+SECONDS = 10.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, metavar="N")
-    others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD, GATEWAY)
+    others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD, GATEWAY, TESTING)
     parser.add_argument("--only", action="append", choices=[*GROUPS, *others_named])
     parser.add_argument(
         *("--seconds", "-T"),
         type=float,
-        default=10,
         metavar="N",
-        help="how long the thousand clients work (60 is what they are held to), and the dashboard "
-        "is watched",
+        help="how long the thousand clients work (60 is what they are held to), the dashboard is "
+        "watched, and pgbench runs each time",
     )
     parser.add_argument("--clients", type=int, default=bench_clients.CLIENTS, metavar="N")
     parser.add_argument("--refreshes", type=int, default=bench_dashboard.REFRESHES, metavar="N")
@@ -84,14 +85,20 @@ def main() -> None:
         metavar="N",
         help="of the gateway, whose memory is looked at; it is held to not growing over 100,000",
     )
+    parser.add_argument("--tests", type=int, default=bench_testing.TESTS, metavar="N")
     options = parser.parse_args()
     others: dict[str, Callable[[], Iterator[str]]] = {
         MEMORY: memory,
-        CLIENTS: partial(clients, options.clients, options.seconds),
-        POOLER: partial(pooler, options.runs or bench_pooler.ROUNDS),
-        TLS: partial(tls, options.runs or bench_tls.ROUNDS),
-        DASHBOARD: partial(dashboard, options.runs or RUNS, options.seconds, options.refreshes),
+        CLIENTS: partial(clients, options.clients, options.seconds or SECONDS),
+        POOLER: partial(
+            pooler, options.runs or bench_pooler.ROUNDS, options.seconds or bench_pooler.SECONDS
+        ),
+        TLS: partial(tls, options.runs or bench_tls.ROUNDS, options.seconds or bench_tls.SECONDS),
+        DASHBOARD: partial(
+            dashboard, options.runs or RUNS, options.seconds or SECONDS, options.refreshes
+        ),
         GATEWAY: partial(gateway, options.runs or RUNS, options.requests),
+        TESTING: partial(testing, options.runs or bench_testing.ROUNDS, options.tests),
     }
     # A data directory of its own, on a disk like the real one; templates stay where they are.
     place = Path(tempfile.mkdtemp(prefix="devdb-bench-", dir="/var/tmp"))
@@ -173,21 +180,21 @@ def clients(count: int, seconds: float) -> Iterator[str]:
     yield ""
 
 
-def pooler(rounds: int) -> Iterator[str]:
+def pooler(rounds: int, seconds: float) -> Iterator[str]:
     if reason := why_not("native"):
         yield f"not measured: native engine: {reason}"
         return
     yield f"{bench_native.title()}; pgbench, {bench_pooler.CLIENTS} clients, in turn"
-    yield from bench_pooler.lines(rounds)
+    yield from bench_pooler.lines(rounds, seconds)
     yield ""
 
 
-def tls(rounds: int) -> Iterator[str]:
+def tls(rounds: int, seconds: float) -> Iterator[str]:
     if reason := why_not("native"):
         yield f"not measured: native engine: {reason}"
         return
     yield f"{bench_native.title()}; what TLS costs who takes it unasked, in turn"
-    yield from bench_tls.lines(rounds)
+    yield from bench_tls.lines(rounds, seconds)
     yield ""
 
 
@@ -206,6 +213,18 @@ def gateway(runs: int, requests: int) -> Iterator[str]:
         return
     yield f"The gateway; max_connections = {bench_gateway.MAX_CONNECTIONS}, {os.cpu_count()} cores"
     yield from bench_gateway.lines(runs, requests)
+    yield ""
+
+
+def testing(rounds: int, tests: int) -> Iterator[str]:
+    if reason := why_not("native") or bench_testing.why_not():
+        yield f"not measured: {reason}"
+        return
+    yield (
+        f"{bench_native.title()}; {tests} tests with a database each of {bench_testing.TABLES} "
+        f"tables, {rounds} rounds, {os.cpu_count()} cores"
+    )
+    yield from bench_testing.lines(rounds, tests)
     yield ""
 
 

@@ -64,22 +64,22 @@ class Round:
     """Microseconds of PgBouncer's for each transaction."""
 
 
-def lines(rounds: int) -> Iterator[str]:
-    """A row for each way of asking."""
+def lines(rounds: int, seconds: float) -> Iterator[str]:
+    """A row for each way of asking; each time for so many seconds, at least one."""
     with running(engines.get("native")) as spec:
         ours = spec.pooled, native_pids(spec.name)["pgbouncer"]
         with by_hand(spec) as theirs:
             for mode in ("simple", "prepared"):
-                yield from compared(mode, rounds, ours, theirs)
+                yield from compared(mode, rounds, seconds, ours, theirs)
 
 
-def compared(mode: str, count: int, *both: tuple[Endpoint, int]) -> Iterator[str]:
+def compared(mode: str, count: int, seconds: float, *both: tuple[Endpoint, int]) -> Iterator[str]:
     rounds: list[list[Round]] = [[], []]
     for number in range(count):
         pairs = list(zip(both, rounds, strict=True))
         # Who is second finds the caches warm, and a machine that was busy becomes less so.
         for (endpoint, pid), done in reversed(pairs) if number % 2 else pairs:
-            done.append(measure(mode, endpoint, pid))
+            done.append(measure(mode, seconds, endpoint, pid))
     titles = "devdb's PgBouncer", "one tuned by hand"
     for title, done in zip(titles, rounds, strict=True):
         a_second = statistics.median(each.a_second for each in done)
@@ -94,7 +94,7 @@ def compared(mode: str, count: int, *both: tuple[Endpoint, int]) -> Iterator[str
     )
 
 
-def measure(mode: str, endpoint: Endpoint, pid: int) -> Round:
+def measure(mode: str, seconds: float, endpoint: Endpoint, pid: int) -> Round:
     process = psutil.Process(pid)
     before = sum(process.cpu_times()[:2])
     program = binaries.postgres(None, data=None).program("pgbench")
@@ -102,9 +102,10 @@ def measure(mode: str, endpoint: Endpoint, pid: int) -> Round:
         script.write("SELECT 1;\n")
         script.flush()
         where = ("-h", endpoint.host, "-p", str(endpoint.port), "-U", endpoint.user)
-        load = ("-c", str(CLIENTS), "-j", str(CLIENTS), "-T", str(SECONDS), "-M", mode)
+        load = ("-c", str(CLIENTS), "-j", str(CLIENTS), "-M", mode)
+        limit = ("-T", str(max(1, round(seconds))))
         done = subprocess.run(
-            [program, "-n", *where, *load, "-f", script.name, endpoint.database],
+            [program, "-n", *where, *load, *limit, "-f", script.name, endpoint.database],
             env={**os.environ, "PGPASSWORD": endpoint.password, "PGSSLMODE": "disable"},
             capture_output=True,
             text=True,

@@ -24,17 +24,17 @@ SECONDS = 2
 MODES = "disable", "prefer"
 
 
-def lines(rounds: int) -> Iterator[str]:
-    """Two rows for each URL."""
+def lines(rounds: int, seconds: float) -> Iterator[str]:
+    """Two rows for each URL; pgbench runs for so many seconds each time, at least one."""
     with running(engines.get("native")) as spec:
         pgbench(spec.direct, "-i", "-q", "-s", "1", mode="disable")
         for title, endpoint in (("direct", spec.direct), ("pooled", spec.pooled)):
-            yield queries(title, endpoint, rounds)
-            yield connects(title, endpoint, rounds)
+            yield queries(title, endpoint, rounds, seconds)
+            yield connects(title, endpoint, rounds, seconds)
 
 
-def queries(title: str, endpoint: Endpoint, rounds: int) -> str:
-    plain, tls = in_turn(endpoint, rounds, r"tps = ([\d.]+)")
+def queries(title: str, endpoint: Endpoint, rounds: int, seconds: float) -> str:
+    plain, tls = in_turn(endpoint, rounds, seconds, r"tps = ([\d.]+)")
     lost = statistics.median(1 - b / a for a, b in zip(plain, tls, strict=True)) * 100
     return (
         f"  {f'{title}: pgbench -S':<24} {statistics.median(plain):8.0f} a second without, "
@@ -42,8 +42,8 @@ def queries(title: str, endpoint: Endpoint, rounds: int) -> str:
     )
 
 
-def connects(title: str, endpoint: Endpoint, rounds: int) -> str:
-    plain, tls = in_turn(endpoint, rounds, r"average connection time = ([\d.]+) ms", "-C")
+def connects(title: str, endpoint: Endpoint, rounds: int, seconds: float) -> str:
+    plain, tls = in_turn(endpoint, rounds, seconds, r"average connection time = ([\d.]+) ms", "-C")
     more = statistics.median(b - a for a, b in zip(plain, tls, strict=True))
     return (
         f"  {f'{title}: a connection':<24} {statistics.median(plain):8.2f} ms without, "
@@ -52,13 +52,13 @@ def connects(title: str, endpoint: Endpoint, rounds: int) -> str:
 
 
 def in_turn(
-    endpoint: Endpoint, rounds: int, pattern: str, *options: str
+    endpoint: Endpoint, rounds: int, seconds: float, pattern: str, *options: str
 ) -> tuple[list[float], list[float]]:
     """The figure that pgbench prints, of each round, without and with TLS."""
     measured: dict[str, list[float]] = {mode: [] for mode in MODES}
     for number in range(rounds):
         for mode in reversed(MODES) if number % 2 else MODES:
-            load = ("-n", "-S", "-M", "simple", "-T", str(SECONDS), *options)
+            load = ("-n", "-S", "-M", "simple", "-T", str(max(1, round(seconds))), *options)
             printed = pgbench(endpoint, *load, mode=mode)
             found = re.search(pattern, printed)
             assert found is not None, printed
