@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,3 +120,15 @@ class Cli:
         """The instances that have a directory, whatever is in it."""
         home = Path(self.env["DEVDB_DATA_DIR"]) / "instances"
         return sorted(path.name for path in home.iterdir()) if home.is_dir() else []
+
+
+@dataclass(frozen=True)
+class Inside(Cli):
+    """The same in this process, but for the commands that become another program."""
+
+    run: Callable[[Sequence[str], Path, Mapping[str, str]], Done] | None = None
+
+    def __call__(self, *args: str, cwd: Path | None = None, **env: str | None) -> Done:
+        if self.run is None or args[:1] in (("psql",), ("run",)):
+            return super().__call__(*args, cwd=cwd, **env)
+        return self.run(args, cwd or self.project, self.environment(**env))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from textual._compositor import InlineUpdate
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -19,9 +18,6 @@ from devdb.tui.ending import Ending
 NAME = f"shop-{secrets.token_hex(3)}"
 """Other instances of this machine are not called so."""
 PATIENCE = 20.0
-_SVG_TEXT = re.compile(r'<text [^>]*x="([0-9.]+)" y="([0-9.]+)"[^>]*>([^<]*)</text>')
-_SVG_CELL = 12.2
-"""Units of the picture from one column to the next."""
 Scenario = Callable[["Driver"], Awaitable[None]]
 
 
@@ -36,13 +32,15 @@ class Driver:
         await self.pilot.press(*keys)
 
     def text(self) -> str:
-        """All that is on the screen, by line; the picture leaves out what is only spaces."""
-        lines: dict[float, str] = {}
-        for x, y, text in _SVG_TEXT.findall(self.app.export_screenshot(simplify=True)):
-            column = round(float(x) / _SVG_CELL)
-            text = html.unescape(text).replace("\xa0", " ")
-            lines[float(y)] = lines.get(float(y), "").ljust(column) + text
-        return "\n".join(lines[y] for y in sorted(lines))
+        """All that is on the screen, by line, without lines that are empty.
+
+        Who waits asks many times a second, so no picture is drawn for it.
+        """
+        app = self.app
+        drawn = app.screen._compositor.render_inline(app.size, app._background_screens)
+        assert isinstance(drawn, InlineUpdate)
+        lines = (strip.text.replace("\xa0", " ") for strip in drawn.strips)
+        return "\n".join(line for line in lines if line.strip())
 
     async def until(self, condition: Callable[[], Any], what: str) -> Any:
         deadline = time.monotonic() + PATIENCE

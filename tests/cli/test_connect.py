@@ -17,6 +17,11 @@ from devdb import marker
 from devdb.urls.serverless import SNIPPET
 
 
+@pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
 def made(cli: Cli) -> tuple[str, str]:
     """The direct and the pooled URL of an instance that runs."""
     direct, pooled = cli("up", "-d").out.splitlines()
@@ -107,9 +112,9 @@ def test_a_client_that_is_unknown_is_blamed_on_who_named_it(cli: Cli) -> None:
     assert cli("url", "--for", "libpq").code == 0
 
 
-def test_url_loads_nothing_slow(cli: Cli) -> None:
-    made(cli)
-    done = cli("url", PYTHONPROFILEIMPORTTIME="1")
+def test_url_loads_nothing_slow(processes: Cli) -> None:
+    made(processes)
+    done = processes("url", PYTHONPROFILEIMPORTTIME="1")
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
     assert "typer" in loaded
     slow = {"docker", "textual", "psycopg", "psutil", "filelock", "rich", "pydantic"}

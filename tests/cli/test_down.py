@@ -10,6 +10,11 @@ from terminal import Terminal
 
 
 @pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
+@pytest.fixture
 def three(cli: Cli) -> Cli:
     for name in ("shop-a", "shop-b", "blog"):
         assert cli("up", "-d", "-n", name).code == 0

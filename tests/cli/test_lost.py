@@ -17,6 +17,11 @@ from devdb.engines import Engine
 from devdb.engines.fake import FakeEngine
 
 
+@pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
 def marker_of(cli: Cli) -> Path:
     return Path(cli.env["DEVDB_DATA_DIR"]) / "instances" / cli.name / "marker.json"
 

@@ -10,6 +10,11 @@ from commandline import Cli
 from terminal import Terminal
 
 
+@pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
 def project(cli: Cli, path: str) -> Path:
     directory = cli.project.parent / path
     directory.mkdir(parents=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import available
@@ -137,15 +138,16 @@ def test_logs_follow_ends_at_ctrl_c_while_nothing_is_written(
     assert "Traceback" not in shown.text
 
 
-@pytest.mark.parametrize("setting", ['hba_file = "/tmp/x"', "port = 5433", 'ssl_key_file = "x"'])
-def test_a_setting_of_devdb_s_own_is_refused_at_once(real: Cli, setting: str) -> None:
-    (real.project / "devdb.toml").write_text(f"[postgres]\n{setting}\n")
-    done = real("up", "-d")
-    assert done.code == 2
-    assert setting.split()[0] in done.error[0]
-    assert "devdb.toml" in done.error[1]
-    assert real.markers() == []
-    assert "postgres" not in {line.split()[0] for line in done.err.splitlines()}
+@native
+def test_a_setting_of_devdb_s_own_is_refused_at_once(real: Cli) -> None:
+    for setting in ('hba_file = "/tmp/x"', "port = 5433", 'ssl_key_file = "x"'):
+        (real.project / "devdb.toml").write_text(f"[postgres]\n{setting}\n")
+        done = real("up", "-d")
+        assert done.code == 2
+        assert setting.split()[0] in done.error[0]
+        assert "devdb.toml" in done.error[1]
+        assert real.markers() == []
+        assert "postgres" not in {line.split()[0] for line in done.err.splitlines()}
 
 
 @native
@@ -243,19 +245,25 @@ def kill(real: Cli, *parts: str) -> None:
 
 
 @native
-@pytest.mark.parametrize("part", ["postgres", "pgbouncer", "reaper"])
-def test_a_server_killed_with_9_comes_back_by_itself(real: Cli, part: str) -> None:
+def test_a_server_killed_with_9_comes_back_by_itself(real: Cli) -> None:
     _, pooled = urls(real)
-    before = real("status", "--json").json["data"]["parts"]
-    kill(real, part)
 
-    def is_another() -> bool:
+    def pid(part: str) -> str | None:
+        """Where all is well."""
         done = real("status", "--json")
-        now = done.json["data"]["parts"]
-        return done.code == 0 and [p for p in now if p not in before] != []
+        parts = {each["name"]: each["detail"] for each in done.json["data"]["parts"]}
+        return parts[part] if done.code == 0 else None
 
-    world.eventually(is_another, "status is content again")
-    assert query(pooled, "SELECT 1") == "1"
+    for part in ("postgres", "pgbouncer", "reaper"):
+        before = pid(part)
+        assert before is not None
+        kill(real, part)
+        world.eventually(partial(is_another, pid, part, before), "status is content again")
+        assert query(pooled, "SELECT 1") == "1"
+
+
+def is_another(pid: Callable[[str], str | None], part: str, before: str) -> bool:
+    return pid(part) not in (None, before)
 
 
 @native

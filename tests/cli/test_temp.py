@@ -16,6 +16,7 @@ from commandline import Cli
 DATABASE = {
     "name",
     "instance",
+    "kind",
     "role",
     "state",
     "url",

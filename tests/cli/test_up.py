@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 from commandline import Cli, Done
 
+
+@pytest.fixture
+def cli(inside: Cli) -> Cli:
+    return inside
+
+
 URL = re.compile(r"postgresql://devdb:[\w-]{20,}@127\.0\.0\.1:(\d+)/main")
 
 

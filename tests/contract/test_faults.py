@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -29,34 +29,28 @@ def start(engine: Engine, spec: Spec) -> Server:
     return server
 
 
-@pytest.mark.parametrize("part", ["postgres", "pgbouncer"])
 def test_a_killed_server_is_found_dead_and_a_start_repairs_it(
-    real_engine: Engine, real_spec: Spec, part: str
+    real_engine: Engine, real_spec: Spec
 ) -> None:
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    world.kill_for_good(real_engine, real_spec, part)
 
-    def dead() -> bool:
+    def found_dead(part: str) -> Server | None:
         server = real_engine.find(real_spec.name)
-        return server is not None and server.part(part).state == PartState.DEAD
+        return server if server and server.part(part).state == PartState.DEAD else None
 
-    world.eventually(dead, f"{part} found dead")
-    other = {"postgres": "pgbouncer", "pgbouncer": "postgres"}[part]
-    found = real_engine.find(real_spec.name)
-    assert found is not None
-    assert found.part(other).state == PartState.RUNNING
-    assert not found.running
+    for part, other in (("postgres", "pgbouncer"), ("pgbouncer", "postgres")):
+        world.kill_for_good(real_engine, real_spec, part)
+        found = world.eventually(partial(found_dead, part), f"{part} found dead")
+        assert found.part(other).state == PartState.RUNNING
+        assert not found.running
 
-    assert start(real_engine, real_spec).running
-    for endpoint in (real_spec.direct, real_spec.pooled):
-        with connect(endpoint) as connection:
-            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+        assert start(real_engine, real_spec).running
+        for endpoint in (real_spec.direct, real_spec.pooled):
+            with connect(endpoint) as connection:
+                assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
-
-def test_both_servers_killed_at_once_start_again(real_engine: Engine, real_spec: Spec) -> None:
-    start(real_engine, real_spec)
     world.kill_for_good(real_engine, real_spec, "pgbouncer")
     world.kill(real_engine, real_spec, "postgres")
     assert start(real_engine, real_spec).running
@@ -77,12 +71,16 @@ def test_a_port_somebody_else_holds_is_said_with_its_owner(
     assert world.traces(real_spec.name, home) == [marker]
 
 
-def test_a_port_taken_while_it_was_stopped_costs_no_data(
-    real_engine: Engine, real_spec: Spec
+def test_a_port_of_another_instance_is_in_use_and_one_taken_meanwhile_costs_no_data(
+    real_engine: Engine, real_spec: Spec, new_spec: NewSpec
 ) -> None:
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    with pytest.raises(PortInUse) as caught:
+        start(real_engine, new_spec(real_engine, port=real_spec.port))
+    assert str(real_spec.port) in caught.value.message
+
     real_engine.stop(real_spec.name)
     with _listening(real_spec.port), pytest.raises(PortInUse):
         start(real_engine, real_spec)
@@ -93,37 +91,23 @@ def test_a_port_taken_while_it_was_stopped_costs_no_data(
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-@pytest.mark.parametrize("which", ["port", "pool_port"])
-def test_moved_to_a_taken_port_it_goes_on_where_it_is(
-    real_engine: Engine, real_spec: Spec, free_port: Callable[[], int], which: str
+def test_moved_to_a_taken_port_it_goes_on_where_it_is_and_the_two_can_be_swapped(
+    real_engine: Engine, real_spec: Spec, free_port: Callable[[], int]
 ) -> None:
     started = start(real_engine, real_spec)
     taken = free_port()
-    moved: dict[str, Any] = {which: taken}
-    with _listening(taken), pytest.raises(PortInUse):
-        start(real_engine, replace(real_spec, **moved))
-    again = start(real_engine, real_spec)
-    for part in ("postgres", "pgbouncer"):
-        assert again.part(part).started == started.part(part).started
+    for moved in (replace(real_spec, port=taken), replace(real_spec, pool_port=taken)):
+        with _listening(taken), pytest.raises(PortInUse):
+            start(real_engine, moved)
+        again = start(real_engine, real_spec)
+        for part in ("postgres", "pgbouncer"):
+            assert again.part(part).started == started.part(part).started
 
-
-def test_the_two_ports_can_be_swapped(real_engine: Engine, real_spec: Spec) -> None:
-    start(real_engine, real_spec)
     swapped = replace(real_spec, port=real_spec.pool_port, pool_port=real_spec.port)
     start(real_engine, swapped)
     for endpoint in (swapped.direct, swapped.pooled):
         with connect(endpoint) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-
-
-def test_a_port_of_another_instance_is_in_use(
-    real_engine: Engine, real_spec: Spec, new_spec: Callable[..., Spec]
-) -> None:
-    start(real_engine, real_spec)
-    second = new_spec(real_engine, port=real_spec.port)
-    with pytest.raises(PortInUse) as caught:
-        start(real_engine, second)
-    assert str(real_spec.port) in caught.value.message
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import world
 from libpq import connect
 from world import NewSpec
 
-from devdb import engines, temporary
+from devdb import databases, engines
 from devdb.engines import Engine
 from devdb.engines.refusal import OtherPassword
 from devdb.engines.vitals import Health
@@ -42,8 +42,17 @@ def query(endpoint: Endpoint, sql: str) -> str:
     return str(row[0])
 
 
-def test_start_reports_its_steps_in_order_and_ends_ready(engine: Engine, spec: Spec) -> None:
-    progress = list(engine.start(spec))
+def test_start_tells_its_steps_in_order_and_in_time_and_ends_ready(
+    engine: Engine, spec: Spec
+) -> None:
+    progress: list[Progress] = []
+    gaps, last = [], time.monotonic()
+    for each in engine.start(spec):
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+        progress.append(each)
+    assert max(gaps) <= HEARTBEAT * SLACK
 
     order = [list(Step).index(p.step) for p in progress]
     assert order == sorted(order)
@@ -59,30 +68,24 @@ def test_start_reports_its_steps_in_order_and_ends_ready(engine: Engine, spec: S
         assert server.part(part).started is not None
 
 
-def test_start_yields_heartbeats(engine: Engine, spec: Spec) -> None:
-    gaps, last = [], time.monotonic()
-    for _ in engine.start(spec):
-        now = time.monotonic()
-        gaps.append(now - last)
-        last = now
-    assert max(gaps) <= HEARTBEAT * SLACK
-
-
-def test_a_second_start_attaches(engine: Engine, spec: Spec) -> None:
+def test_a_second_start_attaches_and_cancelling_it_leaves_the_instance_running(
+    engine: Engine, spec: Spec
+) -> None:
     first = start(engine, spec)
-    second = start(engine, spec)
-    for part in ("postgres", "pgbouncer"):
-        assert second.part(part).started == first.part(part).started
-
-
-def test_cancelling_an_attach_leaves_the_instance_running(engine: Engine, spec: Spec) -> None:
-    start(engine, spec)
     attaching = engine.start(spec)
     next(iter(attaching))
     _close(attaching)
     found = engine.find(spec.name)
     assert found is not None
     assert found.running
+
+    progress: list[Progress] = list(engine.start(spec))
+    assert progress[-1].step == Step.READY
+    assert Step.PULL not in {p.step for p in progress}
+    second = progress[-1].server
+    assert second is not None
+    for part in ("postgres", "pgbouncer"):
+        assert second.part(part).started == first.part(part).started
 
 
 def test_find_and_list_know_it_while_it_lives(engine: Engine, spec: Spec) -> None:
@@ -169,7 +172,7 @@ def test_an_instance_whose_marker_is_lost_is_known_by_what_it_was_started_with(
         query(spec.direct, "SELECT 1")
 
 
-def test_stop_keeps_the_data(real_engine: Engine, real_spec: Spec) -> None:
+def test_stop_keeps_the_data_and_destroy_removes_it(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -181,14 +184,9 @@ def test_stop_keeps_the_data(real_engine: Engine, real_spec: Spec) -> None:
     assert query(real_spec.direct, "SELECT answer FROM kept") == "42"
     assert query(real_spec.pooled, "SELECT answer FROM kept") == "42"
 
-
-def test_destroy_removes_the_data(real_engine: Engine, real_spec: Spec) -> None:
-    start(real_engine, real_spec)
-    with connect(real_spec.direct) as connection:
-        connection.execute("CREATE TABLE gone ()")
     real_engine.stop(real_spec.name, destroy=True)
     start(real_engine, real_spec)
-    assert query(real_spec.direct, "SELECT to_regclass('gone') IS NULL") == "True"
+    assert query(real_spec.direct, "SELECT to_regclass('kept') IS NULL") == "True"
 
 
 FRESH_STEPS = [Step.PREPARE, Step.POSTGRES, Step.PGBOUNCER, Step.LOGIN]
@@ -209,25 +207,22 @@ def test_cancelling_a_fresh_start_undoes_it(
     start(engine, spec)
 
 
-@pytest.mark.parametrize("step", FRESH_STEPS)
-def test_cancelling_a_restart_keeps_the_data(
-    real_engine: Engine, real_spec: Spec, step: Step
-) -> None:
+def test_cancelling_a_restart_keeps_the_data(real_engine: Engine, real_spec: Spec) -> None:
     start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    real_engine.stop(real_spec.name)
-
-    starting = real_engine.start(real_spec)
-    for progress in starting:
-        if progress.step == step:
-            break
-    _close(starting)
-    found = real_engine.find(real_spec.name)
-    assert found is not None
-    assert found.stopped
-    start(real_engine, real_spec)
-    assert query(real_spec.direct, "SELECT answer FROM kept") == "42"
+    for step in FRESH_STEPS:
+        real_engine.stop(real_spec.name)
+        starting = real_engine.start(real_spec)
+        for progress in starting:
+            if progress.step == step:
+                break
+        _close(starting)
+        found = real_engine.find(real_spec.name)
+        assert found is not None
+        assert found.stopped, step
+        start(real_engine, real_spec)
+        assert query(real_spec.direct, "SELECT answer FROM kept") == "42", step
 
 
 def _close(progress: object) -> None:
@@ -235,41 +230,62 @@ def _close(progress: object) -> None:
     progress.close()
 
 
-def test_changed_settings_and_ports_take_effect(
+def test_a_changed_pooler_leaves_postgres_running_and_other_changes_take_effect(
     real_engine: Engine, real_spec: Spec, free_port: Callable[[], int]
 ) -> None:
-    start(real_engine, real_spec)
+    first = start(real_engine, real_spec)
     with connect(real_spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    session = replace(real_spec, pool_mode=PoolMode.SESSION)
+    second = start(real_engine, session)
+    assert second.pool_mode == PoolMode.SESSION
+    assert second.part("postgres").started == first.part("postgres").started
+
     changed = replace(
         real_spec,
         port=free_port(),
         pool_port=free_port(),
-        pool_mode=PoolMode.SESSION,
+        pool_mode=PoolMode.TRANSACTION,
         settings=(("work_mem", "7MB"),),
     )
-    server = start(real_engine, changed)
-
-    assert server.pool_mode == PoolMode.SESSION
+    assert start(real_engine, changed).pool_mode == PoolMode.TRANSACTION
     assert query(changed.direct, "SELECT answer FROM kept") == "42"
     assert query(changed.pooled, "SHOW work_mem") == "7MB"
     assert not world.listening(real_spec.port)
     assert not world.listening(real_spec.pool_port)
 
 
-def test_a_changed_pooler_leaves_postgres_running(real_engine: Engine, real_spec: Spec) -> None:
-    first = start(real_engine, real_spec)
-    second = start(real_engine, replace(real_spec, pool_mode=PoolMode.SESSION))
-    assert second.pool_mode == PoolMode.SESSION
-    assert second.part("postgres").started == first.part("postgres").started
-
-
-def test_logs_have_lines_of_both_servers(real_engine: Engine, real_spec: Spec) -> None:
+def test_logs_have_lines_of_both_servers_and_follow_what_comes(
+    real_engine: Engine, real_spec: Spec
+) -> None:
     start(real_engine, real_spec)
     lines = _written(real_engine, real_spec)
     assert {"postgres", "pgbouncer"} <= {line.part for line in lines}
     assert any("ready to accept connections" in line.text for line in lines)
     assert len(list(real_engine.logs(real_spec.name, tail=1, follow=False))) <= 3
+
+    seen: list[str] = []
+    done = threading.Event()
+
+    def follow() -> None:
+        for line in real_engine.logs(real_spec.name, tail=0, follow=True):
+            if line is None:
+                continue
+            seen.append(line.text)
+            if "no_such_table" in line.text:
+                break
+        done.set()
+
+    reader = threading.Thread(target=follow, daemon=True)
+    reader.start()
+
+    def provoke() -> bool:
+        with connect(real_spec.direct) as connection, pytest.raises(Exception, match="no_such"):
+            connection.execute("SELECT FROM no_such_table")
+        return done.wait(0.2)
+
+    world.eventually(provoke, "a followed log line")
+    reader.join()
 
 
 def _written(engine: Engine, spec: Spec) -> list[LogLine]:
@@ -301,7 +317,7 @@ def _at_least(count: Callable[[], int], wanted: int) -> bool:
 def test_the_logs_of_a_healthy_life_have_no_alarm_in_them(
     real_engine: Engine, new_spec: NewSpec
 ) -> None:
-    reaper = temporary.REAPER.replace("sleep 20", "sleep 0.2")
+    reaper = databases.REAPER.replace("sleep 20", "sleep 0.2")
     spec = new_spec(real_engine, reaper=reaper, settings=(("log_connections", "on"),))
 
     def rounds() -> int:
@@ -319,32 +335,6 @@ def test_the_logs_of_a_healthy_life_have_no_alarm_in_them(
     if real_engine.name == "docker":  # where logins are tried while Postgres still starts
         alarms = [text for text in alarms if "the database system is starting up" not in text]
     assert alarms == []
-
-
-def test_logs_follow_what_comes(real_engine: Engine, real_spec: Spec) -> None:
-    start(real_engine, real_spec)
-    seen: list[str] = []
-    done = threading.Event()
-
-    def follow() -> None:
-        for line in real_engine.logs(real_spec.name, tail=0, follow=True):
-            if line is None:
-                continue
-            seen.append(line.text)
-            if "no_such_table" in line.text:
-                break
-        done.set()
-
-    reader = threading.Thread(target=follow, daemon=True)
-    reader.start()
-
-    def provoke() -> bool:
-        with connect(real_spec.direct) as connection, pytest.raises(Exception, match="no_such"):
-            connection.execute("SELECT FROM no_such_table")
-        return done.wait(0.2)
-
-    world.eventually(provoke, "a followed log line")
-    reader.join()
 
 
 REAPER = """
@@ -380,10 +370,3 @@ def test_the_reaper_runs_with_both_logins_and_ends_with_the_instance(
     found = real_engine.find(spec.name)
     assert found is not None
     assert found.stopped
-
-
-def test_progress_of_an_attach_is_short(engine: Engine, spec: Spec) -> None:
-    start(engine, spec)
-    progress: list[Progress] = list(engine.start(spec))
-    assert progress[-1].step == Step.READY
-    assert Step.PULL not in {p.step for p in progress}

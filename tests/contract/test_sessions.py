@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from inside import login, until
 
-from devdb import connections, pgbouncer, postgres, sessions, temporary, wire
+from devdb import connections, databases, pgbouncer, postgres, sessions, wire
 from devdb.engines import Engine
 from devdb.errors import DevdbError, ExitCode, PortInUse
 from devdb.model import HOST, Spec
@@ -67,15 +67,15 @@ def hostile_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 @pytest.mark.usefixtures("hostile_environment")
 def test_the_users_environment_does_not_reach_them(real_engine: Engine, real_spec: Spec) -> None:
     before = dict(os.environ)
-    list(real_engine.start(replace(real_spec, reaper=temporary.REAPER)))
-    made = temporary.create(real_spec, ttl=HOUR)
-    copy = temporary.create(real_spec, ttl=HOUR, source=made.name)
+    list(real_engine.start(replace(real_spec, reaper=databases.REAPER)))
+    made = databases.create(real_spec, ttl=HOUR)
+    copy = databases.create(real_spec, ttl=HOUR, source=made.name)
     assert made.expires == made.created + HOUR
-    assert {one.name for one in temporary.every(real_spec)} == {made.name, copy.name}
-    assert temporary.drop(real_spec, [made.name, copy.name]) == [made.name, copy.name]
+    assert {one.name for one in databases.every(real_spec)} == {made.name, copy.name}
+    assert databases.drop(real_spec, [made.name, copy.name]) == [made.name, copy.name]
     assert health(real_spec).ready
     assert {name for name, _ in postgres.databases(real_spec.direct) or ()} == {"main"}
-    list(real_engine.start(replace(real_spec, reaper=temporary.REAPER)))
+    list(real_engine.start(replace(real_spec, reaper=databases.REAPER)))
     assert dict(os.environ) == before
 
 
@@ -112,9 +112,9 @@ def test_what_the_server_was_told_does_not_reach_them(real_engine: Engine, real_
             [(value,)] = session.query(f"SELECT current_setting('{name}')")
             assert value != hostile.get(name, "1ms"), name
         assert session.query("SELECT current_user, E'\\\\', 'ä\\'") == [("devdb", "\\", "ä\\")]
-    made = temporary.create(real_spec, ttl=HOUR)
+    made = databases.create(real_spec, ttl=HOUR)
     assert made.expires == made.created + HOUR
-    temporary.claim(real_spec, made.name, "kept")
+    databases.claim(real_spec, made.name, "kept")
     list(real_engine.start(real_spec))
     assert health(real_spec).ready
     with Pulse_of(real_spec) as pulse:
@@ -155,14 +155,14 @@ LOGGED = (
 
 def test_no_verifier_is_logged_or_kept(real_engine: Engine, real_spec: Spec) -> None:
     """Whatever may be logged is, and pg_stat_statements keeps the text of utility statements."""
-    spec = replace(real_spec, settings=LOGGED, reaper=temporary.REAPER)
+    spec = replace(real_spec, settings=LOGGED, reaper=databases.REAPER)
     list(real_engine.start(spec))
     with libpq.connect(spec.direct, database="postgres") as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
-        made = temporary.create(spec, ttl=HOUR)
-        temporary.extend(spec, made.name, 2 * HOUR)
-        temporary.claim(spec, made.name, "kept")
-        assert postgres.set_password(spec.direct, spec.password)
+        made = databases.create(spec, ttl=HOUR)
+        databases.extend(spec, made.name, 2 * HOUR)
+        databases.claim(spec, made.name, "kept")
+        assert postgres.set_password(spec.direct, spec)
         list(real_engine.start(spec))
         assert login(made.direct, user="kept", database="kept") == "in"
         # The user's own statements are, so it would have been seen.
@@ -217,34 +217,32 @@ CLEAR_TEXT = _message(b"R", struct.pack("!i", 3))
 MD5 = _message(b"R", struct.pack("!i", 5) + b"salt")
 
 
+@pytest.mark.parametrize("engine", ["native"], indirect=True)  # nothing is started
 @pytest.mark.parametrize(
     "answer", [CLEAR_TEXT, MD5, READY, b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n"]
 )
-def test_a_stranger_on_the_port_gets_no_password(
-    real_engine: Engine, real_spec: Spec, answer: bytes
-) -> None:
+def test_a_stranger_on_the_port_gets_no_password(spec: Spec, answer: bytes) -> None:
     """The instance is stopped, or was never started: its port is anybody's."""
-    del real_engine
-    with stranger(real_spec.port, answer) as heard:
+    with stranger(spec.port, answer) as heard:
         for command in (
-            lambda: temporary.every(real_spec),
-            lambda: temporary.create(real_spec, ttl=HOUR),
-            lambda: temporary.drop(real_spec, ["temp_any_one"]),
-            lambda: temporary.reap(real_spec),
+            lambda: databases.every(spec),
+            lambda: databases.create(spec, ttl=HOUR),
+            lambda: databases.drop(spec, ["temp_any_one"]),
+            lambda: databases.reap(spec),
         ):
             with pytest.raises(PortInUse, match=r"in use by \w+ \(pid \d+\)") as caught:
                 command()
             assert caught.value.exit_code == ExitCode.PORT_IN_USE
-        assert postgres.probe(real_spec.direct) is None
-        assert postgres.health(real_spec.direct) is None
+        assert postgres.probe(spec.direct) is None
+        assert postgres.health(spec.direct) is None
     with (
-        stranger(real_spec.pool_port, answer) as heard_too,
+        stranger(spec.pool_port, answer) as heard_too,
         pytest.raises(wire.FAILURES),
     ):
-        pgbouncer.visit(real_spec)
+        pgbouncer.visit(spec)
     for said in (*heard, *heard_too):
-        assert real_spec.password.encode() not in said
-        assert real_spec.pooler_password.encode() not in said
+        assert spec.password.encode() not in said
+        assert spec.pooler_password.encode() not in said
 
 
 @contextmanager
@@ -269,14 +267,14 @@ def test_they_have_room_where_an_app_takes_all_connections(
 ) -> None:
     spec = replace(real_spec, settings=(("max_connections", "10"),))
     list(real_engine.start(spec))
-    before = temporary.create(spec, ttl=HOUR)
+    before = databases.create(spec, ttl=HOUR)
     with all_taken(spec):
         begun = time.monotonic()
-        made = temporary.create(spec, ttl=HOUR)
-        copy = temporary.create(spec, ttl=HOUR, source=before.name)
-        assert {one.name for one in temporary.every(spec)} >= {made.name, copy.name}
-        temporary.claim(spec, copy.name, "kept")
-        temporary.drop(spec, [made.name])
+        made = databases.create(spec, ttl=HOUR)
+        copy = databases.create(spec, ttl=HOUR, source=before.name)
+        assert {one.name for one in databases.every(spec)} >= {made.name, copy.name}
+        databases.claim(spec, copy.name, "kept")
+        databases.drop(spec, [made.name])
         found = postgres.health(spec.direct)
         assert found is not None
         assert (found.connections, found.full) == (10, True)
@@ -299,7 +297,7 @@ def test_without_room_of_their_own_they_say_whose_it_all_is(
     list(real_engine.start(spec))
     with all_taken(spec):
         for ask in (
-            lambda: temporary.create(spec, ttl=HOUR),
+            lambda: databases.create(spec, ttl=HOUR),
             lambda: list(real_engine.start(spec)),
         ):
             with pytest.raises(DevdbError) as caught:

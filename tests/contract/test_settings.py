@@ -35,7 +35,9 @@ def show(endpoint: Endpoint, name: str) -> str | None:
         return value
 
 
-def test_values_arrive_as_they_are(real_engine: Engine, real_spec: Spec) -> None:
+def test_values_arrive_as_they_are_and_a_refused_one_leaves_what_runs_running(
+    real_engine: Engine, real_spec: Spec
+) -> None:
     settings = (("My.Value", HOSTILE), ("work_mem", "7MB"), ("application.name", ""))
     spec = replace(real_spec, settings=settings)
     start(real_engine, spec)
@@ -47,6 +49,12 @@ def test_values_arrive_as_they_are(real_engine: Engine, real_spec: Spec) -> None
     assert first is not None
     again = start(real_engine, spec)
     assert again.part("postgres").started == first.part("postgres").started, "nothing has changed"
+
+    with pytest.raises(UsageError):
+        start(real_engine, replace(spec, settings=(*settings, ("port", "5433"))))
+    after = start(real_engine, spec)
+    for part in ("postgres", "pgbouncer"):
+        assert after.part(part).started == first.part(part).started, "a refusal changes nothing"
 
 
 def test_the_files_of_the_data_directory_count_too(real_engine: Engine, real_spec: Spec) -> None:
@@ -63,36 +71,27 @@ def test_the_files_of_the_data_directory_count_too(real_engine: Engine, real_spe
     assert show(real_spec.direct, "work_mem") == "9MB", "who sets it in there means it"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("hba_file", "/tmp/pg_hba.conf"),
-        ("HBA_FILE", "/tmp/pg_hba.conf"),
-        ("port", "5433"),
-        ("listen_addresses", "*"),
-        ("ssl_cert_file", "/tmp/x"),
-        ("include", "/etc/passwd"),
-        ("password_encryption", "md5"),
-    ],
+OWN = (
+    ("hba_file", "/tmp/pg_hba.conf"),
+    ("HBA_FILE", "/tmp/pg_hba.conf"),
+    ("port", "5433"),
+    ("listen_addresses", "*"),
+    ("ssl_cert_file", "/tmp/x"),
+    ("include", "/etc/passwd"),
+    ("password_encryption", "md5"),
 )
+
+
 def test_a_setting_of_devdb_s_own_is_refused_before_anything_is_done(
-    real_engine: Engine, real_spec: Spec, home: Path, name: str, value: str
+    real_engine: Engine, real_spec: Spec, home: Path
 ) -> None:
-    with pytest.raises(UsageError) as caught:
-        start(real_engine, replace(real_spec, settings=((name, value),)))
-    assert name.lower() in caught.value.message
+    for name, value in OWN:
+        with pytest.raises(UsageError) as caught:
+            start(real_engine, replace(real_spec, settings=((name, value),)))
+        assert name.lower() in caught.value.message
     assert real_engine.find(real_spec.name) is None
     marker = str(home / "instances" / real_spec.name / "marker.json")
     assert world.traces(real_spec.name, home) == [marker]
-
-
-def test_a_refused_setting_leaves_what_runs_running(real_engine: Engine, real_spec: Spec) -> None:
-    started = start(real_engine, real_spec)
-    with pytest.raises(UsageError):
-        start(real_engine, replace(real_spec, settings=(("port", "5433"),)))
-    again = start(real_engine, real_spec)
-    for part in ("postgres", "pgbouncer"):
-        assert again.part(part).started == started.part(part).started
 
 
 def test_a_command_runs_in_a_container_or_not_at_all(
@@ -125,56 +124,54 @@ def test_a_wrong_setting_is_named_with_the_table_it_is_in(
 CLOSED = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
 
 
-@pytest.mark.parametrize(
-    ("close", "mend", "words", "hint"),
-    [
-        (
-            CLOSED.format("postgres", "false"),
-            CLOSED.format("postgres", "true"),
-            'database "postgres" is not currently accepting connections',
-            "devdb psql -n",
-        ),
-        (
-            CLOSED.format("main", "false"),
-            CLOSED.format("main", "true"),
-            'database "main" is not currently accepting connections',
-            "devdb psql -n",
-        ),
-        (
-            "ALTER ROLE devdb NOLOGIN",
-            "ALTER ROLE devdb LOGIN",
-            'role "devdb" is not permitted to log in',
-            "ALTER ROLE devdb LOGIN",
-        ),
-    ],
+REFUSALS = (
+    (
+        CLOSED.format("postgres", "false"),
+        CLOSED.format("postgres", "true"),
+        'database "postgres" is not currently accepting connections',
+        "devdb psql -n",
+    ),
+    (
+        CLOSED.format("main", "false"),
+        CLOSED.format("main", "true"),
+        'database "main" is not currently accepting connections',
+        "devdb psql -n",
+    ),
+    (
+        "ALTER ROLE devdb NOLOGIN",
+        "ALTER ROLE devdb LOGIN",
+        'role "devdb" is not permitted to log in',
+        "ALTER ROLE devdb LOGIN",
+    ),
 )
+"""What lets nobody in, what mends it, what Postgres says, and what devdb advises."""
+
+
 def test_a_no_that_repeats_is_told_in_the_server_s_own_words_and_can_be_mended(
-    real_engine: Engine, real_spec: Spec, close: str, mend: str, words: str, hint: str
-) -> None:
-    start(real_engine, real_spec)
-    with connect(real_spec.direct, database="template1") as inside:
-        inside.execute(close.encode())
-        begun = time.monotonic()
-        with pytest.raises(LetsNobodyIn) as caught:
-            start(real_engine, real_spec)
-        assert time.monotonic() - begun < SOON
-        assert words in caught.value.message
-        assert hint in caught.value.hint
-        inside.execute(mend.encode())
-    assert start(real_engine, real_spec).running
-
-
-def test_one_that_was_stopped_is_left_running_to_be_mended(
     real_engine: Engine, real_spec: Spec
 ) -> None:
     start(real_engine, real_spec)
+    for close, mend, words, hint in REFUSALS:
+        with connect(real_spec.direct, database="template1") as inside:
+            inside.execute(close.encode())
+            begun = time.monotonic()
+            with pytest.raises(LetsNobodyIn) as caught:
+                start(real_engine, real_spec)
+            assert time.monotonic() - begun < SOON
+            assert words in caught.value.message
+            assert hint in caught.value.hint
+            inside.execute(mend.encode())
+        assert start(real_engine, real_spec).running
+
+    # One that was stopped is left running to be mended.
+    close, mend, *_ = REFUSALS[0]
     with connect(real_spec.direct) as inside:
-        inside.execute(CLOSED.format("postgres", "false").encode())
+        inside.execute(close.encode())
     real_engine.stop(real_spec.name)
     with pytest.raises(LetsNobodyIn):
         start(real_engine, real_spec)
     with connect(real_spec.direct) as inside:
-        inside.execute(CLOSED.format("postgres", "true").encode())
+        inside.execute(mend.encode())
     assert start(real_engine, real_spec).running
 
 

@@ -147,15 +147,22 @@ def test_a_first_start_goes_on_without_devdb_and_is_attached_to(
     assert_whole(spec)
 
 
-@pytest.mark.parametrize("server", ["goes on", "is killed too"])
+POOL_MODE = {"pool_mode": PoolMode.SESSION}
+SETTING = {"settings": (("work_mem", "7MB"),)}
+
+
 @pytest.mark.parametrize(
-    "changes",
-    [{"pool_mode": PoolMode.SESSION}, {"settings": (("work_mem", "7MB"),)}],
-    ids=["pool mode", "setting"],
+    ("server", "changes"),
+    [
+        ("goes on", POOL_MODE),
+        ("goes on", SETTING),
+        ("is killed too", {**POOL_MODE, **SETTING}),  # its data is made anew, whatever changed
+    ],
+    ids=["pool mode", "setting", "killed"],
 )
 def test_a_first_start_that_was_killed_is_taken_up_with_other_settings(
-    changes: dict[str, Any],
     server: str,
+    changes: dict[str, Any],
     spec: Spec,
     start: Starts,
     engine: DockerEngine,

@@ -65,7 +65,7 @@ def image_of_tests(client: APIClient) -> Image:
 
 
 @pytest.mark.parametrize("major", [15, 18])
-def test_instances_after_the_first_are_copies_and_stay_as_they_are(
+def test_instances_after_the_first_are_whole_copies_and_stay_as_they_are(
     major: int,
     cache: Path,
     engine: DockerEngine,
@@ -87,27 +87,15 @@ def test_instances_after_the_first_are_copies_and_stay_as_they_are(
     assert len(password) == 32
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(replace(second.direct, password=password))
+    with connect(second.direct) as connection:
+        names = {str(row[0]) for row in connection.execute("SELECT pg_ls_dir('.')")}
+    assert "PG_VERSION" in names
+    assert not {name for name in names if name.startswith("devdb")}, "left by the making"
     before = world.container(second.name, "postgres")
     for _ in range(2):
         assert start(second).running
         assert world.container(second.name, "postgres") == before
         engine.stop(second.name)
-
-
-def test_a_copy_is_whole_and_has_nothing_of_the_making_in_it(
-    cache: Path, engine: DockerEngine, new_spec: NewSpec, start: Starts, client: APIClient
-) -> None:
-    start(new_spec(engine))
-    provided(cache)
-    spec = new_spec(engine)
-    start(spec)
-    with connect(spec.direct) as connection:
-        rows = connection.execute("SELECT pg_ls_dir('.')").fetchall()
-        owner = connection.execute("SELECT (pg_stat_file('.')).isdir").fetchone()
-    names = {str(row[0]) for row in rows}
-    assert owner == (True,)
-    assert "PG_VERSION" in names
-    assert not {name for name in names if name.startswith("devdb")}
 
 
 def test_a_template_without_its_password_is_made_anew_and_goes_when_nobody_has_it(
@@ -221,12 +209,12 @@ def test_an_image_that_starts_as_an_ordinary_user_has_templates_too(
     client: APIClient,
 ) -> None:
     name = derived(os.environ["DEVDB_POSTGRES_IMAGE"], "USER postgres")
-    first, second, third = (new_spec(engine, postgres_image=name) for _ in range(3))
+    first, second = (new_spec(engine, postgres_image=name) for _ in range(2))
     start(first)
-    provided(cache)
+    volume = provided(cache)["Name"]
     start(second)
-    start(third)
-    assert identifier(second) == identifier(third) != identifier(first)
+    assert copied_from(second, client) == volume
+    assert identifier(second) != identifier(first)
 
 
 KILLED = """

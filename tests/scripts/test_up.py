@@ -17,6 +17,8 @@ from devdb.engines import Engine
 ROOT = Path(__file__).parents[2]
 
 Up = Callable[..., subprocess.CompletedProcess[str]]
+one_engine = pytest.mark.parametrize("real_engine", ["native"], indirect=True)
+"""For what the script does by itself, whatever runs the servers."""
 
 
 @pytest.fixture
@@ -74,6 +76,7 @@ def path_without_devdb() -> str:
     return os.pathsep.join(str(each) for each in without if str(each) != "/usr/local/bin")
 
 
+@one_engine
 def test_with_link_the_shell_finds_devdb_and_without_it_is_told_where_it_is(
     up: Up, linking: tuple[Path, tuple[str, ...]], tmp_path: Path
 ) -> None:
@@ -90,6 +93,7 @@ def test_with_link_the_shell_finds_devdb_and_without_it_is_told_where_it_is(
     assert "devdb is" not in up(prefix=prefix, **on_path).stderr
 
 
+@one_engine
 def test_a_devdb_that_is_another_one_stays(
     up: Up, linking: tuple[Path, tuple[str, ...]], tmp_path: Path
 ) -> None:
@@ -102,6 +106,7 @@ def test_a_devdb_that_is_another_one_stays(
     assert (place / "devdb").read_text() == "pipx's"
 
 
+@one_engine
 @pytest.mark.parametrize("option", ["--port=70000", "--pg=newest", "--engine"])
 def test_a_wrong_option_is_told_by_devdb_and_installs_nothing(up: Up, option: str) -> None:
     done = up(option)
@@ -111,5 +116,6 @@ def test_a_wrong_option_is_told_by_devdb_and_installs_nothing(up: Up, option: st
     assert option.split("=")[0] in done.stderr
 
 
+@one_engine
 def test_help_is_the_help_of_up(up: Up) -> None:
     assert "--pool-port" in up("--help").stdout

@@ -26,6 +26,8 @@ POOL = 2
 TOML = f"[pgbouncer]\ndefault_pool_size = {POOL}\nquery_wait_timeout = 120\n"
 WAIT = "SELECT pg_sleep(600)"
 LOCK = "UPDATE counters SET value = value + 1"
+one_engine = pytest.mark.parametrize("real_engine", ["native"], indirect=True)
+"""For keys and SQL, in which no engine has a part; who is connected is seen on each of them."""
 
 
 class Clients:
@@ -129,6 +131,7 @@ def test_a_full_pool_and_a_lock_are_told_in_words(
 _THERE = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
 
 
+@one_engine
 def test_a_query_is_cancelled_and_its_session_stays(
     screen: Tmux, spec: Spec, clients: Clients
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_query_is_cancelled_and_its_session_stays(
         )
 
 
+@one_engine
 def test_a_paused_view_stays_as_it_is(screen: Tmux, spec: Spec, clients: Clients) -> None:
     clients.send(spec.direct, "first", WAIT)
     screen.sees("first")

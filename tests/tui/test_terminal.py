@@ -22,7 +22,7 @@ from driving import NAME
 from terminal import Terminal
 from tui.tmux import Tmux
 
-from devdb import marker, temporary, urls
+from devdb import databases, marker, urls
 from devdb.model import Spec
 from devdb.workspace import down, instances
 from devdb.workspace.instances import State
@@ -210,7 +210,7 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         screen.sees("canceling statement due to user request")
         screen.press(r"\q", "Enter")
         screen.sees("▸ main")
-        made = temporary.create(spec(), ttl=timedelta(hours=1), name="calm_one")
+        made = databases.create(spec(), ttl=timedelta(hours=1), name="calm_one")
         screen.sees("00:59:5")
         screen.press("Down", "s")
         screen.sees("calm_one=>")
