@@ -17,18 +17,10 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     if settings.engine != "auto":
         engine = engines.get(settings.engine)
         return engine, f"{settings.engine}: asked for by {settings.source('engine')}"
-    docker = engines.get("docker")
-    obstacle = _obstacle(docker, settings)
+    engine, obstacle = _first_usable(("docker", "native"), settings)
     if obstacle is None:
-        return docker, "docker: an engine answers and has or can get the images"
-    native = engines.get("native")
-    missing = _obstacle(native, settings)
-    if missing is None:
-        return native, f"native, because Docker cannot be used: {obstacle.message}"
-    raise EngineUnavailable(
-        f"Neither engine can be used. Docker: {obstacle.message} Native: {missing.message}",
-        missing.hint,
-    )
+        return engine, "docker: an engine answers and has or can get the images"
+    return engine, f"native, because Docker cannot be used: {obstacle.message}"
 
 
 def for_tests(settings: Settings) -> tuple[Engine, str]:
@@ -47,18 +39,10 @@ def for_tests(settings: Settings) -> tuple[Engine, str]:
         said = settings.source("image")
         whose = "the project's own instance" if said == "default" else said
         return engine, f"docker, for the image {settings.image} of {whose}"
-    native = engines.get("native")
-    missing = _obstacle(native, settings)
+    engine, missing = _first_usable(("native", "docker"), settings)
     if missing is None:
-        return native, ""
-    docker = engines.get("docker")
-    obstacle = _obstacle(docker, settings)
-    if obstacle is None:
-        return docker, f"docker, because native cannot be used: {missing.message}"
-    raise EngineUnavailable(
-        f"Neither engine can be used. Native: {missing.message} Docker: {obstacle.message}",
-        missing.hint,
-    )
+        return engine, ""
+    return engine, f"docker, because native cannot be used: {missing.message}"
 
 
 def wanted(settings: Settings) -> Engine:
@@ -81,6 +65,24 @@ def next_best(settings: Settings, chosen: Engine) -> Engine | None:
     """
     is_first = settings.engine == "auto" and chosen.name == "docker"
     return engines.get("native") if is_first else None
+
+
+def _first_usable(names: tuple[str, str], settings: Settings) -> tuple[Engine, DevdbError | None]:
+    """The first of these that can be used, and what is in the way of the one before it.
+
+    Raises EngineUnavailable.
+    """
+    obstacles: dict[str, DevdbError] = {}
+    for name in names:
+        engine = engines.get(name)
+        obstacle = _obstacle(engine, settings)
+        if obstacle is None:
+            return engine, next(iter(obstacles.values()), None)
+        obstacles[name] = obstacle
+    reasons = " ".join(f"{name.capitalize()}: {obstacles[name].message}" for name in names)
+    # What Docker lacks is mostly Docker; what native does, devdb can get.
+    hint = obstacles["native"].hint
+    raise EngineUnavailable(f"Neither engine can be used. {reasons}", hint)
 
 
 def _obstacle(engine: Engine, settings: Settings) -> DevdbError | None:

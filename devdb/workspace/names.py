@@ -78,14 +78,14 @@ def own(name: str | None, project: Path) -> Spec | None:
     """The instance of that name, else the project's, by the markers alone; None: it has none, or
     several."""
     try:
-        return marker.load(config.check_name(name)) if name is not None else _of_project(project)
+        return _marked(name, project)
     except (UsageError, marker.Damaged):
         return None
 
 
 def resolve_existing(name: str | None, project: Path) -> Spec:
     """The instance that a command other than `up` speaks of; raises NotFound or UsageError."""
-    found = marker.load(config.check_name(name)) if name is not None else _of_project(project)
+    found = _marked(name, project)
     if found is not None:
         return found
     from devdb.workspace.instances import unmarked  # only where nothing was found
@@ -134,6 +134,10 @@ def is_own(name: str, project: Path) -> bool:
     """Whether an instance of that project is called so when nobody names it."""
     slug = config.slug(project.name)
     return name == slug or name == config.suffixed(slug, project)
+
+
+def _marked(name: str | None, project: Path) -> Spec | None:
+    return marker.load(config.check_name(name)) if name is not None else _of_project(project)
 
 
 def _of_project(project: Path) -> Spec | None:
