@@ -35,8 +35,13 @@ find_door() {
 
 # A session whose client is ended in the middle of an answer, or comes when the server is going, is
 # an alarm in Postgres' log: that signal is not for the psql of a round, whose end is waited for.
-child='' guard='' round=''
-trap 'kill $child $guard 2>/dev/null; [ -z "$round" ] || wait $round 2>/dev/null; exit 0' TERM INT HUP
+guard='' round='' ended=''
+end() {
+    kill $! $guard 2>/dev/null
+    [ -z "$round" ] || wait $round 2>/dev/null
+    exit 0
+}
+trap end TERM INT HUP
 
 # The locks are those of one session, so the console is talked to from within it. What one
 # statement cannot do must not keep the next ones from being tried.
@@ -80,21 +85,21 @@ SQL
 
 # A session that waits for a lock cannot see for whom: another one looks, every second, and ends
 # who may be ended. The round itself is ended after 25 s: the next one begins with the sessions.
+# It ends with the round by itself too: a signal that comes while a shell forks can be lost.
 guard() {
     left=25
-    while sleep 1 && [ $left -gt 0 ]; do
+    while sleep 1 && kill -0 "$1" 2>/dev/null; do
+        [ $left -gt 0 ] || kill -HUP "$1" 2>/dev/null
         find_door
         psql -XqAtw -F ' ' -d "$door" -c \
             'SELECT transaction, database FROM _devdb.unblock() WHERE undo' | eval "$undo"
         left=$((left - 1))
     done
-    kill -HUP "$1" 2>/dev/null
 }
 
 # Nobody reads that the child was ended too, which shells say of a signal to the whole group.
 attend() {
-    child=$!
-    wait $child 2>/dev/null
+    wait $! 2>/dev/null
 }
 
 rest() {
@@ -110,11 +115,15 @@ version=$(trap '' TERM; psql -XqAtw -d "$door" -c 'SHOW server_version_num' 2>/d
 [ "${version:-0}" -lt 170000 ] ||
     PGOPTIONS="$PGOPTIONS -c event_triggers=off"
 while :; do
+    # One that was just started is in no variable yet, and would be left to run on.
+    trap ended=1 TERM INT HUP
     round & round=$!
     guard $round & guard=$!
+    trap end TERM INT HUP
+    [ -z "$ended" ] || end
     wait $round 2>/dev/null
     kill $guard
     wait $guard 2>/dev/null
-    guard='' round=''
+    guard=''
     rest
 done

@@ -149,17 +149,38 @@ def test_one_that_resists_does_not_keep_the_others(
 def test_told_to_end_it_ends_at_once(start_reaper: StartReaper) -> None:
     process = start_reaper(databases.REAPER)
     parent = psutil.Process(process.pid)
-
-    def sleeps() -> bool:
-        with suppress(psutil.NoSuchProcess):  # one of a round that ends between the two questions
-            return any(child.name() == "sleep" for child in parent.children())
-        return False
-
-    until(sleeps)
+    until_it_rests(parent)
     children = parent.children(recursive=True)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
     until(lambda: all(world.has_ended(child) for child in children))
+
+
+def until_it_rests(reaper: psutil.Process) -> None:
+    def sleeps() -> bool:
+        with suppress(psutil.NoSuchProcess):  # one of a round that ends between the two questions
+            return any(child.name() == "sleep" for child in reaper.children())
+        return False
+
+    until(sleeps)
+
+
+@ONE_ENGINE
+def test_told_to_end_while_it_begins_a_round_it_leaves_nothing(
+    inside: Inside, start_reaper: StartReaper, tmp_path: Path
+) -> None:
+    """One in a hundred ends comes between the start of a round and its number's being known."""
+    assert inside.entries() == {}
+    for _ in range(5):
+        process = start_reaper(f"# {tmp_path}\n{SHORT}")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until_it_rests(psutil.Process(process.pid))
+        resting = set(children.read_text().split())
+        while set(children.read_text().split()) <= resting:
+            pass  # for as long as it rests: its next child is a round that begins
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        until(lambda: not world.mentioning(tmp_path))
 
 
 def test_without_a_pooler_it_drops_all_the_same(
