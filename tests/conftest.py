@@ -143,8 +143,10 @@ def instances() -> Iterator[Callable[[str], Instance]]:
         return made[engine]
 
     yield get
+    with_reaper = [engine for engine, instance in made.items() if "reaper" in instance.parts]
     for instance in made.values():
         instance.destroy()
+    assert with_reaper == [], "a test started a reaper, which drops what the others expect to find"
 
 
 @pytest.fixture(scope="session", params=REAL)

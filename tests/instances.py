@@ -63,6 +63,13 @@ class Instance:
         assert left == []
 
     @property
+    def parts(self) -> set[str]:
+        """The names of the parts that are there."""
+        with self._at_home():
+            server = self.engine.find(self.spec.name)
+        return set() if server is None else {part.name for part in server.parts}
+
+    @property
     def psql(self) -> Sequence[str]:
         """The command that opens psql on it."""
         with self._at_home():

@@ -101,7 +101,13 @@ def test_an_instance_that_does_not_run_is_started(real_engine: Engine, new_spec:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_the_examples_in_the_docstrings_work(project: Path) -> None:
+def test_the_examples_in_the_docstrings_work(
+    real_engine: Engine, new_spec: NewSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an instance of their own: `devdb.up()` gives it a reaper, which the shared one has not."""
+    new_spec(real_engine, project=tmp_path)
+    (tmp_path / "devdb.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
     tried, failed = 0, ""
     for example in doctest.DocTestFinder().find(api):
         runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
