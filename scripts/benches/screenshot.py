@@ -176,7 +176,17 @@ async def pressed(pilot: Pilot[Ending], keys: tuple[str, ...]) -> None:
     drawn, before = "", None
     while drawn != before:
         await pilot.pause(0.2)
+        await laid_out(pilot)
         drawn, before = pilot.app.export_screenshot(), drawn
+
+
+async def laid_out(pilot: Pilot[Ending]) -> None:
+    """What is shown has its place: a text that has changed first gets that of the one before it,
+    and on a busy machine for longer than any pause."""
+    done = asyncio.Event()
+    pilot.app.screen.refresh(layout=True)
+    pilot.app.screen.call_after_refresh(done.set)
+    await done.wait()
 
 
 def is_filled(app: DevdbApp) -> bool:

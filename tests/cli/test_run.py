@@ -258,7 +258,7 @@ def test_what_is_sent_to_devdb_is_passed_on_once(begin: Begin, running: Spec) ->
     world.eventually(lambda: state(child) == "T", "it is stopped")
     os.kill(child, signal.SIGCONT)
     assert told(process) == f"{signal.SIGCONT.value} from {os.getpid()}"
-    assert state(process.pid) == "S"
+    world.eventually(lambda: state(process.pid) == "S", "it waits, and is not stopped")
     assert set(Inside(running).entries().values()) == {"ready"}
     process.send_signal(signal.SIGTERM)
     assert told(process) == f"{signal.SIGTERM.value} from {process.pid}"
