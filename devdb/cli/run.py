@@ -106,6 +106,7 @@ def _in_its_own(
     """As a child, in a temporary database; its status."""
     from devdb.cli import temp_life
     from devdb.cli.signals import Ending
+    from devdb.output.narration import tell_of_seed
     from devdb.workspace import run as use
     from devdb.workspace import temp
 
@@ -125,7 +126,7 @@ def _in_its_own(
         status = 0
         try:
             if made.loaded is not None:
-                _tell_of_seed(made, spec)
+                tell_of_seed(made.loaded, made.name, spec, only_what_differs=True)
             environment = _environment(here, spec, made)
             with child.Waiting() as waiting, use.Living(spec, made.name, lives):
                 try:
@@ -160,16 +161,6 @@ def _environment(here: Here, spec: Spec, made: TemporaryDatabase | None = None) 
     for each in news:
         streams.narrate(each)
     return {**child.inherited(), **chosen.values}
-
-
-def _tell_of_seed(made: TemporaryDatabase, spec: Spec) -> None:
-    """What of a seed was not taken."""
-    loaded = made.loaded
-    assert loaded is not None
-    if skipped := loaded.words():
-        streams.narrate(f"loaded '{loaded.name}'; skipped: {skipped}")
-    for command in loaded.by_hand(spec.name, made.name):
-        streams.narrate(f"only the superuser can, by hand: {command}")
 
 
 def _keep(here: Here, spec: Spec, made: TemporaryDatabase, ttl: timedelta) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,11 +17,9 @@ from devdb.databases import TemporaryDatabase
 from devdb.errors import ExitCode
 from devdb.model import Spec
 from devdb.output import envelope, records, streams
+from devdb.output.narration import tell_of_seed
 from devdb.wording import span
 from devdb.workspace.temp import make
-
-if TYPE_CHECKING:
-    from devdb.databases.seeding import Loaded
 
 app = App()
 
@@ -110,7 +108,7 @@ def temp(
 
         copy_to_clipboard(url, quiet=quiet)
     if not quiet and made.loaded is not None:
-        _tell_of_seed(made.loaded, made.name, spec)
+        tell_of_seed(made.loaded, made.name, spec)
     if not quiet and made.left is not None:
         left = span(made.left.total_seconds())
         streams.narrate(f"'{made.name}' in '{spec.name}' lives for {left}")
@@ -122,15 +120,6 @@ def _bring_up(here: Here, quiet: bool, spec: Spec | None) -> Spec:
     from devdb.cli.start import bring_up  # 20 ms that mostly nobody needs
 
     return bring_up(here, spec, quiet=quiet)
-
-
-def _tell_of_seed(loaded: Loaded, name: str, spec: Spec) -> None:
-    skipped = loaded.words()
-    streams.narrate(f"loaded '{loaded.name}'{f'; skipped: {skipped}' if skipped else ''}")
-    for remark in loaded.remarks:
-        streams.narrate(f"note: {remark}")
-    for command in loaded.by_hand(spec.name, name):
-        streams.narrate(f"only the superuser can, by hand: {command}")
 
 
 def _write_env(spec: Spec, made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:

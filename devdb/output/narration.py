@@ -1,12 +1,17 @@
-"""What is said on stderr while an instance starts: each step once, with its time."""
+"""What is said on stderr of what is made: of an instance's start each step once, with its time;
+of a seed what came of it."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from devdb.model import Progress, Step
+from devdb.model import Progress, Spec, Step
 from devdb.output import streams
 from devdb.wording import elapsed, size
+
+if TYPE_CHECKING:
+    from devdb.databases.seeding import Loaded
 
 _SLOW = 10.0
 
@@ -76,3 +81,14 @@ class Narrator:
 
 def _title(step: Step) -> str:
     return f"  {step.value:<9}  "
+
+
+def tell_of_seed(loaded: Loaded, name: str, spec: Spec, *, only_what_differs: bool = False) -> None:
+    """What came of a seed in the database of that name; or nothing where all of it did."""
+    skipped = loaded.words()
+    if skipped or loaded.remarks or not only_what_differs:
+        streams.narrate(f"loaded '{loaded.name}'{f'; skipped: {skipped}' if skipped else ''}")
+    for remark in loaded.remarks:
+        streams.narrate(f"note: {remark}")
+    for command in loaded.by_hand(spec.name, name):
+        streams.narrate(f"only the superuser can, by hand: {command}")

@@ -170,6 +170,17 @@ def test_with_temp_it_has_a_database_of_its_own(borrowed: Cli, running: Spec) ->
 
 
 @native
+def test_what_did_not_come_of_a_seed_is_told(borrowed: Cli) -> None:
+    (borrowed.project / "rows.sql").write_text("-- later\n")
+    done = borrowed("run", "--seed", "rows.sql", "true")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines() == [
+        "loaded 'rows.sql'",
+        "note: nothing came of it: the database is empty",
+    ]
+
+
+@native
 def test_one_that_failed_can_be_kept(borrowed: Cli, running: Spec) -> None:
     (borrowed.project / "rows.sql").write_text("CREATE TABLE made AS SELECT 7 AS seven;\n")
     query = 'psql "$DIRECT_URL" -XAtc "TABLE made" && exit "$1"'
