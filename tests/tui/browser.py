@@ -26,6 +26,9 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 ]
+_INTERRUPTED = "net::ERR_NETWORK_CHANGED"
+"""The machine got or lost an address, as other tests' containers do: Chromium then gives up all
+that it is just connecting to."""
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?<>$]*[a-zA-Z]|\][^\x07]*\x07)")
 
 
@@ -42,15 +45,20 @@ class Page:
         """The messages to the server."""
         self.complaints: list[str] = []
         """What its console has of errors: scripts', and what the page's policy forbids."""
+        self._address = "about:blank"
         self._drawn = ""
         self._loads = 0
 
     async def go(self, address: str) -> None:
         """Have it show what is at that address, and all that belongs to it."""
         before = self._loads
-        told = await self.do("Page.navigate", url=address)
-        assert "errorText" not in told, told
+        self._address = address
+        await self._navigate()
         await self.until(lambda: self._loads > before, f"{address} is loaded")
+
+    async def _navigate(self) -> None:
+        while error := (await self.do("Page.navigate", url=self._address)).get("errorText"):
+            assert error == _INTERRUPTED
 
     async def do(self, method: str, **parameters: Any) -> Any:
         return await self._browser.call(method, parameters, session=self._session)
@@ -106,6 +114,9 @@ class Page:
             met = condition()
             if met if isinstance(met, bool) else await met:
                 return
+            if any(_INTERRUPTED in each for each in self.complaints):
+                self.complaints = [each for each in self.complaints if _INTERRUPTED not in each]
+                await self._navigate()
             asked = "\n".join([*self.requests, *self.complaints])
             late = f"never: {what}\n{asked}\n{self.drawn()[-3000:]}"
             assert time.monotonic() < deadline, late
