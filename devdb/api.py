@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from devdb.errors import NotFound, UsageError
 from devdb.model import Progress, Spec
 from devdb.workspace import names
 from devdb.workspace import up as starting
-from devdb.workspace.temp import make
+from devdb.workspace.temp import make, opened
 from devdb.workspace.up import Outcome, Ready
 
 _LOG = logging.getLogger("devdb")
@@ -204,12 +204,7 @@ def temp(
     Raises DevdbError.
     """
     lifetime = databases.parse_ttl(ttl) if isinstance(ttl, str) else databases.check_ttl(ttl)
-    with ExitStack() as stack:
-        content = None
-        if seed is not None:
-            from devdb.databases.seeding import opened
-
-            content = stack.enter_context(opened(seed))
+    with opened(seed) as content:
         project = names.place(Path.cwd()).project
         settings = config.load(project, {"name": instance}, os.environ)
         spec, made = make(

@@ -13,14 +13,16 @@ import shlex
 import signal
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from devdb.cli.signals import from_others, no_action
 from devdb.errors import DevdbError, NoProgram, NotExecutable
+
+T = TypeVar("T")
 
 _UNDONE = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ") if hasattr(signal, name)
@@ -93,18 +95,31 @@ def become(path: str, argv: list[str], environment: Mapping[str, str]) -> NoRetu
             with suppress(OSError, ValueError):
                 stream.flush()
     before = {each: signal.signal(each, signal.SIG_DFL) for each in _UNDONE}
+
+    def execute(program: str, words: list[str]) -> NoReturn:
+        os.execve(program, words, environment)  # noqa: S606
+
     try:
-        try:
-            os.execve(path, argv, environment)  # noqa: S606
-        except OSError as error:
-            if error.errno != errno.ENOEXEC:
-                raise
-            os.execve(_SHELL, [_SHELL, path, *argv[1:]], environment)  # noqa: S606
-    except OSError as error:
-        raise _refused(path, error) from error
+        _started(execute, path, argv)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _started(start: Callable[[str, list[str]], T], path: str, argv: list[str]) -> T:
+    """What `start` returns for that program; a script without a first line (#!) is the shell's.
+
+    Raises NoProgram or NotExecutable.
+    """
+    try:
+        try:
+            return start(path, argv)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            return start(_SHELL, [_SHELL, path, *argv[1:]])
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def _refused(path: str, error: OSError) -> DevdbError:
@@ -163,15 +178,11 @@ class Waiting:
 
     def _spawn(self, path: str, argv: list[str], environment: Mapping[str, str]) -> int:
         how: Any = {"setsigmask": self._mask, "setsigdef": _UNDONE}
-        try:
-            try:
-                return os.posix_spawn(path, argv, environment, **how)
-            except OSError as error:
-                if error.errno != errno.ENOEXEC:
-                    raise
-                return os.posix_spawn(_SHELL, [_SHELL, path, *argv[1:]], environment, **how)
-        except OSError as error:
-            raise _refused(path, error) from error
+
+        def spawn(program: str, words: list[str]) -> int:
+            return os.posix_spawn(program, words, environment, **how)
+
+        return _started(spawn, path, argv)
 
     def _next(self, pid: int, terminal: _Terminal) -> tuple[int, bool]:
         """The next signal, and whether the child does not have it already."""

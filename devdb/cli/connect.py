@@ -179,9 +179,7 @@ def psql(
     here = look_around(name)
     spec = here.instance()
     if instances.find(spec).state != State.RUNNING:
-        from devdb.cli.start import bring_up
-
-        spec = bring_up(here, spec)
+        spec = here.bring_up(spec)
     asked = arguments or []
     argv = instances.psql_argv(spec, pooled=pooled, files=any(map(_FILES.search, asked)))
     path = shutil.which(argv[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -89,7 +88,7 @@ def run(
 def _become(here: Here, path: str, words: list[str]) -> NoReturn:
     from devdb.workspace import run as use
 
-    spec = use.instance(here.settings, here.project, partial(_bring_up, here))
+    spec = use.instance(here.settings, here.project, here.bring_up)
     child.become(path, words, _environment(here, spec))
 
 
@@ -112,16 +111,11 @@ def _in_its_own(
 
     lives = temp_life.lifetime(ttl)
     with contextlib.ExitStack() as stack:
-        content = None
-        if seed is not None:
-            from devdb.databases.seeding import opened
-
-            content = stack.enter_context(opened(seed))
+        content = stack.enter_context(temp.opened(seed))
         ending = stack.enter_context(Ending())
-        bring_up = partial(_bring_up, here)
-        use.instance(here.settings, here.project, bring_up)
+        use.instance(here.settings, here.project, here.bring_up)
         spec, made = temp.make(
-            here.settings, here.project, bring_up, ttl=lives, source=source, seed=content
+            here.settings, here.project, here.bring_up, ttl=lives, source=source, seed=content
         )
         status = 0
         try:
@@ -140,12 +134,6 @@ def _in_its_own(
             else:
                 _drop(spec, made)
     return status
-
-
-def _bring_up(here: Here, spec: Spec | None) -> Spec:
-    from devdb.cli.start import bring_up  # 20 ms that mostly nobody needs
-
-    return bring_up(here, spec)
 
 
 def _environment(here: Here, spec: Spec, made: TemporaryDatabase | None = None) -> dict[str, str]:

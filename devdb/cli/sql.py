@@ -9,10 +9,10 @@ import typer
 
 from devdb.cli import options
 from devdb.cli.grammar import App
-from devdb.cli.here import Here, look_around
+from devdb.cli.here import look_around
 from devdb.cli.signals import Closing
 from devdb.errors import ExitCode, UsageError
-from devdb.model import DATABASE, Spec
+from devdb.model import DATABASE
 from devdb.output import envelope, streams
 from devdb.output.results import Lines, Objects, Reader, Tables
 from devdb.workspace import sql as running
@@ -70,15 +70,11 @@ def sql(
     script = _script([*(statements or ()), *((command,) if command is not None else ())], file)
     here = look_around(name)
     spec = here.instance()
-
-    def bring_up(spec: Spec) -> Spec:
-        return _bring_up(here, spec)
-
     objects = Objects() if json else None
     reader: Reader = objects or (Tables() if streams.on_terminal() else Lines())
     with (
         Closing(),
-        running.opened(spec, database, pooled=pooled, bring_up=bring_up) as client,
+        running.opened(spec, database, pooled=pooled, bring_up=here.bring_up) as client,
     ):
         is_empty = True
         with closing(client.run(script)) as answer:
@@ -111,9 +107,3 @@ def _script(statements: list[str], file: str | None) -> Script:
             "devdb sql wants a statement.", "devdb sql 'select 1'; devdb sql -f FILE; stdin: -"
         )
     return running.typed(statements[0])
-
-
-def _bring_up(here: Here, spec: Spec) -> Spec:
-    from devdb.cli.start import bring_up  # 20 ms that mostly nobody needs
-
-    return bring_up(here, spec)

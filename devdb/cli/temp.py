@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from devdb.model import Spec
 from devdb.output import envelope, records, streams
 from devdb.output.narration import tell_of_seed
 from devdb.wording import span
-from devdb.workspace.temp import make
+from devdb.workspace.temp import make, opened
 
 app = App()
 
@@ -81,16 +80,11 @@ def temp(
         return ExitCode.OK
     lifetime = temp_life.lifetime(ttl)
     here = look_around(name, quiet=quiet, **settings)
-    with contextlib.ExitStack() as stack:
-        content = None
-        if seed is not None:
-            from devdb.databases.seeding import opened
-
-            content = stack.enter_context(opened(seed))
+    with opened(seed) as content:
         spec, made = make(
             here.settings,
             here.project,
-            partial(_bring_up, here, quiet),
+            partial(here.bring_up, quiet=quiet),
             ttl=lifetime,
             source=source,
             seed=content,
@@ -114,12 +108,6 @@ def temp(
         streams.narrate(f"'{made.name}' in '{spec.name}' lives for {left}")
         streams.narrate(f"keep it: devdb temp claim {made.name}")
     return ExitCode.OK
-
-
-def _bring_up(here: Here, quiet: bool, spec: Spec | None) -> Spec:
-    from devdb.cli.start import bring_up  # 20 ms that mostly nobody needs
-
-    return bring_up(here, spec, quiet=quiet)
 
 
 def _write_env(spec: Spec, made: TemporaryDatabase, file: Path, here: Here, *, quiet: bool) -> None:

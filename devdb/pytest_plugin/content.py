@@ -256,9 +256,7 @@ def _installed() -> list[os.DirEntry[str]]:
     for place in dict.fromkeys(sys.path):
         try:
             with os.scandir(place or ".") as entries:
-                found += [
-                    each for each in entries if each.name.endswith((".dist-info", ".egg-info"))
-                ]
+                found += [each for each in entries if each.name.endswith(_INSTALLED)]
         except OSError:
             continue
     return sorted(found, key=lambda entry: entry.path)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from devdb.databases.seeding import Seed
 
 
+@contextmanager
+def opened(given: str | Path | None) -> Iterator[Seed | None]:
+    """The seed in that file or directory, as `seeding.opened` has it; None where none is given."""
+    if given is None:
+        yield None
+        return
+    from devdb.databases import seeding  # 30 ms that only a seed needs
+
+    with seeding.opened(given) as seed:
+        yield seed
+
+
 def make(
     settings: Settings,
     project: Path,
@@ -31,7 +43,7 @@ def make(
     seed: Seed | None = None,
     name: str | None = None,
 ) -> tuple[Spec, TemporaryDatabase]:
-    """A new temporary database, and the instance that has it; as `temporary.create` makes it.
+    """A new temporary database, and the instance that has it; as `databases.create` makes it.
 
     `bring_up` starts the instance of that Spec as it is, or the project's own, made where there is
     none, for None. Raises DevdbError.
@@ -61,6 +73,6 @@ def create(
     seed: Seed | None = None,
     name: str | None = None,
 ) -> TemporaryDatabase:
-    """A new temporary database of that running instance, as `temporary.create` makes it."""
+    """A new temporary database of that running instance, as `databases.create` makes it."""
     tools = partial(instances.tool_argv, spec)
     return databases.create(spec, ttl=ttl, source=source, seed=seed, name=name, tools=tools)

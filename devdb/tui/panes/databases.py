@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import ClassVar
 
 from textual import on, work
@@ -44,12 +43,7 @@ def remaining(found: TemporaryDatabase | None, waited: float) -> Content:
 
 
 def _made(spec: Spec, wanted: Wanted) -> TemporaryDatabase:
-    with ExitStack() as stack:
-        seed = None
-        if wanted.seed is not None:
-            from devdb.databases.seeding import opened  # 30 ms that only a seed needs
-
-            seed = stack.enter_context(opened(wanted.seed))
+    with temp.opened(wanted.seed) as seed:
         return temp.create(spec, ttl=wanted.ttl, source=wanted.source, seed=seed, name=wanted.name)
 
 
