@@ -3,6 +3,7 @@
     DevdbError                      exit 1
     ├── UsageError                  exit 2   the words of the command were off
     ├── EngineUnavailable           exit 3   no Docker, no binaries, no image
+    │   └── NamedUnavailable                 one elsewhere that was named: no other in its place
     ├── TimedOut                    exit 4   it did not become ready, or free, in time
     ├── PortInUse                   exit 5   a port of the instance is somebody else's
     ├── NotFound                    exit 1   no instance, database or file of that name
@@ -67,6 +68,10 @@ class EngineUnavailable(DevdbError):
 
     code = "engine_unavailable"
     exit_code = ExitCode.ENGINE_UNAVAILABLE
+
+
+class NamedUnavailable(EngineUnavailable):
+    """An engine on another machine, named on purpose, that cannot be used: no other takes its place."""
 
 
 class TimedOut(DevdbError):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from devdb import engines
 from devdb.config import Settings
 from devdb.engines import Engine
-from devdb.errors import DevdbError, EngineUnavailable
+from devdb.errors import DevdbError, EngineUnavailable, NamedUnavailable
 
 
 def choose(settings: Settings) -> tuple[Engine, str]:
     """The engine and the reason for it, in words for the user.
 
     `auto`: Docker if an engine answers and its images are there or can be pulled, else native.
-    What was asked for by name never falls back. Raises EngineUnavailable.
+    What was asked for by name, or is on another machine, never falls back. Raises
+    EngineUnavailable.
     """
     if settings.engine != "auto":
         engine = engines.get(settings.engine)
@@ -88,6 +89,8 @@ def _first_usable(names: tuple[str, str], settings: Settings) -> tuple[Engine, D
 def _obstacle(engine: Engine, settings: Settings) -> DevdbError | None:
     try:
         engine.require(major=settings.pg, image=settings.image, pooler_image=settings.pooler_image)
+    except NamedUnavailable:
+        raise
     except DevdbError as error:
         return error
     return None
