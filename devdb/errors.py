@@ -71,7 +71,7 @@ class EngineUnavailable(DevdbError):
 
 
 class NamedUnavailable(EngineUnavailable):
-    """An engine on another machine, named on purpose, that cannot be used: no other takes its place."""
+    """An engine on another machine, named on purpose: no other takes its place."""
 
 
 class TimedOut(DevdbError):
