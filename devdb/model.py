@@ -18,8 +18,11 @@ HOST = "127.0.0.1"
 LOCAL = (HOST, "localhost", "::1")
 """What this machine is called in a URL."""
 
-ENGINES = ("docker", "native")
-"""What runs instances, each a package or module of `devdb.engines`; `doctor` looks at all."""
+SHARED_ENGINES = ("kubernetes",)
+"""What a team has in common: taken, asked and looked into only where somebody names it. What has no
+marker there is a team-mate's, and no lost one."""
+ENGINES = ("docker", "native", *SHARED_ENGINES)
+"""What runs instances, each a package or module of `devdb.engines`."""
 UNOFFERED_ENGINES = ("fake",)
 """For tests and pictures: taken where it is named, and never offered."""
 

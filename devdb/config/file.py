@@ -9,6 +9,7 @@ from typing import Any
 
 from devdb.decoding import decoded
 from devdb.errors import UsageError
+from devdb.model import SHARED_ENGINES
 
 FILE = "devdb.toml"
 
@@ -94,8 +95,25 @@ def _env(table: object) -> Pairs:
     return tuple(table.items())
 
 
+def _place(engine: str) -> Callable[[object], Pairs]:
+    """Takes where in that engine new instances go; the keys are checked by the engine."""
+
+    def check(table: object) -> Pairs:
+        if not isinstance(table, dict):
+            raise UsageError(
+                f"{FILE}: '{engine}' is no table.", f"Write [{engine}] and its keys below."
+            )
+        for key, value in table.items():
+            if not isinstance(value, str) or not value.strip() or not value.isprintable():
+                raise UsageError(f"{FILE}: [{engine}] {key} is no text.", f'E.g. {key} = "mine".')
+        return tuple(sorted((key.replace("_", "-"), value) for key, value in table.items()))
+
+    return check
+
+
 TABLES: dict[str, Callable[[object], Pairs]] = {
     "postgres": _postgres,
     "pgbouncer": _pgbouncer,
     "env": _env,
+    **{engine: _place(engine) for engine in SHARED_ENGINES},
 }

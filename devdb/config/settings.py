@@ -41,6 +41,8 @@ class Settings:
     """PgBouncer settings from the table `[pgbouncer]`."""
     env: Pairs = ()
     """Variables of `.env` from the table `[env]`, and what each is to be (`devdb.urls.presets`)."""
+    kubernetes: Pairs = ()
+    """Where in a cluster new instances go, from the table `[kubernetes]`."""
     sources: Pairs = ()
     """Where each setting that was given comes from, e.g. `("port", "--port")`."""
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
+
 from devdb import engines
 from devdb.config import Settings
 from devdb.engines import Engine
-from devdb.errors import DevdbError, EngineUnavailable, NamedUnavailable
+from devdb.errors import DataMismatch, DevdbError, EngineUnavailable, NamedUnavailable
+from devdb.model import SHARED_ENGINES, Spec
+
+_KUBERNETES = "kubernetes"
 
 
 def choose(settings: Settings) -> tuple[Engine, str]:
@@ -16,7 +22,7 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     EngineUnavailable.
     """
     if settings.engine != "auto":
-        engine = engines.get(settings.engine)
+        engine = engines.get(settings.engine, host=_place(settings))
         return engine, f"{settings.engine}: asked for by {settings.source('engine')}"
     engine, obstacle = _first_usable(("docker", "native"), settings)
     if obstacle is None:
@@ -24,13 +30,37 @@ def choose(settings: Settings) -> tuple[Engine, str]:
     return engine, f"native, because Docker cannot be used: {obstacle.message}"
 
 
+def _place(settings: Settings) -> str | None:
+    """Where in the engine that was named a new instance goes, for `Spec.host`."""
+    if settings.engine != _KUBERNETES:
+        return None
+    return f"{_KUBERNETES}:{urlencode(settings.kubernetes)}"
+
+
+def refuse_elsewhere(spec: Spec, settings: Settings) -> None:
+    """Raise DataMismatch where devdb.toml has the instance in another place than it is."""
+    if spec.engine != _KUBERNETES or spec.host is None:
+        return
+    lives = dict(parse_qsl(spec.host.removeprefix(f"{_KUBERNETES}:")))
+    for key, value in settings.kubernetes:
+        if key in ("context", "namespace") and lives.get(key) != value:
+            raise DataMismatch(
+                f"Instance '{spec.name}' lives in the {key} {lives.get(key)}, not {value} "
+                f"(devdb.toml, [{_KUBERNETES}]).",
+                f"A second one there: devdb up -n {spec.name}-2",
+            )
+
+
 def for_tests(settings: Settings) -> tuple[Engine, str]:
     """The engine of an instance for tests, and the reason where that is not obvious, else "".
 
     `auto`: native, which starts sooner and has its data in files, where its programs are there, of
-    the major that is wanted; else Docker. An image that was asked for is Docker's. Raises
-    EngineUnavailable.
+    the major that is wanted; else Docker. An image that was asked for is Docker's. As `auto` where
+    the project's own is in an engine that others use too: tests make and drop databases all the
+    time. Raises EngineUnavailable.
     """
+    if settings.engine in SHARED_ENGINES:
+        settings = replace(settings, engine="auto")
     if settings.engine != "auto":
         return choose(settings)[0], ""
     if settings.image is not None:

@@ -13,9 +13,9 @@ from devdb.engines import Engine
 from devdb.engines.remedy import Remedy
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
-from devdb.model import ENGINES, Finding, Level, PartState, Spec
+from devdb.model import ENGINES, SHARED_ENGINES, Finding, Level, PartState, Spec
 from devdb.workspace import choice, fix, gateway, ports
-from devdb.workspace.instances import Instance, State, every
+from devdb.workspace.instances import Instance, State, engine_of, every
 from devdb.workspace.staleness import held
 
 
@@ -52,8 +52,8 @@ def diagnose(settings: Settings, directory: Path) -> Diagnosis:
             )
     except DevdbError as error:
         name, reason = None, error.message
-    checks = tuple((known, tuple(engines.get(known).check())) for known in ENGINES)
     instances, silent = every()
+    checks = tuple((each.name, tuple(each.check())) for each in _engines(wanted, instances))
     found = tuple(finding for instance in instances for finding in _look_at(instance, directory))
     found += tuple(_of_silent(engine, error) for engine, error in silent.items())
     return Diagnosis(
@@ -64,6 +64,20 @@ def diagnose(settings: Settings, directory: Path) -> Diagnosis:
         ports=_free_pair(),
         remedies=tuple(fix.everything(settings, wanted or choice.last_resort())),
     )
+
+
+def _engines(wanted: Engine | None, instances: list[Instance]) -> list[Engine]:
+    """Those to look at: all of this machine, and of those in common the ones that are meant."""
+    mine = [engines.get(name) for name in ENGINES if name not in SHARED_ENGINES]
+    used = {
+        one.spec.host: engine_of(one.spec) for one in instances if one.spec.engine in SHARED_ENGINES
+    }
+    if wanted is not None and wanted.name in SHARED_ENGINES:
+        place = None
+        with suppress(DevdbError):  # what is wrong with it is what its check says
+            place = wanted.host
+        used[place] = wanted
+    return [*mine, *used.values()]
 
 
 def explain(text: str, spec: Spec | None) -> Advice | None:

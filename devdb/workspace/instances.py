@@ -18,7 +18,7 @@ from devdb.engines import Engine
 from devdb.engines.vitals import Health
 from devdb.engines.waiting import begin
 from devdb.errors import DevdbError, EngineUnavailable, MarkerLost, NotFound, TimedOut
-from devdb.model import ENGINES, UNOFFERED_ENGINES, LogLine, Part, Server, Spec
+from devdb.model import ENGINES, SHARED_ENGINES, UNOFFERED_ENGINES, LogLine, Part, Server, Spec
 from devdb.workspace import gateway
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def unmarked(name: str | None = None) -> list[Instance]:
 
 
 def _begin_listing() -> dict[str, Future[list[tuple[Server, str | None]]]]:
-    names = (*ENGINES, *UNOFFERED_ENGINES)
-    return {name: begin(partial(_listed, name)) for name in names}
+    names = {*ENGINES, *UNOFFERED_ENGINES} - {*SHARED_ENGINES}
+    return {name: begin(partial(_listed, name)) for name in sorted(names)}
 
 
 def _listed(name: str) -> list[tuple[Server, str | None]]:
@@ -191,6 +191,12 @@ def marker_lost(name: str, engine: str, project: Path | None = None) -> MarkerLo
 
     `project`: whose it was, where that is known.
     """
+    if engine in SHARED_ENGINES:
+        return MarkerLost(
+            f"There is an instance '{name}' in the engine {engine} already, a team-mate's maybe.",
+            f"Use that one: devdb up -n {name}   or make your own by another name, with -n",
+            f"Use '{name}' together with whoever else does?",
+        )
     whose = f" of {project}" if project else ""
     return MarkerLost(
         f"There is an instance '{name}'{whose} in the engine {engine}, but its marker is lost.",

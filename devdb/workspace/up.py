@@ -28,7 +28,7 @@ from devdb.errors import (
     ProgramMissing,
     TimedOut,
 )
-from devdb.model import PoolMode, Progress, Server, Spec, Step
+from devdb.model import SHARED_ENGINES, PoolMode, Progress, Server, Spec, Step
 from devdb.workspace import choice, fix, gateway, ports, recovery
 from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
 
@@ -107,7 +107,9 @@ def _begin(
     engine, reason = choice.choose(settings)
     lost = recovery.look(engine, settings, name)
     if lost is not None:
-        if MarkerLost.option not in consent:
+        # Who says the name of one that is everybody's means that one.
+        is_meant = lost.engine in SHARED_ENGINES and settings.name is not None
+        if MarkerLost.option not in consent and not is_meant:
             raise marker_lost(lost.name, lost.engine, lost.project)
         yield from _adopt(lost, settings, project)
     elif damaged is not None:
@@ -252,6 +254,8 @@ def _with_gateway(spec: Spec, server: Server) -> Instance:
 def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress | Ready]:
     """Write the marker anew, by what the engine still knows, and start it."""
     changes: tuple[str, ...] = ("its marker was lost, and is made anew",)
+    if spec.engine in SHARED_ENGINES:
+        changes = ("it was not used from here before",)
     is_lost, renewed = not spec.password, False
     while True:
         if is_lost:
@@ -379,6 +383,7 @@ def _changed(spec: Spec, settings: Settings) -> tuple[Spec, tuple[str, ...]]:
             f"Instance '{spec.name}' lives in the engine {spec.engine}, not {settings.engine}.",
             f"A second one beside it: devdb up -n {spec.name}-2 --engine {settings.engine}",
         )
+    choice.refuse_elsewhere(spec, settings)
     if settings.pg is not None and spec.major is not None and settings.pg != spec.major:
         raise DataMismatch(
             f"'{spec.name}' has data of Postgres {spec.major}; {settings.pg} cannot start it.",

@@ -34,7 +34,10 @@ import bench_tls
 from measure import Row
 
 from devdb import engines
-from devdb.model import ENGINES, Level
+from devdb.model import ENGINES, SHARED_ENGINES, Level
+
+LOCAL = tuple(name for name in ENGINES if name not in SHARED_ENGINES)
+"""The engines of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def held(value: float, limit: float) -> str:
 def memory() -> Iterator[str]:
     yield "An idle instance, MiB; the rest of the Docker engine is not in it"
     yield f"  {'':<38} {'RSS':>8} {'PSS':>8}"
-    for engine in ENGINES:
+    for engine in LOCAL:
         if reason := why_not(engine):
             yield f"  not measured: {engine} engine: {reason}"
         else:
@@ -172,7 +175,7 @@ def memory() -> Iterator[str]:
 
 def clients(count: int, seconds: float) -> Iterator[str]:
     yield "Many clients; on Docker inside the instance's network"
-    for engine in ENGINES:
+    for engine in LOCAL:
         if reason := why_not(engine):
             yield f"  not measured: {engine} engine: {reason}"
         else:

@@ -30,7 +30,7 @@ from pressure_table import Crowd, Figures, save, table
 
 from devdb import engines, urls
 from devdb.engines import Engine
-from devdb.model import ENGINES, Endpoint, Level, Spec
+from devdb.model import ENGINES, SHARED_ENGINES, Endpoint, Level, Spec
 from devdb.workspace.instances import health
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=500, metavar="N")
     # Postgres' own default, so what a hosted one of the smaller kind has too.
     parser.add_argument("--max-connections", type=int, default=100, metavar="N")
-    parser.add_argument("--engine", choices=ENGINES)
+    parser.add_argument("--engine", choices=sorted({*ENGINES} - {*SHARED_ENGINES}))
     parser.add_argument("--readme", action="store_true", help="make the README's table of it")
     options = parser.parse_args()
     allow_files(options.clients + 200)

@@ -59,6 +59,16 @@ def test_names_for_the_env_file_are_kept_in_their_order(tmp_path: Path) -> None:
     assert config.load(tmp_path, {}, {}).env == (("B", "pooled"), ("A", "port"))
 
 
+def test_where_in_a_cluster_new_instances_go(tmp_path: Path) -> None:
+    (tmp_path / "devdb.toml").write_text(
+        '[kubernetes]\nstorage_class = "fast"\ncontext = "me@far:6443/x"\n'
+    )
+    assert config.load(tmp_path, {}, {}).kubernetes == (
+        ("context", "me@far:6443/x"),
+        ("storage-class", "fast"),
+    )
+
+
 @pytest.mark.parametrize("text", ["env = 3", "[env]\nA = 3", "[env]\nA = ['pooled']"])
 def test_names_for_the_env_file_that_make_no_sense(tmp_path: Path, text: str) -> None:
     (tmp_path / "devdb.toml").write_text(text)
@@ -96,6 +106,7 @@ def test_a_value_that_cannot_be_right_names_who_said_it(
         *("port = ", "prot = 1\n", "postgres = 3\n", '[postgres]\n"a b" = 1\n', "port = []\n"),
         *("pgbouncer = 3\n", '[pgbouncer]\n"a b" = 1\n', "[pgbouncer]\nA = 1\n"),
         *('[pgbouncer]\na = "1\\nauth_type = any"\n', '[pgbouncer]\na = "\\u001b[2J"\n'),
+        *("kubernetes = 'dev'\n", "[kubernetes]\nsize = 10\n", "[kubernetes]\ncontext = ' '\n"),
         *("[pgbouncer]\na = []\n", "[pgbouncer.a]\nb = 1\n", '[pgbouncer]\n"%include" = "x"\n'),
     ],
 )
