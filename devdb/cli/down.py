@@ -32,6 +32,7 @@ _RM_EXAMPLES = """\b
 Examples:
   devdb rm shop            says what goes, and asks
   devdb rm -f 'test-*'     does not ask
+  devdb rm shop --keep-data    only forgets it here
 """
 
 
@@ -74,6 +75,10 @@ def stop(
 def delete(
     names: options.Names = None,
     force: options.Force = False,
+    keep_data: Annotated[
+        bool,
+        typer.Option("--keep-data", help="Only forget them here; what runs elsewhere goes on."),
+    ] = False,
     name: options.Name = None,
     json: options.Json = False,
 ) -> int:
@@ -81,6 +86,8 @@ def delete(
     if not names and name is None:
         raise UsageError("devdb rm wants NAME, the instance to delete.", "devdb rm NAME")
     specs = _meant(names, name)
+    if keep_data:
+        return _forget(specs, json=json)
     removals = _removals(specs)
     if not force:
         _ask_to_delete([_as_text(removal) for removal in removals], specs, json=json)
@@ -96,6 +103,26 @@ def delete(
     failed = _each(specs, delete_one)
     if json:
         streams.data(_envelope("rm", {"deleted": results}, failed))
+    return ExitCode.FAILURE if failed else ExitCode.OK
+
+
+def _forget(specs: Sequence[Spec], *, json: bool) -> int:
+    results: list[dict[str, Any]] = []
+
+    def forget_one(spec: Spec) -> None:
+        if not spec.password:
+            raise NotFound(
+                f"'{spec.name}' has no marker: there is nothing to forget.",
+                f"Delete it with its data: devdb rm {spec.name}",
+            )
+        down.forget(spec)
+        results.append({"name": spec.name, "engine": spec.engine})
+        again = f"devdb up -n {spec.name} --adopt"
+        streams.narrate(f"forgot '{spec.name}'; its data stays where it is ({again})")
+
+    failed = _each(specs, forget_one)
+    if json:
+        streams.data(_envelope("rm", {"deleted": [], "forgotten": results}, failed))
     return ExitCode.FAILURE if failed else ExitCode.OK
 
 

@@ -90,6 +90,13 @@ class Engine(Protocol):
         """Stop it (fast shutdown); with `destroy` delete its data too. No-op when absent."""
         ...
 
+    def leave(self, name: str) -> None:
+        """Have nothing of it run on this machine; what of it runs elsewhere goes on.
+
+        Does not ask another machine, which may be gone for good. Raises DevdbError.
+        """
+        self.stop(name)
+
     def mend(self, name: str) -> None:
         """Bring back what looks after a running instance, where that is gone; cheap if not.
 

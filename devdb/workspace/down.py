@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from devdb import databases, marker, postgres
-from devdb.errors import DevdbError
+from devdb import certificates, databases, marker, postgres
+from devdb.errors import DevdbError, EngineUnavailable
 from devdb.model import Spec
 from devdb.workspace import gateway
 from devdb.workspace.instances import Instance, State, engine_of, find
@@ -71,6 +71,20 @@ def remove(spec: Spec) -> None:
         gateway.forget(spec.name)
         if spec.engine:  # a damaged marker may be all that is left of one
             engine_of(spec).stop(spec.name, destroy=True)
+        marker.delete(spec.name)
+
+
+def forget(spec: Spec) -> None:
+    """Delete the marker, and leave the data where it is; `up --adopt` finds it there again.
+
+    Stops what runs on this machine. An engine that does not answer does not hinder it.
+    """
+    with marker.locked(spec.name, timeout=gateway.LOCK_SECONDS):
+        gateway.turn_off(spec.name)
+        gateway.forget(spec.name)
+        with suppress(EngineUnavailable):
+            engine_of(spec).leave(spec.name)
+        certificates.remove(spec.name)
         marker.delete(spec.name)
 
 

@@ -128,6 +128,33 @@ def test_down_and_rm_reach_one_without_a_marker(cli: Cli) -> None:
     assert cli.markers() == []
 
 
+def test_one_is_forgotten_without_its_data(cli: Cli, tmp_path: Path) -> None:
+    """Where its engine answers, and where that is gone for good."""
+    cli("up", "-d")
+    done = cli("rm", "shop", "--keep-data", "--json").json["data"]
+    assert done == {
+        "deleted": [],
+        "forgotten": [{"name": "shop", "engine": "fake"}],
+        "failed": [],
+    }
+    assert marker.load("shop") is None
+    found = FakeEngine().find("shop")
+    assert found is not None
+    assert found.stopped
+    again = cli("rm", "--keep-data", "shop")
+    assert (again.code, again.error[0]) == (
+        1,
+        "error: 'shop' has no marker: there is nothing to forget.",
+    )
+    assert cli("up", "-d", "--adopt").code == 0
+    cli.change_marker("shop", engine="docker", docker_host=f"unix://{tmp_path}/gone.sock")
+    assert cli("rm", "-f", "shop").code == 3
+    gone = cli("rm", "--keep-data", "shop")
+    assert gone.code == 0
+    assert "forgot 'shop'; its data stays where it is (devdb up -n shop --adopt)" in gone.err
+    assert marker.load("shop") is None
+
+
 def test_a_damaged_marker_may_be_all_that_there_is(cli: Cli) -> None:
     lose_data(cli)
     marker_of(cli).write_text("")
@@ -189,6 +216,11 @@ def test_it_is_taken_over_with_all_that_it_had(real: Cli, real_engine: Engine) -
     assert listed["url"] != made["url"]
     for url in (*done.out.split(), listed["url"], listed["pooled_url"]):
         assert query(url, "SELECT 1") == "1"
+
+    assert real("rm", "--keep-data", real.name).code == 0
+    assert real("up", "-d").code == 1
+    assert real("up", "-d", "--adopt").out == done.out
+    assert query(listed["pooled_url"], "SELECT 1") == "1"
 
 
 @pytest.mark.parametrize("real_engine", ["native"], indirect=True)
