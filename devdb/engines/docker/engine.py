@@ -66,13 +66,11 @@ class DockerEngine(Engine):
     def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
         """Raise EngineUnavailable unless an engine answers that has the images or can get them.
 
-        Also where devdb is in a container of that engine, which has a 127.0.0.1 of its own. Takes
-        up to 5 s where a registry has to be asked; nothing is pulled.
+        Takes up to 5 s where a registry has to be asked; nothing is pulled.
         """
         connection = self._connect()
         references = wanted_images(image, pooler_image, major)
         with speaking(connection.host):
-            connection.refuse_from_inside()
             require_images(connection.client, references)
 
     def check(self) -> Sequence[Finding]:
@@ -85,7 +83,6 @@ class DockerEngine(Engine):
         """Make the instance, or start what is stopped of it; see `Engine.start`."""
         connection = yield from attend(begin(self._connect), None)
         with speaking(connection.host):
-            yield from attend(begin(connection.refuse_from_inside), None)
             yield from start(connection, spec)
 
     def find(self, name: str) -> Server | None:
@@ -122,7 +119,7 @@ class DockerEngine(Engine):
                 if found is not None:
                     stop.destroy(connection.client, found.identity)
                 certificates.remove(name)
-                template.remove_useless(connection.client)
+                template.remove_useless(connection)
             elif found is not None:
                 self._keep_if_usable(found)
                 stop.stop(connection.client, found)
@@ -203,7 +200,8 @@ class DockerEngine(Engine):
                 container = found.containers[labels.POSTGRES]["Name"].lstrip("/")
                 argv = [path, host_option, self.host, "exec", terminal, *passed]
                 argv += [f"-ePGPASSFILE={config.PGPASS}", container]
-                return [*argv, tool, *config.address_in_container(pooled=pooled)]
+                host, port = found.net.pgbouncer if pooled else found.net.postgres
+                return [*argv, tool, "-h", host, "-p", str(port)]
         return []
 
     def _connect(self) -> Connection:
