@@ -14,7 +14,7 @@ from devdb.engines.remedy import Remedy
 from devdb.errors import DevdbError, PortInUse
 from devdb.listeners import accepts, owner
 from devdb.model import ENGINES, SHARED_ENGINES, Finding, Level, PartState, Spec
-from devdb.workspace import choice, fix, gateway, ports
+from devdb.workspace import choice, fix, gateway, lasting, ports
 from devdb.workspace.instances import Instance, State, engine_of, every
 from devdb.workspace.staleness import held
 
@@ -56,6 +56,7 @@ def diagnose(settings: Settings, directory: Path) -> Diagnosis:
     checks = tuple((each.name, tuple(each.check())) for each in _engines(wanted, instances))
     found = tuple(finding for instance in instances for finding in _look_at(instance, directory))
     found += tuple(_of_silent(engine, error) for engine, error in silent.items())
+    found += (fleeting,) if (fleeting := lasting.warning()) else ()
     return Diagnosis(
         engine=name,
         reason=reason,

@@ -29,7 +29,7 @@ from devdb.errors import (
     TimedOut,
 )
 from devdb.model import SHARED_ENGINES, PoolMode, Progress, Server, Spec, Step
-from devdb.workspace import choice, fix, gateway, ports, recovery
+from devdb.workspace import choice, fix, gateway, lasting, ports, recovery
 from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
 
 WAIT_SECONDS = 300
@@ -176,7 +176,7 @@ def _create(
             instance=_with_gateway(spec, server),
             outcome=Outcome.CREATED,
             reason=reason,
-            notes=(*notes, *told_of_http),
+            notes=(*notes, *told_of_http, *_fleeting()),
             failed=failed,
         )
         return
@@ -297,6 +297,12 @@ def _ports_of(spec: Spec, settings: Settings) -> tuple[int, int]:
         free[0] if spec.port in held else spec.port,
         free[1] if spec.pool_port in held else spec.pool_port,
     )
+
+
+def _fleeting() -> tuple[str, ...]:
+    """Said once, when an instance is made: `doctor` says it again."""
+    found = lasting.warning()
+    return (f"{found.message}: {found.fix}",) if found else ()
 
 
 def _crowd(spec: Spec) -> tuple[str, ...]:

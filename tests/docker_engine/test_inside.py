@@ -53,8 +53,11 @@ class DevContainer:
             self._client.remove_container(self._id, v=True, force=True)
 
     def __call__(self, *words: str) -> Done:
-        argv = [sys.executable, "-m", "devdb", *words]
-        run = self._client.exec_create(self._id, argv)["Id"]
+        return self.python("-m", "devdb", *words)
+
+    def python(self, *words: str, **environment: str) -> Done:
+        argv = [sys.executable, *words]
+        run = self._client.exec_create(self._id, argv, environment=environment)["Id"]
         out, err = self._client.exec_start(run, demux=True)
         code: int = self._client.exec_inspect(run)["ExitCode"]
         return Done(code, (out or b"").decode(), (err or b"").decode())
@@ -109,3 +112,16 @@ def test_an_instance_is_on_the_127_0_0_1_of_the_container_that_devdb_is_in(
         gone = devdb("rm", name, "--force")
     assert gone.code == 0, gone.err
     assert world.traces(name, home) == []
+
+
+ASK = "from devdb.workspace import lasting; print(lasting.warning())"
+
+
+def test_data_in_the_containers_own_layer_is_told_of(
+    dev_container: Callable[[], DevContainer], home: Path
+) -> None:
+    devdb = dev_container()
+    own = {"DEVDB_DATA_DIR": "/var/lib/devdb", "CI": ""}
+    assert "/var/lib/devdb is in this container's own layer" in devdb.python("-c", ASK, **own).out
+    for other in ({"DEVDB_DATA_DIR": str(home)}, {"CI": "true"}):
+        assert devdb.python("-c", ASK, **{**own, **other}).out == "None\n"
