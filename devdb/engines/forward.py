@@ -61,22 +61,24 @@ class Forwarder:
         words where it ends, and DevdbError where nothing can be written.
         """
         wanted = self._argv((spec.port, spec.pool_port), command, over)
-        if self._argv_of_running() == wanted and self._listens():
+        there = self._running()
+        if there is not None and there[1] == wanted and self._listens(*there):
             return
         self.end()
         ports.require_free(spec, spec.port, spec.pool_port)
         try:
-            marker.make_private_directory(self._pid_file.parent)
+            marker.make_private_directory(self._directory)
             self._log.unlink(missing_ok=True)
             # All of the environment: a key agent, a proxy or a cloud's profile may be in it.
-            pid = processes.spawn(wanted, cwd=Path("/"), log=Path(os.devnull), env=dict(os.environ))
+            pid = processes.spawn(
+                wanted, cwd=self._directory, log=Path(os.devnull), env=dict(os.environ)
+            )
         except OSError as error:
-            directory = self._pid_file.parent
             raise DevdbError(
-                f"Cannot start the forwarder of '{self.name}' in {directory}: {error.strerror}.",
-                paths.way_out(error, directory),
+                f"Cannot start the forwarder in {self._directory}: {error.strerror or error}.",
+                paths.way_out(error, self._directory),
             ) from error
-        while not self._listens() and not given_up.is_set():
+        while not self._listens(pid, wanted) and not given_up.is_set():
             said, has_ended = self._said()
             if has_ended or not processes.is_running(pid):
                 self.end()
@@ -89,11 +91,12 @@ class Forwarder:
 
     def part(self) -> Part:
         """How it is, as a part of an instance that runs."""
-        pid = self._running()
-        if pid is None:
+        there = self._running()
+        if there is None:
             detail = "not running; `devdb up` brings it back"
             return Part(name=PART, state=PartState.DEAD, detail=detail)
-        if self._listens():
+        pid = there[0]
+        if self._listens(*there):
             return Part(name=PART, state=PartState.RUNNING, detail=f"pid {pid}")
         said, _ = self._said()
         tries = f"pid {pid}, trying again" + (f": {said}" if said else "")
@@ -105,46 +108,60 @@ class Forwarder:
 
     def end(self) -> None:
         """End it, so that the ports are free; no error where there is none. Raises DevdbError."""
-        pid = self._running()
-        if pid is not None and processes.end([pid], _SIGNALS, is_there=self._is_it, group=True):
+        if left := processes.end(self._all(), _SIGNALS, is_there=self._is_one):
             raise DevdbError(
-                f"The forwarder of '{self.name}' (pid {pid}) does not end.", f"kill -9 -- -{pid}"
+                f"The forwarder of '{self.name}' does not end.",
+                f"kill -9 {' '.join(map(str, left))}",
             )
         for file in (self._pid_file, self._log):
             file.unlink(missing_ok=True)
         with suppress(OSError):  # it has a marker, or an engine's data, in it
-            self._pid_file.parent.rmdir()
+            self._directory.rmdir()
+
+    @property
+    def _directory(self) -> Path:
+        return paths.instance_dir(self.name)
 
     @property
     def _pid_file(self) -> Path:
-        return paths.instance_dir(self.name) / f"{PART}.pid"
+        return self._directory / f"{PART}.pid"
 
     @property
     def _log(self) -> Path:
-        return paths.instance_dir(self.name) / f"{PART}.log"
+        return self._directory / f"{PART}.log"
 
     def _argv(self, numbers: tuple[int, ...], command: Sequence[str], over: str) -> list[str]:
         its = ",".join(map(str, numbers))
         return [*_FIRST, str(self._pid_file), str(self._log), over, its, *command]
 
-    def _is_it(self, pid: int) -> bool:
-        return processes.words(pid)[1:5] == [*_FIRST[1:], str(self._pid_file)]
-
-    def _running(self) -> int | None:
+    def _running(self) -> tuple[int, list[str]] | None:
+        """Its pid and its command line; None where it does not run."""
         pid = processes.read_pid(self._pid_file)
-        return pid if pid is not None and self._is_it(pid) else None
+        argv = processes.words(pid) if pid is not None else []
+        is_it = argv[1:5] == [*_FIRST[1:], str(self._pid_file)]
+        return (pid, argv) if pid is not None and is_it else None
 
-    def _argv_of_running(self) -> list[str]:
-        pid = self._running()
-        return processes.words(pid) if pid is not None else []
+    def _all(self) -> list[int]:
+        """The pids of all that it started and of itself; it may have been killed by now."""
+        import psutil
 
-    def _listens(self) -> bool:
+        if not self._pid_file.exists():
+            return []
+        return [pid for pid in psutil.pids() if self._is_one(pid)]
+
+    def _is_one(self, pid: int) -> bool:
+        leader = processes.read_pid(self._pid_file)
+        try:
+            is_in = leader is not None and os.getsid(pid) == leader
+        except OSError:
+            return False
+        return is_in and processes.working_directory(pid) == str(self._directory.resolve())
+
+    def _listens(self, pid: int, argv: Sequence[str]) -> bool:
         """Whether all of its ports are listened at, by a process that it started."""
-        argv, pid = self._argv_of_running(), self._running()
-        numbers = [int(each) for each in argv[7].split(",")] if pid is not None else []
-        return bool(numbers) and all(self._is_its(listeners.pid(port), pid) for port in numbers)
+        return all(self._is_its(listeners.pid(int(port)), pid) for port in argv[7].split(","))
 
-    def _is_its(self, listener: int | None, pid: int | None) -> bool:
+    def _is_its(self, listener: int | None, pid: int) -> bool:
         try:
             return listener is not None and os.getpgid(listener) == pid
         except ProcessLookupError:
