@@ -116,7 +116,7 @@ def running(engine_name: str) -> Iterator[Running]:
                 spec, spec.pooled, bench_memory.native_pids(spec.name)["pgbouncer"], takes
             )
         else:
-            name = labels.object_name(spec.name, labels.PGBOUNCER)
+            name = labels.identity_of_new(spec.name).object_name(labels.PGBOUNCER)
             container = json.loads(bench_memory.docker("inspect", name))[0]
             (network,) = container["NetworkSettings"]["Networks"].values()
             inside = replace(spec.pooled, host=network["IPAddress"], port=6432)

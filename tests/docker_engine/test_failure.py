@@ -10,7 +10,7 @@ import pytest
 import world
 from docker import APIClient
 
-from devdb.engines.docker import failure, labels
+from devdb.engines.docker import failure
 from devdb.engines.docker.attempt import Attempt
 from devdb.engines.docker.config import Blueprint
 from devdb.engines.docker.engine import DockerEngine
@@ -41,20 +41,19 @@ def test_progress_is_heard_however_much_noise_follows_it(
     start: Starts, spec: Spec, client: APIClient
 ) -> None:
     start(spec)
-    heard: dict[str, str] = {}
-    failure._has_news(client, spec.name, labels.POSTGRES, heard)
-    assert not failure._has_news(client, spec.name, labels.POSTGRES, heard)
+    container, heard = world.container(spec.name, "postgres"), dict[str, str]()
+    failure._has_news(client, container, heard)
+    assert not failure._has_news(client, container, heard)
 
     def say(script: str) -> None:
         """Write to the container's log, and wait until the engine has it."""
-        container = labels.object_name(spec.name, labels.POSTGRES)
         before = len(client.logs(container))
         command = ["sh", "-c", f"({script}; echo FATAL: end) > /proc/1/fd/2"]
-        run = client.exec_create(world.container(spec.name, "postgres"), command, user="0")
+        run = client.exec_create(container, command, user="0")
         client.exec_start(run["Id"])
         world.eventually(lambda: b"FATAL: end" in client.logs(container)[before:], "it is read")
 
     say("for n in $(seq 300); do echo FATAL: the database system is starting up; done")
-    assert not failure._has_news(client, spec.name, labels.POSTGRES, heard)
+    assert not failure._has_news(client, container, heard)
     say("echo redo in progress; for n in $(seq 300); do echo FATAL: starting up; done")
-    assert failure._has_news(client, spec.name, labels.POSTGRES, heard)
+    assert failure._has_news(client, container, heard)

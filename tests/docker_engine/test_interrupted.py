@@ -79,10 +79,11 @@ def known(client: APIClient) -> None:
     postgres, pooler = (find_image(client, ref) for ref in wanted_images(None, None, None))
     assert postgres is not None
     assert pooler is not None
-    image_contents.has_init_files(client, postgres, "test-nobody")
-    image_contents.binary_version(client, pooler, labels.PGBOUNCER, "test-nobody")
-    image_contents.server_user_id(client, postgres, "test-nobody")
-    image_contents.postgres_has_tls(client, postgres, "test-nobody")
+    asker = labels.Identity("test-nobody", "")
+    image_contents.has_init_files(client, postgres, asker)
+    image_contents.binary_version(client, pooler, labels.PGBOUNCER, asker)
+    image_contents.server_user_id(client, postgres, asker)
+    image_contents.postgres_has_tls(client, postgres, asker)
     if template.find(client, postgres) is None:
         template.provide(client, postgres, 0, tried=None, copy="test-nobody")
     world.eventually(
@@ -121,7 +122,7 @@ def test_a_server_that_the_engine_kills_while_it_starts_is_started_anew(
     killed = False
     for progress in engine.start(spec):
         if progress.step == Step.LOGIN and not killed:
-            client.kill(labels.object_name(spec.name, labels.POSTGRES))
+            client.kill(labels.identity_of_new(spec.name).object_name(labels.POSTGRES))
             killed = True
     assert killed
     assert progress.step == Step.READY
@@ -170,7 +171,7 @@ def test_a_first_start_that_was_killed_is_taken_up_with_other_settings(
 ) -> None:
     _kill_at_login(spec)
     if server == "is killed too":
-        client.kill(labels.object_name(spec.name, labels.POSTGRES))
+        client.kill(labels.identity_of_new(spec.name).object_name(labels.POSTGRES))
     changed = replace(spec, **changes)
     for _ in range(2):
         assert start(changed).pool_mode == changed.pool_mode
@@ -188,7 +189,7 @@ def test_data_whose_making_was_interrupted_is_discarded(
     spec: Spec, start: Starts, client: APIClient
 ) -> None:
     _kill_at_login(spec)
-    client.kill(labels.object_name(spec.name, labels.POSTGRES))
+    client.kill(labels.identity_of_new(spec.name).object_name(labels.POSTGRES))
     assert start(spec).running
     assert_whole(spec)
 
@@ -215,13 +216,14 @@ def test_data_that_was_used_is_never_discarded_even_if_it_is_called_unfinished(
     start(spec)
     with connect(spec.direct) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    identity = labels.identity_of_new(spec.name)
     client.create_volume(
-        labels.object_name(spec.name, labels.UNFINISHED),
-        labels=labels.of_spec(spec, labels.UNFINISHED),
+        identity.object_name(labels.UNFINISHED),
+        labels=identity.of_spec(spec, labels.UNFINISHED),
     )
     if by_hand:
         for part in (labels.POSTGRES, labels.PGBOUNCER):
-            client.stop(labels.object_name(spec.name, part))
+            client.stop(identity.object_name(part))
     else:
         engine.stop(spec.name)
     assert start(spec).running
@@ -234,9 +236,10 @@ def test_a_container_made_after_its_volume_was_removed_is_destroyed_with_what_it
     spec: Spec, engine: DockerEngine, client: APIClient, home: Path
 ) -> None:
     data = _half_made(client, spec)
-    client.remove_volume(labels.object_name(spec.name, labels.DATA))
-    plan, network = _plan(client, spec), create.make_network(client, spec)
-    create.make_container(client, spec, plan, network, data)
+    client.remove_volume(labels.identity_of_new(spec.name).object_name(labels.DATA))
+    identity = labels.identity_of_new(spec.name)
+    plan, network = _plan(client, spec), create.make_network(client, spec, identity)
+    create.make_container(client, spec, identity, plan, network, data)
     engine.stop(spec.name, destroy=True)
     assert world.traces(spec.name, home) == [_marker(spec, home)]
 
@@ -254,8 +257,8 @@ def test_a_request_the_engine_has_not_carried_out_yet_leaves_nothing(
     data = _half_made(client, spec)
     asked: list[socket.socket] = []
 
-    def look(client: APIClient, name: str) -> find.Found:
-        found = find_look(client, name)
+    def look(client: APIClient, identity: labels.Identity) -> find.Found:
+        found = find_look(client, identity)
         if not asked:
             asked.append(_ask_for_postgres(engine, client, spec, data))
         return found
@@ -270,8 +273,9 @@ def test_a_request_the_engine_has_not_carried_out_yet_leaves_nothing(
 
 def _half_made(client: APIClient, spec: Spec) -> dict[str, str]:
     """Volumes, and no container yet; the labels of the one with the data."""
-    data = labels.of_data(spec, major=17, layout=".")
-    create.make_volumes(client, spec, data)
+    identity = labels.identity_of_new(spec.name)
+    data = identity.of_data(spec, major=17, layout=".")
+    create.make_volumes(client, spec, identity, data)
     return data
 
 
@@ -287,16 +291,17 @@ def _ask_for_postgres(
     engine: DockerEngine, client: APIClient, spec: Spec, data: dict[str, str]
 ) -> socket.socket:
     """The connection on which its container was asked for; nobody has read the answer."""
-    plan = _plan(client, spec)
+    plan, identity = _plan(client, spec), labels.identity_of_new(spec.name)
     volume = {
         "Type": "volume",
-        "Source": labels.object_name(spec.name, labels.DATA),
+        "Source": identity.object_name(labels.DATA),
         "Target": plan.volume,
         "VolumeOptions": {"Labels": data},
     }
-    wanted = {"Image": plan.image, "Labels": plan.labels, "HostConfig": {"Mounts": [volume]}}
+    its = plan.labelled(spec, identity)
+    wanted = {"Image": plan.image, "Labels": its, "HostConfig": {"Mounts": [volume]}}
     body = json.dumps(wanted).encode()
-    name = labels.object_name(spec.name, labels.POSTGRES)
+    name = identity.object_name(labels.POSTGRES)
     head = (
         f"POST /containers/create?name={name} HTTP/1.1\r\nHost: docker\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -320,6 +325,6 @@ def _kill_at_login(spec: Spec) -> None:
 
 
 def _state(client: APIClient, spec: Spec) -> dict[str, Any]:
-    container = client.inspect_container(labels.object_name(spec.name, labels.POSTGRES))
+    container = client.inspect_container(world.container(spec.name, labels.POSTGRES))
     state: dict[str, Any] = container["State"]
     return state

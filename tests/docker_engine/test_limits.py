@@ -60,9 +60,10 @@ def test_files_are_asked_for_where_a_container_gets_too_few(
     assert image is not None
     for wanted in (None, 3000):
         plan = config.for_pgbouncer(spec, image, (1, 24, 0), limits=Limits(to_ask_for=wanted))
-        network = create.make_network(client, spec)
-        create.make_container(client, spec, plan, network, {})
-        container = client.inspect_container(labels.object_name(spec.name, labels.PGBOUNCER))
+        identity = labels.identity_of_new(spec.name)
+        network = create.make_network(client, spec, identity)
+        create.make_container(client, spec, identity, plan, network, {})
+        container = client.inspect_container(identity.object_name(labels.PGBOUNCER))
         asked = container["HostConfig"]["Ulimits"] or []
         assert [(each["Soft"], each["Hard"]) for each in asked] == [(wanted, wanted)] * bool(wanted)
         engine.stop(spec.name, destroy=True)
@@ -76,7 +77,7 @@ def test_what_the_engine_gives_a_container_is_asked_and_leaves_nothing(
     soft = client.exec_start(run["Id"]).decode().strip()
     image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
-    found = limits.look(client, image, spec.name)
+    found = limits.look(client, image, labels.identity_of_new(spec.name))
     assert (found.to_ask_for is None) == (str(found.files) == soft)
     mine = client.containers(all=True, filters=labels.query(spec.name))
     assert labels.QUESTION not in {item["Labels"][labels.PART] for item in mine}
@@ -122,7 +123,9 @@ def test_containers_may_do_what_they_need_and_no_more(
 def test_questions_are_asked_without_any_privilege(engine: DockerEngine, client: APIClient) -> None:
     image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
-    container = image_contents.question(client, image.id, ["true"], "test-question")
+    container = image_contents.question(
+        client, image.id, ["true"], labels.Identity("test-question", "")
+    )
     try:
         host = client.inspect_container(container)["HostConfig"]
         assert host["CapDrop"] == ["ALL"]
@@ -135,8 +138,9 @@ def test_a_container_that_may_do_more_or_less_is_made_anew(spec: Spec, client: A
     image = find_image(client, wanted_images(None, None, None)[1])
     assert image is not None
     plan = config.for_pgbouncer(spec, image, (1, 24, 0))
+    identity = labels.identity_of_new(spec.name)
     others = (replace(plan, capabilities=("KILL",)), replace(plan, open_files=5000))
-    assert len({each.digest(spec) for each in (plan, *others)}) == 3
+    assert len({each.digest(spec, identity) for each in (plan, *others)}) == 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
@@ -147,7 +151,7 @@ def test_a_disk_that_is_full_at_the_next_start_is_said_and_costs_no_data(
         create = APIClient.create_volume
 
         def on_it(client: APIClient, name: str, **rest: Any) -> Any:
-            if name == labels.object_name(spec.name, labels.DATA):
+            if name == labels.identity_of_new(spec.name).object_name(labels.DATA):
                 rest["driver_opts"] = {"type": "none", "o": "bind", "device": str(place)}
             return create(client, name, **rest)
 

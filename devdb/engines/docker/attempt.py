@@ -76,9 +76,10 @@ class Attempt:
         self._client = client
         self._spec = spec
         self._found = found
+        self._identity = found.identity
         self._postgres = postgres
         self._pooler = pooler
-        new = labels.of_data(spec, major=major, layout=config.layout(postgres))
+        new = found.identity.of_data(spec, major=major, layout=config.layout(postgres))
         self._data: dict[str, str] = found.data["Labels"] if found.data else new
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
@@ -149,7 +150,7 @@ class Attempt:
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
             provide = partial(template.provide, self._client, self._postgres, plans.owner)
-            copy = labels.object_name(self._spec.name, labels.POSTGRES)
+            copy = self._identity.object_name(labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
         yield Progress(step=Step.READY, server=find.server(found, starting=starting), notes=notes)
 
@@ -162,14 +163,14 @@ class Attempt:
         """Network and volumes, where they are not there; the network's id."""
         network = begin(self._find_network)
         if self._is_new:
-            create.make_volumes(self._client, self._spec, self._data)
+            create.make_volumes(self._client, self._spec, self._identity, self._data)
         return network.result()
 
     def _find_network(self) -> str:
         there = self._found.networks
         used = [network for network in there if network in self._found.attached()]
         if not there:
-            return create.make_network(self._client, self._spec)
+            return create.make_network(self._client, self._spec, self._identity)
         return [*used, *there][0]
 
     def _certify(self) -> tuple[ServerTls | None, ServerTls | None]:
@@ -177,12 +178,12 @@ class Attempt:
 
         Begun before all else: making certificates takes as long as making a network.
         """
-        name = self._spec.name
+        name, asker = self._spec.name, self._identity
         if not self._spec.has_tls:
             return None, None
-        owner = begin(partial(image_contents.server_user_id, self._client, self._postgres, name))
-        asked = begin(partial(image_contents.postgres_has_tls, self._client, self._postgres, name))
-        text = image_contents.banner(self._client, self._pooler, labels.PGBOUNCER, name)
+        owner = begin(partial(image_contents.server_user_id, self._client, self._postgres, asker))
+        asked = begin(partial(image_contents.postgres_has_tls, self._client, self._postgres, asker))
+        text = image_contents.banner(self._client, self._pooler, labels.PGBOUNCER, asker)
         runs_as = owner.result() if asked.result() else None
         owners = (runs_as, NOBODY if has_tls(text) else None)
         if owners == (None, None):
@@ -195,13 +196,13 @@ class Attempt:
         return postgres, pooler
 
     def _plan(self, certifying: Future[tuple[ServerTls | None, ServerTls | None]]) -> Plans:
-        client, spec, name = self._client, self._spec, self._spec.name
-        asked = begin(partial(image_contents.has_init_files, client, self._postgres, name))
-        carried = begin(partial(limits.look, client, self._postgres, name))
-        owner = image_contents.user_id(client, self._postgres, name)
-        text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, name)
+        client, spec, asker = self._client, self._spec, self._identity
+        asked = begin(partial(image_contents.has_init_files, client, self._postgres, asker))
+        carried = begin(partial(limits.look, client, self._postgres, asker))
+        owner = image_contents.user_id(client, self._postgres, asker)
+        text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, asker)
         version = parse_version(text)
-        package = image_contents.pooler_package(client, self._pooler, version, name)
+        package = image_contents.pooler_package(client, self._pooler, version, asker)
         # Its auth query runs in the database a client wants; so that is where it has to get in.
         everywhere = version[:2] < AUTH_DBNAME
         has_init_files = asked.result()
@@ -259,7 +260,9 @@ class Attempt:
         container = self._found.containers.get(plan.part)
         if container is None or self._found.is_half_there(plan.part):
             return True
-        if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(self._spec):
+        if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(
+            self._spec, self._identity
+        ):
             return True
         if self._network not in self._found.attached(plan.part):
             return True  # its network was pruned; it would not start
@@ -291,7 +294,7 @@ class Attempt:
         )
 
     def _sync(self) -> None:
-        create.sync(self._client, labels.object_name(self._spec.name, labels.POSTGRES))
+        create.sync(self._client, self._identity.object_name(labels.POSTGRES))
 
     def _look_again(self, starting: Collection[str]) -> Found:
         """The instance as it is now, without what requests of a killed devdb made meanwhile.
@@ -299,7 +302,7 @@ class Attempt:
         `starting`: parts whose containers are those that were found.
         """
         known = {part: self._found.containers[part] for part in starting}
-        now = find.look(self._client, self._spec.name, known=known)
+        now = find.look(self._client, self._identity, known=known)
         for network in now.networks:
             if network != self._network:
                 stop.remove_network(self._client, network)
@@ -337,7 +340,9 @@ class Attempt:
                 before[1].wait()
             since = time.monotonic()
             if make and not self._given_up.is_set():
-                create.make_container(self._client, self._spec, plan, self._network, self._data)
+                create.make_container(
+                    self._client, self._spec, self._identity, plan, self._network, self._data
+                )
             if before is not None:
                 left = None if head_start is None else head_start - time.monotonic() + since
                 wait([before[0]], timeout=left)
@@ -345,7 +350,7 @@ class Attempt:
             if plan.part == labels.REAPER:
                 self._has_passwords.wait()
             if not self._given_up.is_set() or self._is_ready:
-                create.start_container(self._client, self._spec, plan.part)
+                create.start_container(self._client, self._spec, self._identity, plan.part)
         finally:
             begun.set()
 
@@ -364,7 +369,9 @@ class Attempt:
         self, logging_in: Future[SetUp | None]
     ) -> Generator[Progress, None, SetUp | None]:
         yield _LOGIN
-        look = partial(watch, self._client, self._spec, self._given_up, self._changing)
+        look = partial(
+            watch, self._client, self._spec, self._identity, self._given_up, self._changing
+        )
         watching = begin(look)
         both: list[Future[Any]] = [logging_in, watching]
         while not wait(both, HEARTBEAT, FIRST_COMPLETED).done:
@@ -403,11 +410,11 @@ class Attempt:
         from docker.errors import NotFound
 
         with self._changing, suppress(NotFound):  # removed meanwhile: watch() says so
-            self._client.restart(labels.object_name(self._spec.name, labels.PGBOUNCER))
+            self._client.restart(self._identity.object_name(labels.PGBOUNCER))
 
     def _settled(self) -> None:
         self._has_passwords.set()
-        create.finish(self._client, self._spec.name)
+        create.finish(self._client, self._identity)
 
     def _take_back(self, *, stop_started: bool) -> None:
         """Undo what is new, stop what was started; the error that led here is the one to tell."""
@@ -419,10 +426,10 @@ class Attempt:
         wait(self._work, timeout=_UNDO_PATIENCE)
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:
-                stop.destroy(self._client, self._spec.name)
+                stop.destroy(self._client, self._identity)
                 # Last: a server that lives on, should this be killed, goes on to be as wanted.
                 certificates.remove(self._spec.name)
             elif stop_started:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
-                now = find.look(self._client, self._spec.name)
+                now = find.look(self._client, self._identity)
                 stop.stop(self._client, now, started)

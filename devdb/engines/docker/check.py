@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from devdb.engines.docker import client, image_contents, labels
+from devdb.engines.docker import client, home, image_contents, labels
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.image import DEFAULT_POOLER, Image, find_image
 from devdb.errors import DevdbError
@@ -14,7 +14,7 @@ from devdb.pgbouncer import NEWER, crash_warning, parse_version
 from devdb.postgres import NEWEST_MAJOR
 
 _SUBJECT = "docker"
-_ASKER = "doctor"
+_NAME = "doctor"
 """The instance that its questions to an image are labelled with."""
 
 
@@ -77,10 +77,11 @@ def _of_images(connection: Connection) -> Iterator[Finding]:
 
 def _of_pooler(connection: Connection, image: Image) -> Iterator[Finding]:
     """What anybody can do to the PgBouncer in the image; asked once, then remembered."""
+    asker = labels.Identity(_NAME, home.existing() or home.of_path())
     try:
-        text = image_contents.binary_version(connection.client, image, labels.PGBOUNCER, _ASKER)
+        text = image_contents.binary_version(connection.client, image, labels.PGBOUNCER, asker)
         version = parse_version(text)
-        package = image_contents.pooler_package(connection.client, image, version, _ASKER)
+        package = image_contents.pooler_package(connection.client, image, version, asker)
     except DevdbError as error:
         yield Finding(level=Level.ERROR, subject=_SUBJECT, message=error.message, fix=error.hint)
         return

@@ -100,6 +100,15 @@ class Connection:
         # Nor is it one whose engine runs beside us, be that in a container or not.
         return self.client.info().get("Name") != here
 
+    @functools.cached_property
+    def may_have_old_labels(self) -> bool:
+        """Whether things labelled with the data home's path alone are this user's.
+
+        As long as devdb labelled so it had neither engines on other machines, where another one's
+        path may be the same, nor any in a container of which it was, where every root's is.
+        """
+        return not self.host.startswith("ssh://") and not self.is_ours_from_inside()
+
     def refuse_from_inside(self) -> None:
         """Raise EngineUnavailable where is_ours_from_inside()."""
         if self.is_ours_from_inside():

@@ -13,6 +13,7 @@ from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
 from devdb.engines.docker import labels
 from devdb.engines.docker.image import Image
+from devdb.engines.docker.labels import Identity
 from devdb.engines.docker.limits import UNKNOWN_LIMITS, Limits
 from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
 
@@ -138,14 +139,19 @@ class Blueprint:
     """What its root may do; nobody in it gets more than that, whatever program they run."""
     open_files: int | None = None
     """How many files its processes may have open; None: what the engine gives them."""
-    labels: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
+    """What it is labelled with beside what all of its instance is."""
 
-    def digest(self, spec: Spec) -> str:
+    def labelled(self, spec: Spec, identity: Identity) -> dict[str, str]:
+        """All its labels but the digest."""
+        return identity.of_spec(spec, self.part) | self.labels
+
+    def digest(self, spec: Spec, identity: Identity) -> str:
         """For the label MADE_FROM; keyed with the password, because the files have secrets.
 
         What the data was made with is no reason to make the container anew.
         """
-        lasting = replace(self, once=(), template=None)
+        lasting = replace(self, once=(), template=None, labels=self.labelled(spec, identity))
         return spec.derive(json.dumps(asdict(lasting), sort_keys=True, default=str))[:16]
 
     def is_in(self, files: Mapping[str, bytes]) -> bool:
@@ -225,7 +231,6 @@ def for_postgres(
         stop_timeout=300,
         capabilities=ENTRY_POINT,
         labels={
-            **labels.of_spec(spec, labels.POSTGRES),
             labels.PORT: str(spec.port),
             **({} if tls else {labels.NOTE: postgres.NO_TLS}),
         },
@@ -298,7 +303,6 @@ def for_pgbouncer(
         stop_timeout=20,
         open_files=limits.to_ask_for,
         labels={
-            **labels.of_spec(spec, labels.PGBOUNCER),
             labels.PORT: str(spec.pool_port),
             labels.POOL_MODE: mode.value,
             labels.CLIENTS: str(limits.by_url(spec)),
@@ -335,7 +339,6 @@ def for_reaper(spec: Spec, image: Image) -> Blueprint:
         tmpfs=image.volumes,  # the image's own would become an anonymous volume
         stop_signal="SIGTERM",
         stop_timeout=5,
-        labels=labels.of_spec(spec, labels.REAPER),
     )
 
 

@@ -16,6 +16,7 @@ from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import explanation
 from devdb.engines.docker.config import DIRECTORY, TEMPLATE, Blueprint, archive
 from devdb.engines.docker.failure import Vanished
+from devdb.engines.docker.labels import Identity
 from devdb.engines.docker.names import insist
 from devdb.errors import StartFailed
 from devdb.model import HOST, Spec
@@ -27,7 +28,7 @@ _TAKEN = ("port is already allocated", "address already in use", "ports are not 
 """What engines say when a port cannot be published; each version words it anew."""
 
 
-def make_network(client: APIClient, spec: Spec) -> str:
+def make_network(client: APIClient, spec: Spec, identity: Identity) -> str:
     """The instance's network; its id.
 
     A name of its own each time: engines let two networks have one, and then start no container in
@@ -35,12 +36,12 @@ def make_network(client: APIClient, spec: Spec) -> str:
     """
     from docker.errors import APIError
 
-    name = f"{labels.object_name(spec.name, labels.NETWORK)}-{secrets.token_hex(2)}"
+    name = f"{identity.object_name(labels.NETWORK)}-{secrets.token_hex(2)}"
     try:
         network = client.create_network(
             name,
             driver="bridge",
-            labels=labels.of_spec(spec, labels.NETWORK),
+            labels=identity.of_spec(spec, labels.NETWORK),
         )
     except APIError as error:
         if "address pool" not in explanation(error):
@@ -52,35 +53,43 @@ def make_network(client: APIClient, spec: Spec) -> str:
     return str(network["Id"])
 
 
-def make_volumes(client: APIClient, spec: Spec, data: Mapping[str, str]) -> None:
+def make_volumes(
+    client: APIClient, spec: Spec, identity: Identity, data: Mapping[str, str]
+) -> None:
     """The data volume with the labels `data`, and before it the sign that it is unfinished."""
     client.create_volume(
-        labels.object_name(spec.name, labels.UNFINISHED),
-        labels=labels.of_spec(spec, labels.UNFINISHED),
+        identity.object_name(labels.UNFINISHED),
+        labels=identity.of_spec(spec, labels.UNFINISHED),
     )
     # One in memory has no size of its own: half of the machine's memory, as /dev/shm.
     options = {"type": "tmpfs", "device": "tmpfs"} if spec.in_memory else None
-    name = labels.object_name(spec.name, labels.DATA)
+    name = identity.object_name(labels.DATA)
     client.create_volume(name, driver_opts=options, labels=dict(data))
 
 
-def finish(client: APIClient, name: str) -> None:
+def finish(client: APIClient, identity: Identity) -> None:
     """Say that the data was ready once: from now on nothing but `destroy` deletes it."""
     from docker.errors import NotFound
 
     with suppress(NotFound):
-        client.remove_volume(labels.object_name(name, labels.UNFINISHED))
+        client.remove_volume(identity.object_name(labels.UNFINISHED))
 
 
 def make_container(
-    client: APIClient, spec: Spec, blueprint: Blueprint, network: str, data: Mapping[str, str]
+    client: APIClient,
+    spec: Spec,
+    identity: Identity,
+    blueprint: Blueprint,
+    network: str,
+    data: Mapping[str, str],
 ) -> None:
     """Create the container in that network (an id) and put its files in; it is not started.
 
     `data`: the labels of the data volume, should it be gone.
     """
-    name = labels.object_name(spec.name, blueprint.part)
-    insist(client, name, partial(_create_container, client, spec, blueprint, name, network, data))
+    name = identity.object_name(blueprint.part)
+    create = partial(_create_container, client, spec, identity, blueprint, network, data)
+    insist(client, name, create)
     client.put_archive(name, "/", archive((*blueprint.files, *blueprint.once)))
 
 
@@ -116,8 +125,8 @@ def sync(client: APIClient, container: str) -> None:
 def _create_container(
     client: APIClient,
     spec: Spec,
+    identity: Identity,
     blueprint: Blueprint,
-    name: str,
     network: str,
     data: Mapping[str, str],
 ) -> None:
@@ -125,7 +134,7 @@ def _create_container(
 
     mounts, files = [], blueprint.open_files
     if blueprint.volume:
-        source = labels.object_name(spec.name, labels.DATA)
+        source = identity.object_name(labels.DATA)
         # A volume that was removed meanwhile is made anew; without its labels nobody finds it.
         there = Mount(target=blueprint.volume, source=source, type="volume", labels=dict(data))
         mounts.append(there)
@@ -135,12 +144,15 @@ def _create_container(
     entrypoint, command = blueprint.argv()
     client.create_container(
         blueprint.image,
-        name=name,
+        name=identity.object_name(blueprint.part),
         entrypoint=entrypoint,
         command=command,
         user=blueprint.user,
         environment=blueprint.environment,
-        labels={**blueprint.labels, labels.MADE_FROM: blueprint.digest(spec)},
+        labels={
+            **blueprint.labelled(spec, identity),
+            labels.MADE_FROM: blueprint.digest(spec, identity),
+        },
         ports=list(blueprint.ports),
         stop_signal=blueprint.stop_signal,
         stop_timeout=blueprint.stop_timeout,
@@ -168,12 +180,12 @@ def _create_container(
     )
 
 
-def start_container(client: APIClient, spec: Spec, part: str) -> None:
+def start_container(client: APIClient, spec: Spec, identity: Identity, part: str) -> None:
     """Start it; raises PortInUse when its port is somebody else's, Vanished when it is gone."""
     from docker.errors import APIError, NotFound
 
     try:
-        client.start(labels.object_name(spec.name, part))
+        client.start(identity.object_name(part))
     except NotFound as error:
         raise Vanished(
             f"The {part} container was removed before it started.", "Try again: `devdb up`."

@@ -86,45 +86,46 @@ class DockerEngine(Engine):
         connection = yield from attend(begin(self._connect), None)
         with speaking(connection.host):
             yield from attend(begin(connection.refuse_from_inside), None)
-            yield from start(connection.client, spec)
+            yield from start(connection, spec)
 
     def find(self, name: str) -> Server | None:
         """The instance as it is now; raises EngineUnavailable when the engine does not answer."""
         connection = self._connect()
         with speaking(connection.host):
-            found = find.look(connection.client, name)
+            found = find.look_for(connection, name)
         return find.server(found) if found else None
 
     def list(self) -> Sequence[Server]:
         """All of this user's instances in this engine, by name, with or without a marker."""
         connection = self._connect()
         with speaking(connection.host):
-            return [find.server(found) for found in find.look_at_all(connection.client)]
+            return [find.server(found) for found in find.look_at_all(connection)]
 
     def recover(self, name: str) -> Spec | None:
         """By its volume, and by its containers where they are there."""
         connection = self._connect()
         with speaking(connection.host):
-            return recover.recover(connection.client, connection.host, name)
+            return recover.recover(connection, name)
 
     def set_password(self, spec: Spec) -> None:
         """By a single-user server in a container of its own."""
         connection = self._connect()
         with speaking(connection.host):
-            recover.set_password(connection.client, spec)
+            recover.set_password(connection, spec)
 
     def stop(self, name: str, *, destroy: bool = False) -> None:
         """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
         connection = self._connect()
         with speaking(connection.host):
+            found = find.look_for(connection, name)
             if destroy:
-                stop.destroy(connection.client, name)
+                if found is not None:
+                    stop.destroy(connection.client, found.identity)
                 certificates.remove(name)
                 template.remove_useless(connection.client)
-                return
-            found = find.look(connection.client, name)
-            self._keep_if_usable(found)
-            stop.stop(connection.client, found)
+            elif found is not None:
+                self._keep_if_usable(found)
+                stop.stop(connection.client, found)
 
     def _keep_if_usable(self, found: Found) -> None:
         """Data whose first start was interrupted, but which was used since, is data."""
@@ -143,7 +144,7 @@ class DockerEngine(Engine):
             )
             with suppress(Refused):
                 if login.set_up() is not None:
-                    create.finish(self._connect().client, found.name)
+                    create.finish(self._connect().client, found.identity)
 
     def mend(self, name: str) -> None:
         """The engine itself looks after its containers."""
@@ -152,7 +153,9 @@ class DockerEngine(Engine):
         """The last `tail` lines of each server, then, with `follow`, what comes."""
         connection = self._connect()
         with speaking(connection.host):
-            found = find.look(connection.client, name)
+            found = find.look_for(connection, name)
+            if found is None:
+                return
             client = connection.listener() if follow else connection.client
             read = logs.followed if follow else logs.written
             yield from read(client, found, tail=tail)
@@ -183,8 +186,8 @@ class DockerEngine(Engine):
 
     def _found(self, name: str) -> Found:
         """What there is of the instance; raises NotFound where it has not both servers."""
-        found = find.look(self._connect().client, name)
-        if not {labels.POSTGRES, labels.PGBOUNCER} <= set(found.containers):
+        found = find.look_for(self._connect(), name)
+        if found is None or not {labels.POSTGRES, labels.PGBOUNCER} <= set(found.containers):
             raise NotFound(f"There is no instance '{name}' in Docker.", "Make it with `devdb up`.")
         return found
 

@@ -8,8 +8,8 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from devdb.engines import refusal
-from devdb.engines.docker import labels
 from devdb.engines.docker.find import moment
+from devdb.engines.docker.labels import Identity
 from devdb.errors import StartFailed, TimedOut
 from devdb.model import SERVERS, Spec, title
 
@@ -34,7 +34,9 @@ class Vanished(StartFailed):
     request."""
 
 
-def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> None:
+def watch(
+    client: APIClient, spec: Spec, identity: Identity, given_up: Event, changing: Lock
+) -> None:
     """Look at the servers until it is given up; not while `changing` is held.
 
     Raises StartFailed when one ends, TimedOut when they neither answer nor say anything new.
@@ -45,26 +47,28 @@ def watch(client: APIClient, spec: Spec, given_up: Event, changing: Lock) -> Non
     while not given_up.wait(_LOOK_EVERY):
         with changing:
             for part in SERVERS:
-                _check_server(client, spec, part, restarts)
+                _check_server(client, spec, identity.object_name(part), part, restarts)
         now = time.monotonic()
         if now - read_at < _READ_EVERY:
             continue
         read_at = now
-        if any(_has_news(client, spec.name, part, heard) for part in SERVERS):
+        if any(_has_news(client, identity.object_name(part), heard) for part in SERVERS):
             heard_at = now
         if now - heard_at > PATIENCE:
-            words = {part: said(client, spec.name, part) for part in SERVERS}
+            words = {part: said(client, identity.object_name(part)) for part in SERVERS}
             raise TimedOut(
                 f"No login within {PATIENCE:g} s; {_last_words(words)}.",
                 f"`devdb logs -n {spec.name}` shows more; then try again.",
             )
 
 
-def _check_server(client: APIClient, spec: Spec, part: str, restarts: dict[str, int]) -> None:
+def _check_server(
+    client: APIClient, spec: Spec, name: str, part: str, restarts: dict[str, int]
+) -> None:
     from docker.errors import NotFound
 
     try:
-        container = client.inspect_container(labels.object_name(spec.name, part))
+        container = client.inspect_container(name)
     except NotFound:
         container = {"State": {"Status": "removing"}}
     state = container["State"]
@@ -76,7 +80,7 @@ def _check_server(client: APIClient, spec: Spec, part: str, restarts: dict[str, 
     restarts.setdefault(part, container["RestartCount"])
     if state["Running"] and container["RestartCount"] <= restarts[part]:
         return
-    words = {part: said(client, spec.name, part)}
+    words = {part: said(client, name)}
     # One that dies by itself is started again by the engine; one that the engine was told to kill,
     # maybe by a devdb that is dead, is not.
     is_restarted = container["RestartCount"] > restarts[part]
@@ -102,13 +106,12 @@ def _of_full_disk(spec: Spec, words: str) -> str | None:
     )
 
 
-def _has_news(client: APIClient, name: str, part: str, heard: dict[str, str]) -> bool:
+def _has_news(client: APIClient, container: str, heard: dict[str, str]) -> bool:
     """Whether it said anything but the same since it was last listened to.
 
-    `heard`: the engine's time stamp of each server's last line until then.
+    `heard`: the engine's time stamp of each container's last line until then.
     """
-    before = heard.get(part)
-    container = labels.object_name(name, part)
+    before = heard.get(container)
     if before is None:
         text = client.logs(container, timestamps=True, tail=1)
     else:
@@ -118,13 +121,13 @@ def _has_news(client: APIClient, name: str, part: str, heard: dict[str, str]) ->
     ]
     news = [line for line in lines if before is None or line[0] > before]
     if news:
-        heard[part] = news[-1][0]
+        heard[container] = news[-1][0]
     return any(not _NO_PROGRESS.search(line[-1]) for line in news)
 
 
-def said(client: APIClient, name: str, part: str) -> str:
+def said(client: APIClient, container: str) -> str:
     """What a server said last, on one line: its complaints if it has any. To be shown only."""
-    text = client.logs(labels.object_name(name, part), tail=_SHOWN).decode(errors="replace")
+    text = client.logs(container, tail=_SHOWN).decode(errors="replace")
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     complaints = [line for line in lines if _COMPLAINT.search(line)]
     return " / ".join((complaints or lines)[-3:])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from devdb.engines.docker import image_contents, labels
+from devdb.engines.docker import home, image_contents, labels
+from devdb.engines.docker.client import Connection
+from devdb.engines.docker.labels import Identity
 from devdb.engines.waiting import begin
 from devdb.model import Part, PartState, PoolMode, Server
 
@@ -29,7 +30,7 @@ _AS_TOLD = {("exited", code) for code in (0, 130, 143)}
 class Found:
     """Everything of one instance, as `docker inspect` shows it."""
 
-    name: str
+    identity: Identity
     containers: dict[str, Inspection] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     data: Inspection | None = None
@@ -41,6 +42,11 @@ class Found:
         return bool(
             self.containers or self.questions or self.data or self.unfinished or self.networks
         )
+
+    @property
+    def name(self) -> str:
+        """The instance's."""
+        return self.identity.name
 
     @property
     def major(self) -> int | None:
@@ -79,50 +85,70 @@ class Found:
         return bool(state["Running"] or (state["Status"], state["ExitCode"]) in _AS_TOLD)
 
 
+def look_for(connection: Connection, name: str) -> Found | None:
+    """What there is of this user's instance of that name; None when nothing is."""
+    return next(iter(_ours(connection, name)), None)
+
+
+def look_at_all(connection: Connection) -> list[Found]:
+    """What there is of each of this user's instances, by name."""
+    return sorted(_ours(connection, None), key=lambda found: found.name)
+
+
 def look(
-    client: APIClient, instance: str, *, known: Mapping[str, Inspection] | None = None
+    client: APIClient, identity: Identity, *, known: Mapping[str, Inspection] | None = None
 ) -> Found:
-    """What there is of the instance; an empty Found when nothing is.
+    """What there is of that very instance; an empty Found when nothing is.
 
     `known`: parts whose containers need not be asked, as the engine answers for one that it is
     starting only when that has started.
     """
-    return next(iter(_look(client, instance, known or {})), Found(instance))
+    return next(iter(_look(client, identity.name, [identity.home], known or {})), Found(identity))
 
 
-def look_at_all(client: APIClient) -> list[Found]:
-    """What there is of each of this user's instances, by name."""
-    return sorted(_look(client, None, {}), key=lambda found: found.name)
+def _ours(connection: Connection, name: str | None) -> Iterable[Found]:
+    """One of each name: what was labelled before the data home had its id, only where it alone has
+    data, or is there."""
+    old = home.of_path()
+    homes = [old, *([new] if (new := home.existing()) else [])]
+    every = [found for found in _look(connection.client, name, homes, {}) if found]
+    every.sort(key=lambda found: (found.data is not None, found.identity.home != old))
+    return {
+        found.name: found
+        for found in every
+        if found.identity.home != old or connection.may_have_old_labels
+    }.values()
 
 
 def _look(
-    client: APIClient, instance: str | None, known: Mapping[str, Inspection]
+    client: APIClient, instance: str | None, homes: Collection[str], known: Mapping[str, Inspection]
 ) -> Iterable[Found]:
     query = labels.query(instance)
     listing = begin(lambda: client.containers(all=True, filters=query))
     volumes = begin(lambda: client.volumes(filters=query)["Volumes"] or [])
     networks = begin(lambda: client.networks(filters=query))
-    found: defaultdict[str, Found] = defaultdict(lambda: Found(""))
+    found: dict[Identity, Found] = {}
 
-    def of(item: Inspection) -> tuple[Found, str]:
-        mine = found[item["Labels"][labels.INSTANCE]]
-        mine.name = item["Labels"][labels.INSTANCE]
-        return mine, item["Labels"].get(labels.PART, "")
+    def of(items: list[Inspection]) -> Iterator[tuple[Inspection, Found, str]]:
+        for item in items:
+            its = item["Labels"]
+            if its.get(labels.HOME) in homes:
+                identity = Identity(its[labels.INSTANCE], its[labels.HOME])
+                mine = found.setdefault(identity, Found(identity))
+                yield item, mine, its.get(labels.PART, "")
 
-    for item in _wanted(listing.result(), instance):
-        mine, part = of(item)
+    for item, mine, part in of(listing.result()):
         if part == labels.QUESTION:
             mine.questions.append(item["Id"])
         elif inspection := known.get(part) or _inspect(client, item["Id"]):
             mine.containers[part] = inspection
-    for item in _wanted(volumes.result(), instance):
-        mine, part = of(item)
+    for item, mine, part in of(volumes.result()):
         if part == labels.DATA:
             mine.data = item
         elif part == labels.UNFINISHED:
             mine.unfinished = True
-    for item in _wanted(networks.result(), instance):
-        of(item)[0].networks[item["Id"]] = item["Name"]
+    for item, mine, _ in of(networks.result()):
+        mine.networks[item["Id"]] = item["Name"]
     return found.values()
 
 
@@ -135,12 +161,6 @@ def publisher(client: APIClient, port: int) -> str | None:
                 instance = container["Labels"].get(labels.INSTANCE)
                 return f"container {name}" + (f" of instance '{instance}'" if instance else "")
     return None
-
-
-def _wanted(items: list[Inspection], instance: str | None) -> list[Inspection]:
-    """Those that were asked for: Podman takes several labels of a volume for alternatives."""
-    wanted = labels.wanted(instance)
-    return [item for item in items if wanted.items() <= item["Labels"].items()]
 
 
 def _inspect(client: APIClient, container: str) -> Inspection | None:
@@ -169,7 +189,7 @@ def server(found: Found, *, starting: Collection[str] = ()) -> Server:
         ),
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
         notes=_notes(found),
-        location=f"volume {labels.object_name(found.name, labels.DATA)}",
+        location=f"volume {found.identity.object_name(labels.DATA)}",
         max_clients=int(pooler[labels.CLIENTS]) if labels.CLIENTS in pooler else None,
     )
 

@@ -1,6 +1,6 @@
 """What is in an image, asked once: the answers are kept in the cache.
 
-It is asked in containers that are made for the question.
+It is asked in containers that are made for the question, and labelled as the asking instance's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from devdb.engines import answers
 from devdb.engines.docker import labels
 from devdb.engines.docker.image import Image, environment
+from devdb.engines.docker.labels import Identity
 from devdb.engines.files import UNLIMITED
 from devdb.errors import EngineUnavailable
 from devdb.pgbouncer import crash_warning
@@ -27,22 +28,22 @@ if TYPE_CHECKING:
 _KIND = "images"
 
 
-def binary_version(client: APIClient, image: Image, binary: str, instance: str) -> str:
+def binary_version(client: APIClient, image: Image, binary: str, asker: Identity) -> str:
     """What `binary --version` says in that image; run once for each image, then remembered.
 
     Raises EngineUnavailable when the image has no such binary.
     """
-    return _version_in(banner(client, image, binary, instance)) or ""
+    return _version_in(banner(client, image, binary, asker)) or ""
 
 
-def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
+def banner(client: APIClient, image: Image, binary: str, asker: Identity) -> str:
     """All that `binary --version` says in that image; run once for each image, then remembered.
 
     Raises EngineUnavailable when the image has no such binary, or it says no version.
     """
 
     def ask() -> str:
-        said = _output_of(client, image, [binary, "--version"], instance)
+        said = _output_of(client, image, [binary, "--version"], asker)
         version = _version_in(said)
         if version is None:
             raise EngineUnavailable(
@@ -56,7 +57,7 @@ def banner(client: APIClient, image: Image, binary: str, instance: str) -> str:
 
 
 def pooler_package(
-    client: APIClient, image: Image, version: tuple[int, int, int], instance: str
+    client: APIClient, image: Image, version: tuple[int, int, int], asker: Identity
 ) -> str | None:
     """The version of the Debian package that brought that image its PgBouncer.
 
@@ -67,7 +68,7 @@ def pooler_package(
         return None
 
     def ask() -> str:
-        status = _file_in(client, image, "/var/lib/dpkg/status", instance)
+        status = _file_in(client, image, "/var/lib/dpkg/status", asker)
         stanza = re.search(r"^Package: pgbouncer\n(?:.+\n)*", status, re.MULTILINE)
         found = re.search(r"^Version: (\S+)$", stanza[0], re.MULTILINE) if stanza else None
         return found[1] if found else "none"
@@ -81,18 +82,18 @@ def _version_in(text: str) -> str | None:
     return match[0] if match else None
 
 
-def postgres_has_tls(client: APIClient, image: Image, instance: str) -> bool:
+def postgres_has_tls(client: APIClient, image: Image, asker: Identity) -> bool:
     """Whether the Postgres in that image was built with TLS; asked once for each image."""
 
     def ask() -> str:
-        said = _output_of(client, image, [labels.POSTGRES, *ASK_TLS, "/"], instance, stderr=False)
+        said = _output_of(client, image, [labels.POSTGRES, *ASK_TLS, "/"], asker, stderr=False)
         return "yes" if has_tls(said) else "no"
 
     return _asked(image.id, "postgres-tls", ask) == "yes"
 
 
 def file_limits(
-    client: APIClient, image: Image, instance: str, *, engine: str
+    client: APIClient, image: Image, asker: Identity, *, engine: str
 ) -> tuple[int, int] | None:
     """How many files the engine lets a process in a container have open: softly, and at most.
 
@@ -101,7 +102,7 @@ def file_limits(
 
     def ask() -> str | None:
         with suppress(EngineUnavailable):  # an image without a shell
-            said = _output_of(client, image, _ASK_LIMITS, instance, stderr=False)
+            said = _output_of(client, image, _ASK_LIMITS, asker, stderr=False)
             return said if _LIMITS.fullmatch(said) else None
         return None
 
@@ -118,12 +119,12 @@ _LIMITS = re.compile(r"(\d+|unlimited)\n(\d+|unlimited)\n")
 
 
 def _output_of(
-    client: APIClient, image: Image, argv: list[str], instance: str, *, stderr: bool = True
+    client: APIClient, image: Image, argv: list[str], asker: Identity, *, stderr: bool = True
 ) -> str:
     """What that command prints in that image."""
     from docker.errors import APIError
 
-    container = question(client, image.id, argv, instance, path=image.path)
+    container = question(client, image.id, argv, asker, path=image.path)
     try:
         client.start(container)
         client.wait(container, timeout=30)
@@ -137,12 +138,12 @@ def _output_of(
         client.remove_container(container, v=True, force=True)
 
 
-def user_id(client: APIClient, image: Image, instance: str) -> int:
+def user_id(client: APIClient, image: Image, asker: Identity) -> int:
     """The user that the image's entry point starts as: root, unless the image says otherwise."""
     user = image.user.split(":")[0]
     if user.isdecimal() or user in ("", "root"):
         return int(user) if user.isdecimal() else 0
-    ids = _users(client, image, instance)
+    ids = _users(client, image, asker)
     if user not in ids:
         raise EngineUnavailable(
             f"The image {image.reference} starts as '{user}', who is not in its /etc/passwd.",
@@ -151,45 +152,45 @@ def user_id(client: APIClient, image: Image, instance: str) -> int:
     return ids[user]
 
 
-def server_user_id(client: APIClient, image: Image, instance: str) -> int | None:
+def server_user_id(client: APIClient, image: Image, asker: Identity) -> int | None:
     """The user that Postgres itself runs as: an entry point started as root drops to `postgres`.
 
     None when the image has no user of that name.
     """
-    started_as = user_id(client, image, instance)
-    return started_as or _users(client, image, instance).get(labels.POSTGRES)
+    started_as = user_id(client, image, asker)
+    return started_as or _users(client, image, asker).get(labels.POSTGRES)
 
 
-def _users(client: APIClient, image: Image, instance: str) -> dict[str, int]:
+def _users(client: APIClient, image: Image, asker: Identity) -> dict[str, int]:
     """The users in the image's /etc/passwd and their ids; read once for each image."""
-    known = _asked(image.id, "users", lambda: _file_in(client, image, "/etc/passwd", instance))
+    known = _asked(image.id, "users", lambda: _file_in(client, image, "/etc/passwd", asker))
     return {name: int(uid) for name, uid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", known, re.M)}
 
 
-def has_init_files(client: APIClient, image: Image, instance: str) -> bool:
+def has_init_files(client: APIClient, image: Image, asker: Identity) -> bool:
     """Whether the image brings files that its entry point runs in a new database."""
 
     def ask() -> str:
-        there = _archive_of(client, image, "/docker-entrypoint-initdb.d", instance)
+        there = _archive_of(client, image, "/docker-entrypoint-initdb.d", asker)
         return str(sum(not member.isdir() for member in there.getmembers()) if there else 0)
 
     return _asked(image.id, "init-files", ask) != "0"
 
 
-def _file_in(client: APIClient, image: Image, path: str, instance: str) -> str:
+def _file_in(client: APIClient, image: Image, path: str, asker: Identity) -> str:
     """The file at that path in the image; empty when none is there."""
-    there = _archive_of(client, image, path, instance)
+    there = _archive_of(client, image, path, asker)
     file = there.extractfile(there.getmembers()[0]) if there else None
     return file.read().decode(errors="replace") if file else ""
 
 
 def _archive_of(
-    client: APIClient, image: Image, path: str, instance: str
+    client: APIClient, image: Image, path: str, asker: Identity
 ) -> tarfile.TarFile | None:
     """What is at that path in the image; None when nothing is."""
     from docker.errors import NotFound
 
-    container = question(client, image.id, ["true"], instance)
+    container = question(client, image.id, ["true"], asker)
     try:
         stream, _ = client.get_archive(container, path)
         return tarfile.open(fileobj=io.BytesIO(b"".join(stream)))
@@ -203,7 +204,7 @@ def question(
     client: APIClient,
     image_id: str,
     command: list[str],
-    instance: str,
+    asker: Identity,
     *,
     name: str | None = None,
     path: str = "",
@@ -216,7 +217,7 @@ def question(
         command=command[1:],
         environment={"PATH": path} if path else {},
         user="65534:65534",
-        labels=labels.common(instance, labels.QUESTION),
+        labels=asker.labels(labels.QUESTION),
         host_config=client.create_host_config(
             network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"]
         ),

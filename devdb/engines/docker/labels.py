@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 
-from devdb import paths
+from devdb.engines.docker import home
 from devdb.model import Spec
 
 INSTANCE = "devdb.instance"
 HOME = "devdb.home"
-"""Instance names are unique per user, and one engine may serve several: a hash of the data home."""
+"""Instance names are unique per user, and one engine may serve several, and several machines."""
 PART = "devdb.part"
 PROJECT = "devdb.project"
 MADE_FROM = "devdb.spec"
@@ -48,31 +48,36 @@ QUESTION = "question"
 """A container that only answers which version is in its image."""
 
 
-def home() -> str:
-    """Eight hex digits that tell this user's instances from another's."""
-    return hashlib.sha256(str(paths.data_home()).encode()).hexdigest()[:8]
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells an instance from all others in an engine."""
+
+    name: str
+    home: str
+    """Whose it is, by `home`; for ever, as its objects cannot be named or labelled anew."""
+
+    def object_name(self, part: str) -> str:
+        """The name of its container, volume or network."""
+        return f"devdb-{self.home}-{self.name}-{part}"
+
+    def labels(self, part: str) -> dict[str, str]:
+        """The labels that everything of it has."""
+        return {INSTANCE: self.name, HOME: self.home, PART: part}
+
+    def of_spec(self, spec: Spec, part: str) -> dict[str, str]:
+        """The labels of a thing that is made from a Spec."""
+        project = {PROJECT: str(spec.project)} if spec.project else {}
+        return self.labels(part) | project
+
+    def of_data(self, spec: Spec, *, major: int, layout: str) -> dict[str, str]:
+        """The labels of a new data volume."""
+        facts = {MAJOR: str(major), LAYOUT: layout, KEY: key(spec)}
+        return self.of_spec(spec, DATA) | facts
 
 
-def object_name(instance: str, part: str) -> str:
-    """The name of the instance's container, volume or network."""
-    return f"devdb-{home()}-{instance}-{part}"
-
-
-def common(instance: str, part: str) -> dict[str, str]:
-    """The labels that everything of an instance has."""
-    return {INSTANCE: instance, HOME: home(), PART: part}
-
-
-def of_spec(spec: Spec, part: str) -> dict[str, str]:
-    """The labels of a thing that is made from a Spec."""
-    project = {PROJECT: str(spec.project)} if spec.project else {}
-    return common(spec.name, part) | project
-
-
-def of_data(spec: Spec, *, major: int, layout: str) -> dict[str, str]:
-    """The labels of a new data volume."""
-    facts = {MAJOR: str(major), LAYOUT: layout, KEY: key(spec)}
-    return of_spec(spec, DATA) | facts
+def identity_of_new(name: str) -> Identity:
+    """What a new instance of that name is known by; raises DevdbError as `home.ensure` does."""
+    return Identity(name, home.ensure())
 
 
 def key(spec: Spec) -> str:
@@ -80,11 +85,9 @@ def key(spec: Spec) -> str:
     return spec.derive("docker volume")[:12]
 
 
-def wanted(instance: str | None = None) -> dict[str, str]:
-    """The labels of all that this user has, or of what of it belongs to one instance."""
-    return {HOME: home()} | ({INSTANCE: instance} if instance is not None else {})
+def query(instance: str | None = None) -> dict[str, str]:
+    """The filter that finds everybody's things, or what of them belongs to instances of a name.
 
-
-def query(instance: str | None = None) -> dict[str, list[str]]:
-    """The filter that finds what has all of the wanted labels; Podman's finds more."""
-    return {"label": [f"{label}={value}" for label, value in wanted(instance).items()]}
+    One label alone, as Podman takes several of a volume for alternatives.
+    """
+    return {"label": INSTANCE if instance is None else f"{INSTANCE}={instance}"}

@@ -21,6 +21,7 @@ from devdb import pgbouncer
 from devdb.engines import files
 from devdb.engines.docker import image_contents
 from devdb.engines.docker.image import Image
+from devdb.engines.docker.labels import Identity
 from devdb.model import HOST, Spec
 
 if TYPE_CHECKING:
@@ -77,11 +78,11 @@ class Limits:
 UNKNOWN_LIMITS = Limits()
 
 
-def look(client: APIClient, postgres: Image, instance: str) -> Limits:
+def look(client: APIClient, postgres: Image, asker: Identity) -> Limits:
     """What this engine carries."""
     info = client.info()
     engine = json.dumps([client.base_url, info.get("ID"), info.get("ServerVersion")])
-    said = image_contents.file_limits(client, postgres, instance, engine=engine)
+    said = image_contents.file_limits(client, postgres, asker, engine=engine)
     soft, hard = said or (_GRANTED, _GRANTED)
     # One that is refused what it asks for does not start: it asks for no more than it may have.
     wanted = min(hard, _WANTED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from devdb import pgbouncer, postgres
 from devdb.engines.docker import create, find, image_contents, labels
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.config import CONF
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import DEFAULT_POOLER, find_image, wanted_images
@@ -24,10 +25,10 @@ _PATIENCE = 60
 _SQL = "passwords.sql"
 
 
-def recover(client: APIClient, host: str, name: str) -> Spec | None:
-    """See `Engine.recover`; `host` is where the engine is."""
-    found = find.look(client, name)
-    if found.data is None or found.unfinished:
+def recover(connection: Connection, name: str) -> Spec | None:
+    """See `Engine.recover`."""
+    client, found = connection.client, find.look_for(connection, name)
+    if found is None or found.data is None or found.unfinished:
         return None
     known = found.data["Labels"]
     major = int(known[labels.MAJOR])
@@ -49,7 +50,7 @@ def recover(client: APIClient, host: str, name: str) -> Spec | None:
         has_data=True,
         postgres_image=_image_of(found, labels.POSTGRES, f"postgres:{major}"),
         pooler_image=_image_of(found, labels.PGBOUNCER, DEFAULT_POOLER),
-        host=host,
+        host=connection.host,
         settings=postgres.settings_in(server.get(PurePosixPath(CONF).name, "")),
     )
     return replace(spec, rekeyed=labels.key(spec) != known[labels.KEY])
@@ -86,28 +87,28 @@ def _pool_mode_of(found: Found, ini: str) -> PoolMode:
     return pgbouncer.mode_in(ini, pgbouncer.parse_version(version or "0.0"))
 
 
-def set_password(client: APIClient, spec: Spec) -> None:
+def set_password(connection: Connection, spec: Spec) -> None:
     """See `Engine.set_password`: by a single-user server in a container of its own."""
     from docker.types import Mount
 
-    found = find.look(client, spec.name)
+    client, found = connection.client, find.look_for(connection, spec.name)
     reference, _ = wanted_images(spec.postgres_image, None, spec.major)
     image = find_image(client, reference)
-    if found.data is None or image is None:
+    if found is None or found.data is None or image is None:
         raise StartFailed(
             f"The engine has no image {reference}, or no data of '{spec.name}'.",
             "Name an image that is there with `--image`.",
         )
     data = image.mount / found.data["Labels"][labels.LAYOUT]
     words = ["postgres", *postgres.SINGLE_USER, "-D", str(data), MAINTENANCE_DATABASE]
-    source = labels.object_name(spec.name, labels.DATA)
+    source = found.identity.object_name(labels.DATA)
     container = client.create_container(
         image.id,
         entrypoint=["sh", "-c", f'exec "$@" < /{_SQL}', "sh"],
         command=words,
         environment={"PATH": image.path},
-        user=str(image_contents.server_user_id(client, image, spec.name) or 0),
-        labels=labels.common(spec.name, labels.QUESTION),
+        user=str(image_contents.server_user_id(client, image, found.identity) or 0),
+        labels=found.identity.labels(labels.QUESTION),
         host_config=client.create_host_config(
             network_mode="none",
             mounts=[Mount(target=str(image.mount), source=source, type="volume")],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from devdb.config import allowed
 from devdb.engines.docker import find, image_contents, labels, stop
 from devdb.engines.docker.attempt import Attempt
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.failure import Vanished
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image, find_image, wanted_images
@@ -25,12 +26,12 @@ _LISTENS = b"listening on IPv4 address"
 """Postgres' own words; an entry point's temporary server has no address to listen on."""
 
 
-def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
+def start(connection: Connection, spec: Spec) -> Iterator[Progress]:
     """The whole start; see `Engine.start`."""
     allowed.check(spec.settings, contained=True)
     for last in (False, False, True):
         try:
-            yield from _try_to_start(client, spec)
+            yield from _try_to_start(connection, spec)
         except Vanished:
             if last:
                 raise
@@ -38,20 +39,26 @@ def start(client: APIClient, spec: Spec) -> Iterator[Progress]:
             return
 
 
-def _try_to_start(client: APIClient, spec: Spec) -> Iterator[Progress]:
-    found = yield from attend(begin(partial(find.look, client, spec.name)), None)
+def _try_to_start(connection: Connection, spec: Spec) -> Iterator[Progress]:
+    client = connection.client
+    found = yield from attend(begin(partial(_found_or_new, connection, spec.name)), None)
     postgres, pooler = yield from _images(client, spec, found)
-    major = yield from attend(begin(partial(_major, client, spec, postgres)), None)
+    major = yield from attend(begin(partial(_major, client, found, postgres)), None)
     _refuse_other_data(spec, found, major)
     if spec.has_data and found.data is None:
-        raise data_gone(spec, f"the volume {labels.object_name(spec.name, labels.DATA)}")
+        raise data_gone(spec, f"the volume {found.identity.object_name(labels.DATA)}")
     yield Progress(step=Step.PREPARE, detail="looking at what is there")
     look = begin(partial(_is_worthless, client, found))
     if (yield from attend(look, None)):
-        removal = begin(partial(stop.destroy, client, spec.name))
+        removal = begin(partial(stop.destroy, client, found.identity))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
-        found = Found(spec.name)
+        found = Found(found.identity)
     yield from Attempt(client, spec, found, postgres, pooler, major).run()
+
+
+def _found_or_new(connection: Connection, name: str) -> Found:
+    found = find.look_for(connection, name)
+    return found or Found(labels.identity_of_new(name))
 
 
 def _images(
@@ -76,10 +83,10 @@ def _images(
     return have[0], have[1]
 
 
-def _major(client: APIClient, spec: Spec, image: Image) -> int:
+def _major(client: APIClient, found: Found, image: Image) -> int:
     if image.major is not None:
         return image.major
-    version = image_contents.binary_version(client, image, labels.POSTGRES, spec.name)
+    version = image_contents.binary_version(client, image, labels.POSTGRES, found.identity)
     return int(version.split(".")[0])
 
 

@@ -12,6 +12,7 @@ from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import explanation
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image_contents import question
+from devdb.engines.docker.labels import Identity
 from devdb.engines.docker.names import insist, remove_now
 from devdb.engines.waiting import begin, together
 from devdb.errors import DevdbError
@@ -39,7 +40,7 @@ def _stop_part(client: APIClient, found: Found, part: str) -> None:
     state = found.containers[part]["State"]
     if not (state["Running"] or state.get("Restarting")):
         return
-    name, config = labels.object_name(found.name, part), found.containers[part]["Config"]
+    name, config = found.identity.object_name(part), found.containers[part]["Config"]
     stopping = begin(partial(client.stop, name, timeout=config.get("StopTimeout") or 300))
     while not wait([stopping], timeout=1).done:
         # Again: an entry point's shell that waits for its initdb swallows an interrupt.
@@ -52,7 +53,7 @@ def _stop_part(client: APIClient, found: Found, part: str) -> None:
 def remove_container(client: APIClient, found: Found, part: str) -> None:
     """Stop it as it wants to be stopped, and remove it; its data is elsewhere."""
     _stop_part(client, found, part)
-    remove_now(client, labels.object_name(found.name, part))
+    remove_now(client, found.identity.object_name(part))
 
 
 def remove_questions(client: APIClient, found: Found) -> None:
@@ -61,23 +62,23 @@ def remove_questions(client: APIClient, found: Found) -> None:
         remove_now(client, container)
 
 
-def destroy(client: APIClient, name: str) -> None:
+def destroy(client: APIClient, identity: Identity) -> None:
     """Remove all that there is of the instance, its data too.
 
     Looks again until nothing is left, after the last requests of a devdb that is dead. The sign of
     unfinished data goes after the data: killed in between, the next one still knows what it may
     discard.
     """
-    if found := find.look(client, name):
+    if found := find.look(client, identity):
         _outlast(client, found)
-    while found := find.look(client, name):
+    while found := find.look(client, identity):
         together(
             partial(remove_questions, client, found),
             *(partial(remove_now, client, item["Id"]) for item in found.containers.values()),
         )
-        is_gone = not found.data or _remove_volume(client, labels.object_name(name, labels.DATA))
+        is_gone = not found.data or _remove_volume(client, identity, labels.DATA)
         if is_gone and found.unfinished:
-            _remove_volume(client, labels.object_name(name, labels.UNFINISHED))
+            _remove_volume(client, identity, labels.UNFINISHED)
         for network in found.networks:
             remove_network(client, network)
 
@@ -96,25 +97,27 @@ def _outlast(client: APIClient, found: Found) -> None:
         return  # without images nothing is made
 
     def take(part: str) -> None:
-        name = labels.object_name(found.name, part)
+        name = found.identity.object_name(part)
         # Who deletes an instance because the disk is full is not told that it is.
         with suppress(APIError):
-            insist(client, name, partial(question, client, image, ["true"], found.name, name=name))
+            ask = partial(question, client, image, ["true"], found.identity, name=name)
+            insist(client, name, ask)
 
     together(*(partial(take, part) for part in labels.PARTS if part not in found.containers))
 
 
-def _remove_volume(client: APIClient, volume: str) -> bool:
+def _remove_volume(client: APIClient, identity: Identity, part: str) -> bool:
     """Whether it is gone; not yet, where a container of ours came meanwhile."""
     from docker.errors import APIError, NotFound
 
+    volume = identity.object_name(part)
     try:
         client.remove_volume(volume)
     except NotFound:
         return True
     except APIError as error:
         users = client.containers(all=True, filters={"volume": volume})
-        if users and all(user["Labels"].get(labels.HOME) == labels.home() for user in users):
+        if users and all(user["Labels"].get(labels.HOME) == identity.home for user in users):
             return False
         names = ", ".join(c["Names"][0].lstrip("/") for c in users) or explanation(error)
         raise DevdbError(
