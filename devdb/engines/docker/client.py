@@ -88,6 +88,8 @@ class Connection:
         """Whether this process is in a container of that engine, with a loopback of its own."""
         from docker.errors import APIError
 
+        if self.line is not None:
+            return False
         here = socket.gethostname()
         try:
             container = self.client.inspect_container(here)
@@ -107,7 +109,7 @@ class Connection:
         As long as devdb labelled so it had neither engines on other machines, where another one's
         path may be the same, nor any in a container of which it was, where every root's is.
         """
-        return not self.host.startswith("ssh://") and not self.is_ours_from_inside()
+        return self.line is None and not self.is_ours_from_inside()
 
     def refuse_from_inside(self) -> None:
         """Raise EngineUnavailable where is_ours_from_inside()."""

@@ -176,17 +176,13 @@ class Line:
         is_through, said = self._by_socket("sh", script=script)
         found = re.search(r"^devdb: (.+)$", said, re.MULTILINE)
         denied = re.search(r"^devdb-denied: (.+)$", said, re.MULTILINE)
-        if found is None and denied is not None:
-            raise self._unavailable(f"who logs in there may not open {denied[1]}: Permission denied")
         if found is None:
-            why = "there is no socket of a Docker engine there"
-            raise self._unavailable(
-                f"there is no socket {path} there"
-                if path
-                else why
-                if is_through
-                else self._said() or _last(said)
-            )
+            why = f"there is no socket {path} there".replace("  ", " of a Docker engine ")
+            if denied is not None:
+                why = f"who logs in there may not open {denied[1]}"
+            elif not is_through:
+                why = self._said() or _last(said)
+            raise self._unavailable(why)
         # To a port that nobody listens at: refused is well, prohibited is not.
         self._by_socket("-W", f"{HOST}:1", "--", self._to, is_whole=True)
         if _PROHIBITED in self._said():
@@ -200,9 +196,7 @@ class Line:
         if not is_done:
             raise self._unavailable(self._said() or _last(said))
 
-    def _by_socket(
-        self, *words: str, script: str = "", is_whole: bool = False
-    ) -> tuple[bool, str]:
+    def _by_socket(self, *words: str, script: str = "", is_whole: bool = False) -> tuple[bool, str]:
         """Whether that went well by the control socket, and what was said.
 
         `words` are a command there, or, where they are `is_whole`, ssh's own arguments.
@@ -274,9 +268,9 @@ def _directory() -> Path:
             refused = f"{place}: {error.strerror}"
             continue
         # In /tmp another may have been there first.
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
-            if stat.S_IMODE(status.st_mode) == 0o700:
-                return place
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if is_ours and stat.S_IMODE(status.st_mode) == 0o700:
+            return place
         refused = f"{place} is not a directory of yours alone (mode 0700)"
     raise NamedUnavailable(
         f"There is no place for the sockets that ssh needs: {refused}.",

@@ -53,7 +53,7 @@ def _try_to_start(connection: Connection, spec: Spec) -> Iterator[Progress]:
         removal = begin(partial(stop.destroy, client, found.identity))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing a half-made start"))
         found = Found(found.identity)
-    yield from Attempt(client, spec, found, postgres, pooler, major).run()
+    yield from Attempt(connection, spec, found, postgres, pooler, major).run()
 
 
 def _found_or_new(connection: Connection, name: str) -> Found:
