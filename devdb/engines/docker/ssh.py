@@ -43,6 +43,8 @@ _PATIENCE = 20
 """Seconds for ssh to get through, other machines on the way included."""
 _ANSWER = 5
 """Seconds for an answer by a line that is there."""
+_SIGN = 2
+"""The same for a sign of life, where the engine gave none."""
 _SOCKET_PATH = 60
 """Bytes that the directory's path may have, so that ssh's own names fit into it."""
 _PROHIBITED = "administratively prohibited"
@@ -119,7 +121,7 @@ class Line:
 
     def is_dead(self) -> bool:
         """Whether nothing comes by it any more; then it was ended, and can be made anew."""
-        if self._by_socket("true")[0]:
+        if self._by_socket(command="true", timeout=_SIGN)[0]:
             return False
         self._end()
         return True
@@ -173,7 +175,7 @@ class Line:
         quoted = "'" + path.replace("'", "'\\''") + "'"
         tries = f"try {quoted}\n" if path else "".join(f'try "{each}"\n' for each in sockets)
         script = _WHERE + ("" if path else _ASK_DOCKER) + tries
-        is_through, said = self._by_socket("sh", script=script)
+        is_through, said = self._by_socket(command="sh", script=script)
         found = re.search(r"^devdb: (.+)$", said, re.MULTILINE)
         denied = re.search(r"^devdb-denied: (.+)$", said, re.MULTILINE)
         if found is None:
@@ -184,30 +186,31 @@ class Line:
                 why = self._said() or _last(said)
             raise self._unavailable(why)
         # To a port that nobody listens at: refused is well, prohibited is not.
-        self._by_socket("-W", f"{HOST}:1", "--", self._to, is_whole=True)
+        self._by_socket("-W", f"{HOST}:1")
         if _PROHIBITED in self._said():
             raise self._unavailable(self._said())
         return found[1]
 
     def _reach(self, there: str) -> None:
         here = self._file("sock")
-        forward = ["-O", "forward", "-L", f"{here}:{there}", "--", self._to]
-        is_done, said = self._by_socket(*forward, is_whole=True)
+        is_done, said = self._by_socket("-O", "forward", "-L", f"{here}:{there}")
         if not is_done:
             raise self._unavailable(self._said() or _last(said))
 
-    def _by_socket(self, *words: str, script: str = "", is_whole: bool = False) -> tuple[bool, str]:
+    def _by_socket(
+        self, *options: str, command: str = "", script: str = "", timeout: float = _ANSWER
+    ) -> tuple[bool, str]:
         """Whether that went well by the control socket, and what was said.
 
-        `words` are a command there, or, where they are `is_whole`, ssh's own arguments.
+        `script` is what the command there is given to read.
         """
-        argv = [*_BY_SOCKET, "-S", str(self._file("ctl")), "-T"]
-        return _ssh([*argv, *(words if is_whole else ("--", self._to, *words))], _ANSWER, script)
+        argv = [*_BY_SOCKET, "-S", str(self._file("ctl")), "-T", *options, "--", self._to]
+        return _ssh([*argv, *filter(None, [command])], timeout, script)
 
     def _end(self) -> None:
         control = self._file("ctl")
         if control.exists():
-            self._by_socket("-O", "exit", "--", self._to, is_whole=True)
+            self._by_socket("-O", "exit")
         for file in (control, self._file("sock")):
             file.unlink(missing_ok=True)
 
