@@ -64,7 +64,7 @@ class Box:
         self.name = f"devdb-far-{octet}"
         self.address, self._here = f"10.99.{octet}.2", f"10.99.{octet}.1"
         self.place = Path(tempfile.mkdtemp(prefix="devdb-box-"))
-        self._data = Path(tempfile.mkdtemp(prefix="devdb-box-data-"))
+        self._data = Path(tempfile.mkdtemp(prefix="devdb-box-data-", dir="/dev/shm"))
         self._link = f"dfar{octet}"
         self._write_files()
         try:
