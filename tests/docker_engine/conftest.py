@@ -15,6 +15,7 @@ from docker import APIClient
 from docker_engine.registry import Registry
 from world import NewSpec
 
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
 from devdb.model import Server, Spec
 
@@ -37,6 +38,12 @@ def client(engine: DockerEngine) -> Iterator[APIClient]:
     client = APIClient(base_url=engine.host)
     yield client
     client.close()
+
+
+@pytest.fixture
+def connection(engine: DockerEngine, client: APIClient) -> Connection:
+    """The engine as devdb's own modules speak to it."""
+    return Connection(client, engine.host)
 
 
 @pytest.fixture

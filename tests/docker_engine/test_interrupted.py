@@ -18,6 +18,7 @@ from docker import APIClient
 from libpq import connect
 
 from devdb.engines.docker import config, create, find, image_contents, labels, template
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
 from devdb.engines.docker.image import find_image, wanted_images
 from devdb.model import PartState, PoolMode, Server, Spec, Step
@@ -74,7 +75,7 @@ def assert_whole(spec: Spec) -> None:
 
 
 @pytest.fixture
-def known(client: APIClient) -> None:
+def known(connection: Connection, client: APIClient) -> None:
     """What is asked of an image once is known, and made: the changes are those of every start."""
     postgres, pooler = (find_image(client, ref) for ref in wanted_images(None, None, None))
     assert postgres is not None
@@ -84,8 +85,8 @@ def known(client: APIClient) -> None:
     image_contents.binary_version(client, pooler, labels.PGBOUNCER, asker)
     image_contents.server_user_id(client, postgres, asker)
     image_contents.postgres_has_tls(client, postgres, asker)
-    if template.find(client, postgres) is None:
-        template.provide(client, postgres, 0, tried=None, copy="test-nobody")
+    if template.find(connection, postgres) is None:
+        template.provide(connection, postgres, 0, tried=None, copy="test-nobody")
     world.eventually(
         lambda: "container" not in dict(world.templates(postgres.id)), "a template", timeout=60
     )

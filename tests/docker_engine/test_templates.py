@@ -19,6 +19,7 @@ from libpq import connect
 from world import NewSpec
 
 from devdb.engines.docker import config, labels, template
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
 from devdb.engines.docker.image import Image, find_image
 from devdb.model import Server, Spec
@@ -222,6 +223,7 @@ import os, signal, sys
 import requests
 from docker import APIClient
 from devdb.engines.docker import template
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.image import find_image
 
 wanted = int(sys.argv[1])
@@ -234,33 +236,34 @@ def counted(self, verb, url, **options):
     count += verb in ("POST", "PUT")  # not what it removes, which others may have left
     if count == wanted:
         if wanted == 3:  # however long the next look takes, it comes while the template is made
-            client.pause(template._maker_name(image))
+            client.pause(template._maker_name(connection, image))
         os.kill(os.getpid(), signal.SIGKILL)
     return response
 
 client = APIClient()
+connection = Connection(client, "")
 image = find_image(client, os.environ["DEVDB_POSTGRES_IMAGE"])
 requests.Session.request = counted
-template.provide(client, image, 0, tried=None, copy="")
+template.provide(connection, image, 0, tried=None, copy="")
 """
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_a_template_whose_making_was_cut_short_is_made_by_the_next(
-    after: int, cache: Path, client: APIClient
+    after: int, cache: Path, client: APIClient, connection: Connection
 ) -> None:
     """Made, filled, started: from then on the engine goes on by itself."""
     command = [sys.executable, "-c", KILLED, str(after)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     image = image_of_tests(client)
-    found = template.find(client, image)
+    found = template.find(connection, image)
     tried = found.template if found else None
-    template.provide(client, image, 0, tried=tried, copy="devdb-test-nobody")
+    template.provide(connection, image, 0, tried=tried, copy="devdb-test-nobody")
     if after == 3:
-        client.unpause(template._maker_name(image))
+        client.unpause(template._maker_name(connection, image))
     volume = provided(cache) if after == 3 else None
     names = {path.name for path in (cache / "volumes").iterdir()}
-    now = template.find(client, image)
+    now = template.find(connection, image)
     assert now is not None
     assert volume is None or volume["Name"] == now.template == tried
     assert now.template in names
@@ -333,7 +336,7 @@ def test_a_template_in_the_making_is_not_copied(place: Path) -> None:
 
 
 def test_templates_whose_password_is_gone_go_whosever_they_are(
-    cache: Path, client: APIClient
+    cache: Path, client: APIClient, connection: Connection
 ) -> None:
     kept = cache / "volumes" / "there"
     kept.parent.mkdir(parents=True)
@@ -343,6 +346,6 @@ def test_templates_whose_password_is_gone_go_whosever_they_are(
         facts = {labels.TEMPLATE: "of-another", labels.IMAGE: image_of_tests(client).id}
         made = client.create_volume(labels={**facts, labels.KEPT_AT: str(place)})
         names[place] = made["Name"]
-    template.remove_useless(client)
+    template.remove_useless(connection)
     left = {item["Name"] for _, item in world.templates(str(cache))}
     assert left == {names[kept]}

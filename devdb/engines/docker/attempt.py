@@ -75,6 +75,7 @@ class Attempt:
         pooler: Image,
         major: int,
     ) -> None:
+        self._connection = connection
         self._client = connection.client
         self._line = connection.line
         self._spec = spec
@@ -157,7 +158,7 @@ class Attempt:
         self._is_ready = True
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
-            provide = partial(template.provide, self._client, self._postgres, plans.owner)
+            provide = partial(template.provide, self._connection, self._postgres, plans.owner)
             copy = self._identity.object_name(labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
         server = far.seen_from_here(find.server(found, starting=starting), self._line)
@@ -176,6 +177,8 @@ class Attempt:
         return network.result()
 
     def _find_network(self) -> str:
+        if (joins := self._connection.joins) is not None:
+            return joins
         there = self._found.networks
         used = [network for network in there if network in self._found.attached()]
         if not there:
@@ -206,9 +209,11 @@ class Attempt:
 
     def _plan(self, certifying: Future[tuple[ServerTls | None, ServerTls | None]]) -> Plans:
         client, spec, asker = self._client, self._spec, self._identity
+        joins = self._connection.joins
+        net = config.Net.joined(spec.port, spec.pool_port) if joins else config.Net()
         asked = begin(partial(image_contents.has_init_files, client, self._postgres, asker))
         carried = begin(
-            partial(limits.look, client, self._postgres, asker, is_far=self._line is not None)
+            partial(limits.look, client, self._postgres, asker, is_far=self._connection.is_far)
         )
         owner = image_contents.user_id(client, self._postgres, asker)
         text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, asker)
@@ -218,7 +223,7 @@ class Attempt:
         everywhere = version[:2] < AUTH_DBNAME
         has_init_files = asked.result()
         copies = template.is_copyable(self._postgres, has_init_files=has_init_files)
-        seed = data.seed(client, spec, self._found, self._postgres, copies=copies)
+        seed = data.seed(self._connection, spec, self._found, self._postgres, copies=copies)
         postgres_tls, pooler_tls = certifying.result()
         postgres = config.for_postgres(
             spec,
@@ -229,6 +234,7 @@ class Attempt:
             makes_database=has_init_files,
             seed=seed,
             tls=postgres_tls,
+            net=net,
         )
         pooler = config.for_pgbouncer(
             spec,
@@ -237,11 +243,12 @@ class Attempt:
             package=package,
             limits=carried.result(),
             tls=pooler_tls,
+            net=net,
         )
         if self._line is not None:
             self._there = far.ports(client, spec, self._found)
             postgres, pooler = (_published(each, self._there) for each in (postgres, pooler))
-        reaper = (config.for_reaper(spec, self._postgres),) if spec.reaper else ()
+        reaper = (config.for_reaper(spec, self._postgres, net),) if spec.reaper else ()
         return Plans(
             blueprints=(postgres, pooler, *reaper),
             login=Login(
@@ -274,6 +281,8 @@ class Attempt:
         container = self._found.containers.get(plan.part)
         if container is None or self._found.is_half_there(plan.part):
             return True
+        if plan.part in self._found.cut_off:
+            return True
         if container["Config"]["Labels"].get(labels.MADE_FROM) != plan.digest(
             self._spec, self._identity
         ):
@@ -290,16 +299,15 @@ class Attempt:
             Forwarder(self._spec.name).require_free(self._spec)
             return
         ours = {
-            int(binding["HostPort"])
+            container["Config"]["Labels"].get(labels.PORT)
             for part, container in self._found.containers.items()
-            if self._found.is_running(part)
-            for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
-            for binding in bindings or ()
+            if self._found.is_running(part) and part not in self._found.cut_off
         }
         holder = partial(find.publisher, self._client)
-        for port in (port for plan in todo for port in plan.ports.values() if port not in ours):
-            with suppress(UsageError):  # whether who is not root may listen is the engine's to say
-                ports.require_free(self._spec, port, holder=holder)
+        for port in (plan.labels.get(labels.PORT) for plan in todo):
+            if port is not None and port not in ours:
+                with suppress(UsageError):  # whether who is not root may listen is the engine's
+                    ports.require_free(self._spec, int(port), holder=holder)
 
     def _clear(self, remake: list[Blueprint], plans: Iterable[Blueprint]) -> None:
         """Remove what will be made anew, and what is no longer wanted."""

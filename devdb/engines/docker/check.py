@@ -50,12 +50,13 @@ def _of_engine(connection: Connection, source: str) -> Iterator[Finding]:
             message="Podman does not start containers again after a reboot by itself",
             fix="systemctl --user enable --now podman-restart.service",
         )
-    if connection.is_ours_from_inside():
+    if connection.joins and connection.container:
+        name = connection.container["Name"].lstrip("/")
         yield Finding(
-            level=Level.ERROR,
+            level=Level.INFO,
             subject=_SUBJECT,
-            message=client.FROM_INSIDE,
-            fix="devdb up --engine native",
+            message=f"this is its container {name}: instances join its network, and are on its "
+            "127.0.0.1; when it was started anew they are by `devdb up`",
         )
     yield from _of_images(connection)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker import ssh
+from devdb.engines.docker.inside import JOINED, own_container
 from devdb.errors import EngineUnavailable, NamedUnavailable, StartFailed
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ _FAR_SOCKETS = (
 )
 """Where an engine may listen on another machine, by the variables of the shell there."""
 
-FROM_INSIDE = "This is a container of that engine: what it publishes is not on our 127.0.0.1."
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -64,7 +63,7 @@ class Connection:
     @property
     def line(self) -> ssh.Line | None:
         """What leads to it, where it is on another machine."""
-        return ssh.Line(self.host) if ssh.is_far(self.host) else None
+        return ssh.Line(self.host) if self.is_far else None
 
     def listener(self) -> APIClient:
         """A client of its own for answers that may not begin for hours; it gives up after 5 s."""
@@ -84,37 +83,36 @@ class Connection:
         components = self.version.get("Components") or []
         return any("podman" in str(component.get("Name", "")).lower() for component in components)
 
-    def is_ours_from_inside(self) -> bool:
-        """Whether this process is in a container of that engine, with a loopback of its own."""
-        from docker.errors import APIError
-
-        if self.line is not None:
-            return False
-        here = socket.gethostname()
-        try:
-            container = self.client.inspect_container(here)
-        except APIError:
-            return False
-        # The engine looks for names too: a container that is called as this machine is not it.
-        is_here = container["State"]["Running"] and container["Config"]["Hostname"] == here
-        if not is_here or container["HostConfig"]["NetworkMode"] == "host":
-            return False
-        # Nor is it one whose engine runs beside us, be that in a container or not.
-        return self.client.info().get("Name") != here
+    @property
+    def is_far(self) -> bool:
+        """Whether it is an engine of another machine."""
+        return ssh.is_far(self.host)
 
     @functools.cached_property
-    def may_have_old_labels(self) -> bool:
-        """Whether things labelled with the data home's path alone are this user's.
+    def container(self) -> dict[str, Any] | None:
+        """The container of that engine that this process is in, inspected; None: in none."""
+        return None if self.is_far else own_container(self.client)
 
-        As long as devdb labelled so it had neither engines on other machines, where another one's
-        path may be the same, nor any in a container of which it was, where every root's is.
+    @property
+    def joins(self) -> str | None:
+        """The network mode of what is to be on our 127.0.0.1; None: there it can be published."""
+        here = self.container
+        if here is None or here["HostConfig"]["NetworkMode"] == "host":
+            return None
+        return f"{JOINED}{here['Id']}"
+
+    @property
+    def paths_are_ours(self) -> bool:
+        """Whether what is there and labelled with a path of ours can only be of this machine.
+
+        Many have the same path on other machines, or in other containers.
         """
-        return self.line is None and not self.is_ours_from_inside()
+        return not self.is_far and self.container is None
 
-    def refuse_from_inside(self) -> None:
-        """Raise EngineUnavailable where is_ours_from_inside()."""
-        if self.is_ours_from_inside():
-            raise EngineUnavailable(FROM_INSIDE, "Use `--engine native`.")
+    @property
+    def may_have_old_labels(self) -> bool:
+        """Whether a devdb that had no id yet could have made what is labelled with our path."""
+        return not self.is_far and self.joins is None
 
     @property
     def title(self) -> str:

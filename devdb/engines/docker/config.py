@@ -22,8 +22,6 @@ PGPASS = f"{DIRECTORY}/pgpass"
 CONF, HBA = f"{DIRECTORY}/postgresql.conf", f"{DIRECTORY}/pg_hba.conf"
 NOBODY = 65534
 """The user of what needs no user of its own: PgBouncer refuses root, and wants no passwd entry."""
-_POSTGRES_PORT = 5432
-_PGBOUNCER_PORT = 6432
 _CERTIFICATE, _KEY, _CA = (f"{DIRECTORY}/{name}" for name in ("server.crt", "server.key", "ca.crt"))
 _IMMEDIATE = (1, 23)
 """From this PgBouncer on SIGTERM waits for the clients to leave, and SIGQUIT is the fast one."""
@@ -70,6 +68,25 @@ ENTRY_POINT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL")
 
 KILL is its init process': a signal from root to that user's server.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """Where the servers are for each other, and for client programs in their containers."""
+
+    postgres: tuple[str, int] = (labels.POSTGRES, 5432)
+    pgbouncer: tuple[str, int] = (labels.PGBOUNCER, 6432)
+    is_joined: bool = False
+    """Whether they share a network with others, and listen where clients look for them."""
+
+    @classmethod
+    def joined(cls, port: int, pool_port: int) -> Net:
+        """In the network of a container that is there, on its 127.0.0.1."""
+        return cls((HOST, port), (HOST, pool_port), is_joined=True)
+
+
+_OWN_NET = Net()
+"""The instance's own network, whose ports the engine publishes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +215,7 @@ def for_postgres(
     makes_database: bool,
     seed: Seed | None = None,
     tls: ServerTls | None = None,
+    net: Net = _OWN_NET,
 ) -> Blueprint:
     """The Postgres container; `layout` is where in the volume the data is.
 
@@ -208,13 +226,15 @@ def for_postgres(
     hba = postgres.hba(pooler_everywhere=pooler_everywhere)
     database = DATABASE if makes_database else MAINTENANCE_DATABASE
     own = postgres.tls_settings(_CERTIFICATE, _KEY) if tls is not None else {}
+    host, port = net.postgres
+    listens = ("-c", f"listen_addresses={host}", "-c", f"port={port}") if net.is_joined else ()
     conf = postgres.conf({**own, **postgres.settings(spec)}, data=str(image.mount / layout))
     return Blueprint(
         part=labels.POSTGRES,
         image=image.reference,
         entrypoint=image.entrypoint or None,
         # Arguments, so that both hold for the entry point's temporary server as well.
-        command=("postgres", "-c", f"config_file={CONF}", "-c", f"hba_file={HBA}"),
+        command=("postgres", "-c", f"config_file={CONF}", "-c", f"hba_file={HBA}", *listens),
         user=None,
         environment=environment(image, layout, database),
         files=(
@@ -223,7 +243,7 @@ def for_postgres(
             File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
             *(tls.files() if tls else ()),
         ),
-        ports={_POSTGRES_PORT: spec.port},
+        ports={} if net.is_joined else {port: spec.port},
         volume=str(image.mount),
         once=(password_file(seed.password, owner),) if seed else (),
         template=seed.template if seed else None,
@@ -262,6 +282,7 @@ def for_pgbouncer(
     package: str | None = None,
     limits: Limits = UNKNOWN_LIMITS,
     tls: ServerTls | None = None,
+    net: Net = _OWN_NET,
 ) -> Blueprint:
     """The PgBouncer container, for the version that is in the image and what the engine carries.
 
@@ -271,13 +292,14 @@ def for_pgbouncer(
     more = (limits.note(spec), None if tls else pgbouncer.NO_TLS)
     notes = [*pgbouncer.notes(spec, version, package), *(text for text in more if text)]
     settings = pgbouncer.tls_settings(_CERTIFICATE, _KEY, _CA) if tls else {}
+    port = net.pgbouncer[1]
     ini = pgbouncer.ini(
         spec,
         version,
-        postgres_host=labels.POSTGRES,
-        postgres_port=_POSTGRES_PORT,
-        listen_addr="0.0.0.0",  # noqa: S104 - inside the container; published on 127.0.0.1
-        listen_port=_PGBOUNCER_PORT,
+        postgres_host=net.postgres[0],
+        postgres_port=net.postgres[1],
+        listen_addr=HOST if net.is_joined else "0.0.0.0",  # noqa: S104 - published on 127.0.0.1
+        listen_port=port,
         auth_file=f"{DIRECTORY}/userlist.txt",
         clients=limits.clients(spec),
         # A name asked for before Postgres has joined the network would stay unknown for 15 s.
@@ -295,7 +317,7 @@ def for_pgbouncer(
             File(name="userlist.txt", text=pgbouncer.userlist(spec), mode=0o400, owner=NOBODY),
             *(tls.files() if tls else ()),
         ),
-        ports={_PGBOUNCER_PORT: spec.pool_port},
+        ports={} if net.is_joined else {port: spec.pool_port},
         volume=None,
         tmpfs=image.volumes,
         init=False,  # it has no children, and handles its signals itself
@@ -311,7 +333,7 @@ def for_pgbouncer(
     )
 
 
-def for_reaper(spec: Spec, image: Image) -> Blueprint:
+def for_reaper(spec: Spec, image: Image, net: Net = _OWN_NET) -> Blueprint:
     """The reaper's container: the Spec's script, in the Postgres image for its psql."""
     return Blueprint(
         part=labels.REAPER,
@@ -320,14 +342,14 @@ def for_reaper(spec: Spec, image: Image) -> Blueprint:
         command=(),
         user=f"{NOBODY}:{NOBODY}",
         environment={
-            "PGHOST": labels.POSTGRES,
-            "PGPORT": str(_POSTGRES_PORT),
+            "PGHOST": net.postgres[0],
+            "PGPORT": str(net.postgres[1]),
             "PGUSER": USER,
             "PGDATABASE": MAINTENANCE_DATABASE,
             "PGSSLMODE": "disable",
             "PGPASSFILE": PGPASS,
-            "DEVDB_POOLER_HOST": labels.PGBOUNCER,
-            "DEVDB_POOLER_PORT": str(_PGBOUNCER_PORT),
+            "DEVDB_POOLER_HOST": net.pgbouncer[0],
+            "DEVDB_POOLER_PORT": str(net.pgbouncer[1]),
             "DEVDB_POOLER_USER": POOLER_ROLE,
         },
         files=(
@@ -345,12 +367,6 @@ def for_reaper(spec: Spec, image: Image) -> Blueprint:
 def layout(image: Image) -> str:
     """Where in a new volume the image puts the data: `.`, or `18/docker`."""
     return str(PurePosixPath(image.data_directory).relative_to(image.mount))
-
-
-def address_in_container(*, pooled: bool) -> list[str]:
-    """Where the servers are for a client program inside the Postgres container."""
-    host, port = (labels.PGBOUNCER, _PGBOUNCER_PORT) if pooled else (HOST, _POSTGRES_PORT)
-    return ["-h", host, "-p", str(port)]
 
 
 def _pgpass(spec: Spec) -> str:

@@ -16,6 +16,7 @@ from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import explanation
 from devdb.engines.docker.config import DIRECTORY, TEMPLATE, Blueprint, archive
 from devdb.engines.docker.failure import Vanished
+from devdb.engines.docker.inside import JOINED
 from devdb.engines.docker.labels import Identity
 from devdb.engines.docker.names import insist
 from devdb.errors import StartFailed
@@ -83,7 +84,7 @@ def make_container(
     network: str,
     data: Mapping[str, str],
 ) -> None:
-    """Create the container in that network (an id) and put its files in; it is not started.
+    """Create the container in that network (an id, or another's that it joins) and put its files in; it is not started.
 
     `data`: the labels of the data volume, should it be gone.
     """
@@ -173,7 +174,9 @@ def _create_container(
             shm_size="256m",  # parallel queries do not fit into Docker's 64 MB
             log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
         ),
-        networking_config=client.create_networking_config(
+        networking_config=None
+        if network.startswith(JOINED)
+        else client.create_networking_config(
             {network: client.create_endpoint_config(aliases=[blueprint.part])}  # type: ignore[arg-type]
         ),
         use_config_proxy=False,  # its proxy's password would be in the environment

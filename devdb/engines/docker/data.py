@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker import labels, template
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.config import PASSWORD_FILE, TEMPLATE, Seed
 from devdb.engines.docker.create import files_in
 from devdb.engines.docker.find import Found
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
-def seed(client: APIClient, spec: Spec, found: Found, image: Image, *, copies: bool) -> Seed:
+def seed(connection: Connection, spec: Spec, found: Found, image: Image, *, copies: bool) -> Seed:
     """What the data is made with, if it still has to be; `copies`: a template will do.
 
     As the container that is at it was told, where there is one: it may go on by itself, and what it
     has begun has to be ended in the same way.
     """
     if found.data is None:
-        return (template.find(client, image) if copies else None) or _alone(spec)
-    return carried_over(client, spec, found) if found.unfinished else _alone(spec)
+        return (template.find(connection, image) if copies else None) or _alone(spec)
+    return carried_over(connection.client, spec, found) if found.unfinished else _alone(spec)
 
 
 def carried_over(client: APIClient, spec: Spec, found: Found) -> Seed:

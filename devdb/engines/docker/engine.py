@@ -69,17 +69,15 @@ class DockerEngine(Engine):
     def require(self, *, major: int | None, image: str | None, pooler_image: str | None) -> None:
         """Raise EngineUnavailable unless an engine answers that has the images or can get them.
 
-        Also where devdb is in a container of that engine, which has a 127.0.0.1 of its own. Takes
-        up to 5 s where a registry has to be asked; nothing is pulled.
+        Takes up to 5 s where a registry has to be asked; nothing is pulled.
         """
         connection = self._connect()
         references = wanted_images(image, pooler_image, major)
         with speaking(connection.host):
-            connection.refuse_from_inside()
             try:
                 require_images(connection.client, references)
             except EngineUnavailable as error:
-                if connection.line is None:
+                if not connection.is_far:
                     raise
                 raise NamedUnavailable(error.message, error.hint) from error
 
@@ -93,7 +91,6 @@ class DockerEngine(Engine):
         """Make the instance, or start what is stopped of it; see `Engine.start`."""
         connection = yield from attend(begin(self._connect), None)
         with speaking(connection.host):
-            yield from attend(begin(connection.refuse_from_inside), None)
             yield from start(connection, spec)
 
     def find(self, name: str) -> Server | None:
@@ -140,7 +137,7 @@ class DockerEngine(Engine):
                 if found is not None:
                     stop.destroy(connection.client, found.identity)
                 certificates.remove(name)
-                template.remove_useless(connection.client)
+                template.remove_useless(connection)
             elif found is not None:
                 self._keep_if_usable(found)
                 stop.stop(connection.client, found)
@@ -232,7 +229,8 @@ class DockerEngine(Engine):
                 container = found.containers[labels.POSTGRES]["Name"].lstrip("/")
                 argv = [path, host_option, self._connect().url, "exec", terminal, *passed]
                 argv += [f"-ePGPASSFILE={config.PGPASS}", container]
-                return [*argv, tool, *config.address_in_container(pooled=pooled)]
+                host, port = found.net.pgbouncer if pooled else found.net.postgres
+                return [*argv, tool, "-h", host, "-p", str(port)]
         return []
 
     def _connect(self) -> Connection:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from devdb.engines.docker import home, image_contents, labels
 from devdb.engines.docker.client import Connection
+from devdb.engines.docker.config import Net
+from devdb.engines.docker.inside import JOINED
 from devdb.engines.docker.labels import Identity
 from devdb.engines.waiting import begin
 from devdb.model import Part, PartState, PoolMode, Server
@@ -37,6 +39,8 @@ class Found:
     unfinished: bool = False
     networks: dict[str, str] = field(default_factory=dict)
     """Id and name; more than one where a killed devdb's last request was still carried out."""
+    cut_off: frozenset[str] = frozenset()
+    """Parts in the network of a container that was started anew since, or is another's."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -54,15 +58,27 @@ class Found:
         return int(self.data["Labels"][labels.MAJOR]) if self.data else None
 
     def attached(self, *parts: str) -> set[str]:
-        """The ids of its networks that those containers are in; without parts: that any is in."""
+        """The ids of its networks that those containers are in; without parts: that any is in.
+
+        Of those that have joined another container's, its id in the engine's words for that.
+        """
+        inspected = [self.containers[p] for p in parts or self.containers if p in self.containers]
         said = {
             word
-            for part in parts or self.containers
-            if part in self.containers
-            for name, endpoint in self.containers[part]["NetworkSettings"]["Networks"].items()
+            for container in inspected
+            for name, endpoint in container["NetworkSettings"]["Networks"].items()
             for word in (name, endpoint["NetworkID"])  # Podman has the name in both places
         }
-        return {network for network, name in self.networks.items() if {network, name} & said}
+        own = {network for network, name in self.networks.items() if {network, name} & said}
+        return own | {f"{JOINED}{other}" for each in inspected if (other := _joined(each))}
+
+    @property
+    def net(self) -> Net:
+        """Where its servers are for each other."""
+        made = [self.containers.get(part) for part in (labels.POSTGRES, labels.PGBOUNCER)]
+        if not all(each and _joined(each) for each in made):
+            return Net()
+        return Net.joined(*(int(each["Config"]["Labels"][labels.PORT]) for each in made if each))
 
     def is_half_there(self, part: str) -> bool:
         """Whether that container was never started, or is being removed at this moment."""
@@ -114,7 +130,7 @@ def _ours(connection: Connection, name: str | None) -> Iterable[Found]:
     every = [found for found in _look(connection.client, name, homes, {}) if found]
     every.sort(key=lambda found: (found.data is not None, found.identity.home != old))
     return {
-        found.name: found
+        found.name: replace(found, cut_off=_cut_off(connection, found))
         for found in every
         if found.identity.home != old or connection.may_have_old_labels
     }.values()
@@ -152,6 +168,25 @@ def _look(
     return found.values()
 
 
+def _joined(container: Inspection) -> str | None:
+    """The id of the container whose network it has joined; None where it has its own."""
+    mode = str(container["HostConfig"]["NetworkMode"])
+    return mode.removeprefix(JOINED) if mode.startswith(JOINED) else None
+
+
+def _cut_off(connection: Connection, found: Found) -> frozenset[str]:
+    joined = {part: it for part, it in found.containers.items() if _joined(it)}
+    ours = connection.container if joined else None
+    began = moment(ours["State"]["StartedAt"]) if ours else None
+    return frozenset(
+        part
+        for part, container in joined.items()
+        if ours is None
+        or _joined(container) != ours["Id"]
+        or (began and (moment(container["State"]["StartedAt"]) or began) < began)
+    )
+
+
 def publisher(client: APIClient, port: int) -> str | None:
     """The container that the engine publishes that port for: the system knows its proxy alone."""
     for container in client.containers():
@@ -184,8 +219,7 @@ def server(found: Found, *, starting: Collection[str] = ()) -> Server:
         name=found.name,
         engine="docker",
         parts=tuple(
-            _part(name, found.containers.get(name), running=running, starting=name in starting)
-            for name in names
+            _part(name, found, running=running, starting=name in starting) for name in names
         ),
         pool_mode=PoolMode(pooler.get(labels.POOL_MODE, PoolMode.TRANSACTION)),
         notes=_notes(found),
@@ -201,12 +235,17 @@ def _notes(found: Found) -> tuple[str, ...]:
     return tuple(line for text in reversed(texts) for line in text.splitlines())
 
 
-def _part(name: str, container: Inspection | None, *, running: bool, starting: bool) -> Part:
+def _part(name: str, found: Found, *, running: bool, starting: bool) -> Part:
+    container = found.containers.get(name)
     if container is None:
         state = PartState.DEAD if running else PartState.STOPPED
         return Part(name=name, state=state, detail="no container")
     docker = container["State"]
     state = _state(name, docker, running=running)
+    if state == PartState.RUNNING and name in found.cut_off:
+        its = container["Name"].lstrip("/")
+        detail = f"container {its}, in the network of a container that was stopped or replaced"
+        return Part(name=name, state=PartState.DEAD, detail=detail)
     if starting and state != PartState.RUNNING:
         state = PartState.STARTING
     return Part(

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devdb import paths
-from devdb.engines.docker import config, labels
+from devdb.engines.docker import config, home, labels
+from devdb.engines.docker.client import Connection
 from devdb.engines.docker.config import TEMPLATE, WHOLE, Seed
 from devdb.engines.docker.image import Image
 from devdb.engines.docker.names import insist
@@ -57,16 +58,18 @@ def is_copyable(image: Image, *, has_init_files: bool) -> bool:
     return not (has_init_files or image.environment.get(_WALDIR))
 
 
-def find(client: APIClient, image: Image) -> Seed | None:
+def find(connection: Connection, image: Image) -> Seed | None:
     """The template for data of that image, if it has one; its contents are not looked at."""
-    query = {"label": f"{labels.TEMPLATE}={_kind(image)}"}
-    for item in client.volumes(filters=query)["Volumes"] or []:
+    query = {"label": f"{labels.TEMPLATE}={_kind(connection, image)}"}
+    for item in connection.client.volumes(filters=query)["Volumes"] or []:
         if password := _password_of(item["Name"]):
             return Seed(password=password, template=item["Name"])
     return None
 
 
-def provide(client: APIClient, image: Image, owner: int, *, tried: str | None, copy: str) -> None:
+def provide(
+    connection: Connection, image: Image, owner: int, *, tried: str | None, copy: str
+) -> None:
     """Have the engine make a template for the next instance, unless it has a whole one.
 
     Nobody waits for it, and no start fails by it. `tried` is the volume that the container
@@ -76,24 +79,28 @@ def provide(client: APIClient, image: Image, owner: int, *, tried: str | None, c
     from docker.errors import DockerException
 
     with suppress(DevdbError, DockerException, requests.RequestException, OSError):
-        if _is_being_made(client, image) or (tried and _is_whole(client, image, copy)):
+        if _is_being_made(connection, image) or (
+            tried and _is_whole(connection.client, image, copy)
+        ):
             return
         if tried:
             _password_path(tried).unlink(missing_ok=True)
-        remove_useless(client)
-        _begin_to_make(client, image, owner)
+        remove_useless(connection)
+        _begin_to_make(connection, image, owner)
 
 
-def remove_useless(client: APIClient) -> None:
+def remove_useless(connection: Connection) -> None:
     """Remove the templates of images that are gone, and those without a password.
 
     Not yet those that containers have: they are in use as long as these are there.
     """
     from docker.errors import APIError
 
+    client, whose = connection.client, _whose(connection)
     for item in client.volumes(filters={"label": labels.TEMPLATE})["Volumes"] or []:
         with suppress(APIError, OSError):
-            if not _is_useful(client, item["Labels"]):
+            is_ours = item["Labels"].get(labels.HOME) == whose
+            if is_ours and not _is_useful(client, item["Labels"]):
                 client.remove_volume(item["Name"])
                 _password_path(item["Name"]).unlink(missing_ok=True)
 
@@ -111,15 +118,15 @@ def _is_useful(client: APIClient, facts: Mapping[str, str]) -> bool:
     return True
 
 
-def _begin_to_make(client: APIClient, image: Image, owner: int) -> None:
-    name = _maker_name(image)
+def _begin_to_make(connection: Connection, image: Image, owner: int) -> None:
+    client, name = connection.client, _maker_name(connection, image)
     password, volume = secrets.token_urlsafe(24), f"{name}-{secrets.token_hex(4)}"
     make_private_directory(_password_path(volume).parent)
     # Before the volume: one without a password is removed by whoever sees it.
     with in_place_of(_password_path(volume), durable=True) as (kept, _):
         kept.write(password.encode())
     try:
-        container = insist(client, name, partial(_create_maker, client, image, name, volume))
+        container = insist(client, name, partial(_create_maker, connection, image, name, volume))
         file = config.password_file(password, owner)
         client.put_archive(container, "/", config.archive([file]))
         client.start(container)
@@ -128,13 +135,15 @@ def _begin_to_make(client: APIClient, image: Image, owner: int) -> None:
         raise
 
 
-def _create_maker(client: APIClient, image: Image, name: str, volume: str) -> str:
+def _create_maker(connection: Connection, image: Image, name: str, volume: str) -> str:
     from docker.types import Mount
 
+    client, whose = connection.client, _whose(connection)
     facts = {
-        labels.TEMPLATE: _kind(image),
+        labels.TEMPLATE: _kind(connection, image),
         labels.IMAGE: image.id,
         labels.KEPT_AT: str(_password_path(volume)),
+        **({labels.HOME: whose} if whose else {}),
     }
     server = ("postgres", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
     container = client.create_container(
@@ -170,23 +179,32 @@ def _is_whole(client: APIClient, image: Image, container: str) -> bool:
     return bool(b"".join(stream))
 
 
-def _is_being_made(client: APIClient, image: Image) -> bool:
+def _is_being_made(connection: Connection, image: Image) -> bool:
     from docker.errors import NotFound
 
     try:
-        return bool(client.inspect_container(_maker_name(image))["State"]["Running"])
+        return bool(
+            connection.client.inspect_container(_maker_name(connection, image))["State"]["Running"]
+        )
     except NotFound:
         return False
 
 
-def _maker_name(image: Image) -> str:
-    return f"devdb-template-{_kind(image)}"
+def _maker_name(connection: Connection, image: Image) -> str:
+    return f"devdb-template-{_kind(connection, image)}"
 
 
-def _kind(image: Image) -> str:
+def _kind(connection: Connection, image: Image) -> str:
     """What makes two templates alike: the data in them, and whose they are."""
     words = f"{_RECIPE} {image.id} {config.INITDB_ARGUMENTS} {paths.cache_home()}"
+    if (whose := _whose(connection)) is not None:
+        words += f" {whose}"
     return hashlib.sha256(os.fsencode(words)).hexdigest()[:12]
+
+
+def _whose(connection: Connection) -> str | None:
+    """Whose templates there are, where a cache's path does not say it; None: where it does."""
+    return None if connection.paths_are_ours else home.ensure()
 
 
 def _password_path(volume: str) -> Path:
