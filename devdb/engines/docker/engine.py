@@ -27,9 +27,10 @@ from devdb.engines.docker import (
 )
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
-from devdb.engines.docker.image import require_images, wanted_images
+from devdb.engines.docker.image import require_images
 from devdb.engines.docker.start import start
 from devdb.engines.forward import Forwarder
+from devdb.engines.images import wanted_images
 from devdb.engines.login import Login
 from devdb.engines.waiting import attend, begin
 from devdb.errors import DevdbError, EngineUnavailable, NamedUnavailable, NotFound
