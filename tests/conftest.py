@@ -82,12 +82,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_wanted(item: pytest.Item) -> bool:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if _is_of_kubernetes(item):
+        return kube.is_there() and _folder(item) in KUBERNETES
+    return True
+
+
+def _is_of_kubernetes(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
-    of_kubernetes = callspec is not None and "kubernetes" in callspec.params.values()
-    if of_kubernetes:
-        return folder in KUBERNETES
-    return folder != "kubernetes" or kube.is_there()
+    is_parameter = callspec is not None and "kubernetes" in callspec.params.values()
+    return is_parameter or _folder(item) == "kubernetes"
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.fixture
+def alone() -> None:
+    """In Kubernetes, no other test is at work meanwhile: this one changes the cluster."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if not _is_of_kubernetes(item):
+        return (yield)
+    with kube.turn(alone="alone" in getattr(item, "fixturenames", ())):
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from system import cluster, kubernetes
@@ -30,6 +32,20 @@ def use() -> None:
     os.environ["KUBECONFIG"] = os.environ[CONFIG]
     if shutil.which("kubectl") is None:
         os.environ["PATH"] += f":{kubernetes.BIN}"
+
+
+@contextmanager
+def turn(*, alone: bool) -> Iterator[None]:
+    """While it lasts nobody changes the cluster itself, in any worker; `alone`: one may.
+
+    Who wants it alone goes before those who come later.
+    """
+    places = (cluster.DIRECTORY / "queue", cluster.DIRECTORY / "turn")
+    with places[0].open("w") as queue, places[1].open("w") as mine:
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        fcntl.flock(mine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        yield
 
 
 def kubectl(*argv: str, given: str | None = None, check: bool = True) -> str:

@@ -208,7 +208,7 @@ def wait(condition: Callable[[], Any], what: str) -> None:
             raise CommandFailed(
                 f"Kubernetes: not within {PATIENCE:.0f} s: {what}; see {DIRECTORY}/*.log"
             )
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 def _up(images: Sequence[str]) -> None:
@@ -283,6 +283,7 @@ def _make_files() -> None:
             # Two kubelets that look after groups end what they find in each other's.
             "cgroupsPerQOS": False,
             "enforceNodeAllocatable": [],
+            "nodeStatusUpdateFrequency": "2s",  # only then it looks whether it is ready
             "failSwapOn": False,
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "1Mi"},

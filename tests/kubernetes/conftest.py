@@ -1,4 +1,4 @@
-"""Fixtures for what only Kubernetes has: an engine in the tests' cluster, and ways to it that break."""
+"""Fixtures for what only Kubernetes has: its engine, and a way to its API server to cut."""
 
 from __future__ import annotations
 
