@@ -69,11 +69,18 @@ NODES = (
 INIT = """
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount --make-shared /run
 mkdir /run/etcd
 echo > "$1"
 while :; do sleep 3600; done
 """
 """The first process: it buries what is orphaned in there."""
+
+KUBELET = """
+mount -t tmpfs tmpfs /var/log
+exec kubelet "$@"
+"""
+"""A kubelet removes logs of pods that it does not know from a place that nobody can name."""
 
 RUNC = """#!/bin/sh
 # Root without CAP_SYS_RESOURCE can lower nobody's score, and Kubernetes wants pods to have less.
@@ -336,12 +343,16 @@ def _start_docker(node: Node) -> None:
 
 
 def _start_kubelet(node: Node) -> None:
+    place = f"/run/{node.name}"
     start(
-        "kubelet",
+        # What it mounts for a pod is to be seen by its Docker engine.
+        *("unshare", "--mount", "--propagation=unchanged", "sh", "-ec", KUBELET, "kubelet"),
         f"--kubeconfig={KUBECONFIG}",
         f"--config={DIRECTORY}/{node.name}.json",
-        f"--root-dir=/run/{node.name}/kubelet",
-        f"--cert-dir=/run/{node.name}/certificates",
+        f"--root-dir={place}/kubelet",
+        f"--cert-dir={place}/certificates",
+        f"--volume-plugin-dir={place}/plugins",
+        f"--experimental-dockershim-root-directory={place}/dockershim",
         f"--hostname-override={node.name}",
         f"--node-ip={node.address}",
         "--container-runtime=docker",
