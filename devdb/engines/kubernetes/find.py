@@ -52,7 +52,9 @@ class Found:
     @property
     def has_data(self) -> bool:
         """Whether there is data, as far as is known: such as was never ready is none."""
-        return self.claim is not None and (self.stateful_set is None or bool(self.versions))
+        if self.claim is None or is_going(self.claim):
+            return False
+        return self.stateful_set is None or bool(self.versions)
 
 
 def look(kubectl: Kubectl, name: str) -> Found:
