@@ -52,8 +52,9 @@ class Attempt:
         self._found = found
         self._texts = texts
         self._images = images
+        self._is_new = texts is None and not found
         self._is_mine = False
-        """Whether this attempt began to make it: what others had before is not undone."""
+        """Whether this attempt made it: what somebody else makes at this moment is not undone."""
         self._is_ready = False
         self._given_up = Event()
         self._work: list[Future[Any]] = []
@@ -79,8 +80,10 @@ class Attempt:
         yield beat
         self._require_ports()
         is_changed = yield from attend(self._begin(self._prepare), beat)
-        watch = Watch(self._kubectl, self._spec.name, None if is_changed else self._found.pod)
-        try:
+        bringing = self._begin(self._bring)  # it waits for the pod by itself
+        with Watch(
+            self._kubectl, self._spec.name, None if is_changed else self._found.pod
+        ) as watch:
             lookout = Lookout(self._kubectl, self._spec, watch, self._is_it)
             for step, part, image in zip(
                 (Step.POSTGRES, Step.PGBOUNCER), _SERVERS, self._images, strict=True
@@ -89,11 +92,9 @@ class Attempt:
                 yield progress
                 yield from lookout.until(partial(self._has_started, watch, part), progress)
             yield _LOGIN
-            work = self._begin(partial(self._log_in, is_changed=is_changed))
+            work = self._begin(partial(self._log_in, bringing, is_changed=is_changed))
             yield from lookout.until(work.done, _LOGIN)
             done = work.result()
-        finally:
-            watch.close()
         looked = self._begin(partial(find.look, self._kubectl, self._spec.name))
         found = yield from attend(looked, _LOGIN)
         self._is_ready = True
@@ -122,7 +123,7 @@ class Attempt:
                 f"Somebody else has made '{spec.name}' at this moment.",
                 f"Attach to it: devdb up -n {spec.name}",
             ) from error
-        self._is_mine = there is None and not self._found
+        self._is_mine = self._is_new
         self._texts = texts
         pod = self._found.pod
         is_same = pod is not None and self._is_it(pod)
@@ -148,11 +149,15 @@ class Attempt:
         pod = watch.pod
         return pod is not None and self._is_it(pod) and find.has_started(pod, part)
 
-    def _log_in(self, *, is_changed: bool) -> SetUp | None:
-        """Bring the ports here and log in until it is ready; None when it is given up."""
-        spec = self._spec
+    def _bring(self) -> None:
+        spec, over = self._spec, forwarding.OVER
         command = forwarding.command(self._kubectl, spec)
-        Forwarder(spec.name).bring(spec, command, over=forwarding.OVER, given_up=self._given_up)
+        Forwarder(spec.name).bring(spec, command, over=over, given_up=self._given_up)
+
+    def _log_in(self, bringing: Future[None], *, is_changed: bool) -> SetUp | None:
+        """Log in until it is ready; None when it is given up."""
+        bringing.result()
+        spec = self._spec
         is_new = not self._found.has_data
         login = Login(
             spec, first_password=None, looks_up_everywhere=False, is_initdb_at_work=is_new
@@ -202,6 +207,9 @@ class Attempt:
         with suppress(DevdbError):
             if self._is_mine and not find.look(self._kubectl, self._spec.name).versions:
                 stop.destroy(self._kubectl, self._spec.name)
-                certificates.remove(self._spec.name)
-            elif stop_started and not self._found.is_wanted:
+            elif stop_started and not self._is_new and not self._found.is_wanted:
                 stop.stop(self._kubectl, self._spec.name)
+        with suppress(DevdbError):
+            if self._is_new:
+                Forwarder(self._spec.name).end()
+                certificates.remove(self._spec.name)

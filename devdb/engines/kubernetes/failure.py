@@ -23,6 +23,7 @@ _ASK_EVERY = 3.0
 _PAUSE = HEARTBEAT / 3
 _CLOCKS_DIFFER = 5
 """Seconds that the cluster's may be behind."""
+_BEGINNING = ("ContainerCreating", "PodInitializing")
 _SHOWN = 100
 _NO_PROGRESS = re.compile("FATAL|DETAIL")
 """What Postgres says to our own attempts."""
@@ -31,6 +32,8 @@ _LAST_WORD = re.compile(
     "exceeded quota|failed quota|forbidden|storageclass.* not found|no storage class is set", re.I
 )
 """Of what the cluster says of its own accord: what does not pass by itself."""
+_TELLING = re.compile("Pulling|Failed|.*Provision|.*BackOff")
+"""The reasons of its events that tell what is waited for, or why in vain."""
 
 
 class Lookout:
@@ -76,6 +79,7 @@ class Lookout:
         if now - max(self._heard, self._asked) > _ASK_EVERY:
             self._asked = now
             if pod is not None and find.has_started(pod, labels.POSTGRES):
+                self._words = ""
                 self._listen(now)
             else:
                 self._words = events(self._kubectl, self._spec, self._began)
@@ -161,19 +165,19 @@ def waits_for(pod: Thing | None) -> str:
     if pod is None:
         return "waiting for its pod"
     if find.is_going(pod):
-        return "stopping what has changed"
+        return "waiting for the last pod to go"
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"waiting for a node: {condition.get('message', condition.get('reason', ''))}"
     for part, status in find.statuses(pod).items():
         reason = status["state"].get("waiting", {}).get("reason")
-        if reason and reason != "PodInitializing":
+        if reason and reason not in _BEGINNING:
             return f"{part}: {reason}"
     return ""
 
 
 def events(kubectl: Kubectl, spec: Spec, since: float) -> str:
-    """What the cluster warns of the instance's objects, from that time on (`time.time`).
+    """What the cluster says last of the instance's objects, from that time on (`time.time`).
 
     Raises StartFailed where that is its last word. Who may not ask is told nothing.
     """
@@ -191,7 +195,7 @@ def events(kubectl: Kubectl, spec: Spec, since: float) -> str:
                 raise StartFailed(
                     f"The cluster cannot make '{spec.name}': {message}.", _way_out(message, spec)
                 )
-            if event.get("type") == "Warning":
+            if _TELLING.match(event.get("reason", "")):
                 told = message
     return told
 

@@ -29,7 +29,14 @@ class Found:
     claim: Thing | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.stateful_set or self.pod or self.claim)
+        return bool(self.stateful_set or self.pod or self.claim) and not self.is_going
+
+    @property
+    def is_going(self) -> bool:
+        """Whether what is left is over, and only not gone yet: the cluster removes it for sure."""
+        left = [thing for thing in (self.pod, self.claim) if thing]
+        is_over = self.pod is None or has_ended(self.pod)
+        return bool(left) and self.stateful_set is None and is_over and all(map(is_going, left))
 
     @property
     def is_wanted(self) -> bool:
@@ -45,7 +52,9 @@ class Found:
     @property
     def has_data(self) -> bool:
         """Whether there is data, as far as is known: such as was never ready is none."""
-        return self.claim is not None and (self.stateful_set is None or bool(self.versions))
+        if self.claim is None or is_going(self.claim):
+            return False
+        return self.stateful_set is None or bool(self.versions)
 
 
 def look(kubectl: Kubectl, name: str) -> Found:
@@ -57,7 +66,7 @@ def look(kubectl: Kubectl, name: str) -> Found:
 def look_at_all(kubectl: Kubectl) -> list[Found]:
     """What there is of each instance in the namespace, by name."""
     items = kubectl.get(_KINDS, "-l", labels.INSTANCE)
-    return sorted(_grouped(items), key=lambda found: found.name)
+    return sorted(filter(None, _grouped(items)), key=lambda found: found.name)
 
 
 def _grouped(items: Iterable[Thing]) -> Iterable[Found]:
@@ -92,6 +101,18 @@ def is_going(thing: Thing) -> bool:
 def statuses(pod: Thing) -> dict[str, Thing]:
     """What the cluster says of each container of that pod that it has begun with."""
     return {each["name"]: each for each in pod.get("status", {}).get("containerStatuses") or ()}
+
+
+def has_ended(pod: Thing) -> bool:
+    """Whether that pod is going, and nothing runs in it any more.
+
+    What was removed before anybody looked, Kubernetes has as one that waits, and that had ended.
+    """
+    its = statuses(pod).values()
+    is_over = all("terminated" in (*each["state"], *each.get("lastState", {})) for each in its)
+    is_unbegun = "nodeName" in pod["spec"] and not its
+    is_at_work = any("running" in each["state"] for each in its)
+    return is_going(pod) and is_over and not is_unbegun and not is_at_work
 
 
 def has_started(pod: Thing, part: str) -> bool:

@@ -45,7 +45,7 @@ if [ -s "$FILES/passwords.sql" ] && ! cmp -s "$FILES/key" "$has"; then
 fi
 
 conf=$FILES/postgresql.conf
-if [ -n "$(postgres -C ssl_library -c config_file=/dev/null -D /)" ] && [ -e "$FILES/server.key" ]; then
+if [ -n "$(postgres -C ssl_library -c config_file=/dev/null -D / 2> /dev/null)" ] && [ -e "$FILES/server.key" ]; then
     conf=$FILES/postgresql-tls.conf
 fi
 exec postgres -D "$PGDATA" -c "config_file=$conf" -c "hba_file=$FILES/pg_hba.conf"

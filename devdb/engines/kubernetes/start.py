@@ -26,12 +26,17 @@ def start(kubectl: Kubectl, spec: Spec) -> Iterator[Progress]:
     yield _LOOKING
     found, texts = yield from attend(begin(partial(recover.look, kubectl, spec.name)), _LOOKING)
     if found.claim is not None and is_going(found.claim):
-        removal = begin(partial(stop.destroy, kubectl, spec.name))
+        removal = begin(partial(_outlast_removal, kubectl, spec.name))
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing what is removed"))
         found, texts = Found(spec.name), None
     _refuse_other_data(spec, found, texts)
     images = wanted_images(spec.postgres_image, spec.pooler_image, spec.major or _major(found))
     yield from Attempt(kubectl, spec, found, texts, images).run()
+
+
+def _outlast_removal(kubectl: Kubectl, name: str) -> None:
+    stop.destroy(kubectl, name)
+    stop.outlast_removal(kubectl, name)
 
 
 def _major(found: Found) -> int | None:

@@ -1,4 +1,4 @@
-"""The pod of an instance while it starts, as the cluster tells of each change."""
+"""The pod of an instance while it starts or ends, as the cluster tells of each change."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Watch:
         self.heard = time.monotonic()
         """When it was last told of."""
         self._kubectl = kubectl
-        words = ("get", "pods", "-l", labels.selector(name), "-w", "-o", "json")
-        self._command = kubectl.argv(*words)
+        words = ("get", "pods", "-l", labels.selector(name), "-w", "--output-watch-events")
+        self._command = kubectl.argv(*words, "-o", "json")
         self._closed = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._lost: tuple[float, str] | None = None
@@ -47,8 +47,9 @@ class Watch:
                     self._process.kill()
                 assert self._process.stdout is not None
                 assert self._process.stderr is not None
-                for pod in _documents(self._process.stdout):
-                    self.pod, self.heard, self._lost = pod, time.monotonic(), None
+                for event in _documents(self._process.stdout):
+                    self.pod = None if event["type"] == "DELETED" else event["object"]
+                    self.heard, self._lost = time.monotonic(), None
                 said = self._process.stderr.read()
             if self._process.returncode:
                 self._lost = (self._lost or (time.monotonic(), ""))[0], said
@@ -61,6 +62,12 @@ class Watch:
         is_long = lost is not None and time.monotonic() - lost[0] > _SILENCE
         return self._kubectl.error(lost[1]) if lost is not None and is_long else None
 
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End it."""
         self._closed.set()
@@ -69,10 +76,10 @@ class Watch:
 
 
 def _documents(lines: Iterable[str]) -> Iterator[Thing]:
-    """The objects that kubectl prints, each of many lines; its braces stand alone."""
+    """The events that kubectl prints, each on one line, or on many whose last is a brace alone."""
     text: list[str] = []
     for line in lines:
         text.append(line)
-        if line.rstrip("\n") == "}":
+        if line.startswith('{"') or line.rstrip("\n") == "}":
             yield json.loads("".join(text))
             text = []
