@@ -372,6 +372,8 @@ def _objects() -> list[dict[str, Any]]:
             "kind": "StorageClass",
             "metadata": {"name": "directory", "annotations": default},
             "provisioner": "kubernetes.io/host-path",
+            # Else a pod may come before its volume, to be looked at again up to a minute later.
+            "volumeBindingMode": "WaitForFirstConsumer",
         },
     ]
 
