@@ -43,30 +43,37 @@ def ca_path(name: str) -> Path:
     return _directory(name) / "ca.crt"
 
 
-def ensure(name: str) -> Certificates:
+def ensure(name: str, *, shown: Certificates | None = None) -> Certificates:
     """The instance's certificates, made if they are not there, or are no good.
 
+    `shown` are those that its servers have where others use it too: they are taken before all.
     Making them takes 0.1 s, most of it an import; they are on the disk when this returns.
 
     For the holder of the instance's lock. Raises DevdbError when they cannot be read or written.
     """
     directory = _directory(name)
     try:
+        if shown is not None and _read(directory) != shown:
+            _keep(directory, shown)
         if kept := _load(directory):
             return kept
         made = make(name)
-        make_private_directory(directory)
-        # The CA goes first and comes last: where it is, the others are, and are its.
-        (directory / "ca.crt").unlink(missing_ok=True)
-        _write(directory / "server.key", made.key, 0o600)
-        _write(directory / "server.crt", made.certificate, 0o644)
-        _write(directory / "ca.crt", made.ca, 0o644)
+        _keep(directory, made)
     except OSError as error:
         raise DevdbError(
             f"Cannot keep certificates in {directory}: {error.strerror or error}.",
             paths.way_out(error, directory),
         ) from error
     return made
+
+
+def _keep(directory: Path, made: Certificates) -> None:
+    make_private_directory(directory)
+    # The CA goes first and comes last: where it is, the others are, and are its.
+    (directory / "ca.crt").unlink(missing_ok=True)
+    _write(directory / "server.key", made.key, 0o600)
+    _write(directory / "server.crt", made.certificate, 0o644)
+    _write(directory / "ca.crt", made.ca, 0o644)
 
 
 def remove(name: str) -> None:
@@ -189,6 +196,11 @@ def _directory(name: str) -> Path:
 
 
 def _load(directory: Path) -> Certificates | None:
+    kept = _read(directory)
+    return kept if kept is not None and _shake_hands(directory, kept.ca) else None
+
+
+def _read(directory: Path) -> Certificates | None:
     try:
         ca, certificate, key = (
             (directory / file).read_text(encoding="ascii")
@@ -196,7 +208,7 @@ def _load(directory: Path) -> Certificates | None:
         )
     except (FileNotFoundError, UnicodeDecodeError):
         return None
-    return Certificates(ca, certificate, key) if _shake_hands(directory, ca) else None
+    return Certificates(ca, certificate, key)
 
 
 def _shake_hands(directory: Path, ca: str) -> bool:

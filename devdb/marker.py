@@ -54,17 +54,30 @@ def read(path: Path) -> Spec | None:
             f"The marker of instance '{name}' cannot be read: {error}.",
             f"Look at {path}; its owner and mode are probably not yours.",
         ) from error
+    return parse(text, name=name, place=str(path))
+
+
+def text(spec: Spec) -> str:
+    """What a marker has in it: JSON."""
+    return json.dumps(_to_json(spec), indent=1)
+
+
+def parse(text: str, *, name: str, place: str) -> Spec:
+    """The Spec in such a text, which is that of an instance and was found in that place.
+
+    Raises DevdbError where it is damaged or was written by a newer devdb.
+    """
     try:
         values = json.loads(text)
         if newer := _newer(values):
             raise DevdbError(
                 f"The marker of instance '{name}' is from a newer devdb: {newer}.",
-                f"Upgrade devdb, or move {path} away: the data beside it is not touched.",
+                f"Upgrade devdb, or move {place} away: the data beside it is not touched.",
             )
         return _from_json(values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(
-            f"The marker of instance '{name}' is damaged: {path} ({error!r}).",
+            f"The marker of instance '{name}' is damaged: {place} ({error!r}).",
             f"Take its data over: devdb up -n {name} --adopt   or delete it: devdb rm {name}",
         ) from error
 
@@ -100,7 +113,7 @@ def save(spec: Spec) -> None:
     try:
         make_private_directory(path.parent)
         with in_place_of(path, durable=True) as (file, _):
-            file.write(json.dumps(_to_json(spec), indent=1).encode())
+            file.write(text(spec).encode())
     except OSError as error:
         raise DevdbError(
             f"Cannot write {path}: {error.strerror or error}.", paths.way_out(error, path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import available
 import hypothesis
+import kube
 import pytest
 import specs
 import world
@@ -22,8 +23,11 @@ from devdb import engines, marker, paths
 from devdb.engines import Engine
 from devdb.model import Spec
 
-ENGINES = ("fake", "native", "docker")
-REAL = ENGINES[1:]
+REAL = ("native", "docker", *(["kubernetes"] if kube.is_there() else ()))
+ENGINES = ("fake", *REAL)
+KUBERNETES = ("contract", "kubernetes")
+"""The folders that are run on it, too: a start takes seconds there, and other folders' subject is
+the same on each engine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # processes are sent it.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    kube.use()
     world.docker_command()  # asked, and remembered, before a test hides the engine
     if not hasattr(config, "workerinput"):
         config.add_cleanup(_share_cache())
@@ -70,6 +75,44 @@ def _share_cache() -> Callable[[], None]:
 
 def pytest_report_header() -> list[str]:
     return [f"{name} engine: {line}" for name in ENGINES for line in available.findings(name)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _is_wanted(item)]
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    if _is_of_kubernetes(item):
+        return kube.is_there() and _folder(item) in KUBERNETES
+    return True
+
+
+def _is_of_kubernetes(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    is_parameter = callspec is not None and "kubernetes" in callspec.params.values()
+    return is_parameter or _folder(item) == "kubernetes"
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.fixture
+def alone() -> None:
+    """In Kubernetes, no other test is at work meanwhile: this one changes the cluster."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if not _is_of_kubernetes(item):
+        return (yield)
+    with kube.turn(alone="alone" in getattr(item, "fixturenames", ())):
+        return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not kube.is_there():
+        terminalreporter.line(f"NOT RUN: the tests of Kubernetes; {kube.HOW} does")
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +159,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
 
     def make(engine: Engine, **changes: Any) -> Spec:
         spec = specs.new(engine.name, **changes)
-        assert world.traces(spec.name, home, docker=engine.name == "docker") == []
+        assert world.traces(spec.name, home, engine=engine.name) == []
         made.append((engine, spec))
         marker.save(spec)
         return spec
@@ -126,7 +169,7 @@ def new_spec(home: Path, request: pytest.FixtureRequest) -> Iterator[NewSpec]:
     for engine, spec in made:
         engine.stop(spec.name, destroy=True)
         marker.delete(spec.name)
-        left += world.traces(spec.name, home, docker=engine.name == "docker")
+        left += world.traces(spec.name, home, engine=engine.name)
         if paths.instance_dir(spec.name).exists():
             left.append(f"directory {paths.instance_dir(spec.name)}")
     assert left == []

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import kube
 import psutil
 import pytest
 
@@ -75,14 +76,17 @@ def inheriting(number: int, handler: signal.Handlers) -> Iterator[None]:
         signal.signal(number, before)
 
 
-def traces(name: str, home: Path, *, docker: bool = True) -> list[str]:
-    """Everything that exists of the instance: processes, Docker objects, files.
+def traces(name: str, home: Path, *, engine: str | None = None) -> list[str]:
+    """Everything that exists of the instance: processes, files, objects in Docker or Kubernetes.
 
-    `docker=False` saves half a second where no Docker engine was ever asked.
+    Where it is said which engine was ever asked, that saves the half second of another.
     """
+    found = list(docker_objects(name)) if engine in ("docker", None) else []
+    if engine in ("kubernetes", None):
+        found += [(kind, {"Name": item["metadata"]["name"]}) for kind, item in kube.objects(name)]
     return [
         *(f"process {p.pid} {p.name()}" for p in processes(name, home)),
-        *(f"{kind} {item['Name']}" for kind, item in (docker_objects(name) if docker else ())),
+        *(f"{kind} {item['Name']}" for kind, item in found),
         *(str(path) for path in (home / "instances").glob(f"{name}/**/*")),
     ]
 
@@ -214,6 +218,20 @@ def container(name: str, part: str) -> str:
     return str(found[0])
 
 
+def objects(engine: Engine, name: str) -> list[dict[str, Any]]:
+    """What its engine shows to who may look at its objects; a Secret is what it says."""
+    if engine.name == "kubernetes":
+        return [item for kind, item in kube.objects(name) if kind != "secret"]
+    return [item for _, item in docker_objects(name)] if engine.name == "docker" else []
+
+
+def inside(engine: Engine, name: str, part: str) -> list[str]:
+    """What to put before a command that runs where that part does."""
+    if engine.name == "kubernetes":
+        return kube.exec_argv(name, part)
+    return ["docker", "exec", container(name, part)] if engine.name == "docker" else []
+
+
 def crash(name: str, home: Path) -> None:
     """Kill every process of the instance at once, as a power cut does."""
 
@@ -229,6 +247,9 @@ def crash(name: str, home: Path) -> None:
 
 def kill(engine: Engine, spec: Spec, part: str) -> None:
     """SIGKILL one server of the instance, from outside."""
+    if engine.name == "kubernetes":
+        kube.kill(spec.name, part)
+        return
     if engine.name == "docker":
         command = ["docker", "kill", container(spec.name, part)]
         subprocess.run(command, check=True, capture_output=True)
@@ -242,7 +263,10 @@ def kill(engine: Engine, spec: Spec, part: str) -> None:
 
 
 def kill_for_good(engine: Engine, spec: Spec, part: str) -> None:
-    """The same, and nobody starts it again."""
+    """The same, and nobody starts it again: not soon, where a kubelet does."""
+    if engine.name == "kubernetes":
+        eventually(lambda: kube.is_given_up(spec.name, part), "it is given up", timeout=60)
+        return
     if engine.name == "native":
         kill(engine, spec, "supervisor")
     kill(engine, spec, part)
@@ -258,6 +282,9 @@ def listening(port: int) -> bool:
 def lose_data(engine: Engine, spec: Spec, home: Path) -> None:
     """Remove the data of a stopped instance as somebody does who tidies up: all beside its marker,
     or its containers and volumes."""
+    if engine.name == "kubernetes":
+        kube.lose(spec.name)
+        return
     if engine.name != "docker":
         for path in (home / "instances" / spec.name).iterdir():
             if path.name != "marker.json":

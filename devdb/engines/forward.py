@@ -89,6 +89,13 @@ class Forwarder:
                 )
             time.sleep(_POLL)
 
+    def require_free(self, spec: Spec) -> None:
+        """Raise PortInUse where a port here is neither free nor its own."""
+        there = self._running()
+        for port in (spec.port, spec.pool_port):
+            if there is None or not self._is_its(listeners.pid(port), there[0]):
+                ports.require_free(spec, port)
+
     def part(self) -> Part:
         """How it is, as a part of an instance that runs."""
         there = self._running()

@@ -42,6 +42,7 @@ def down(spec: Spec) -> bool:
         engine = engine_of(spec)
         before = find(spec, engine)
         if before.trouble is not None:
+            engine.leave(spec.name)  # its ports here are free all the same
             raise before.trouble
         engine.stop(spec.name)
         return served or before.state != State.STOPPED

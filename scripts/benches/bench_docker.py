@@ -24,7 +24,7 @@ from measure import (
 from specs import free_port
 
 from devdb import engines
-from devdb.engines.docker import image
+from devdb.engines import images
 from devdb.model import Endpoint
 
 ENGINE = engines.get("docker")
@@ -160,4 +160,4 @@ auth_file = /pgbouncer/userlist.txt
 
 def wanted_images() -> tuple[str, str]:
     """The images that a new instance gets here."""
-    return image.wanted_images(None, None, None)
+    return images.wanted_images(None, None, None)

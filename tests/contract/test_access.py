@@ -127,9 +127,8 @@ def test_no_rule_trusts_and_the_unix_socket_wants_a_password(
         row = connection.execute("SHOW unix_socket_directories").fetchone()
     assert row is not None
     socket_directory = str(row[0]).split(",")[0]
-    if real_engine.name == "docker":
-        container = world.container(real_spec.name, "postgres")
-        command = ["docker", "exec", container, "psql", "-h", socket_directory, "-p", "5432"]
+    if inside := world.inside(real_engine, real_spec.name, "postgres"):
+        command = [*inside, "psql", "-h", socket_directory, "-p", "5432"]
     else:
         program = real_engine.psql_argv(real_spec.name)[0]
         command = [program, "-h", socket_directory, "-p", str(real_spec.port)]
@@ -255,7 +254,7 @@ def test_no_secret_shows_in_argv_environment_labels_or_logs(
 
     def look() -> None:
         seen = _process_words()
-        seen += [json.dumps(item) for _, item in world.docker_objects(spec.name)]
+        seen += [json.dumps(item) for item in world.objects(real_engine, spec.name)]
         for secret in secrets:
             assert not [text for text in seen if secret in text]
 

@@ -174,7 +174,7 @@ def test_up_makes_one_that_stays_once_and_says_so(
     assert not first.running
     with pytest.raises(NotFound):
         first.env()
-    assert world.traces("api", home, docker=False) == []
+    assert world.traces("api", home, engine="native") == []
 
 
 def test_importing_devdb_loads_none_of_it() -> None:

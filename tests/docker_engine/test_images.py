@@ -14,7 +14,8 @@ import world
 from docker import APIClient
 
 from devdb.engines.docker.engine import DockerEngine
-from devdb.engines.docker.image import DEFAULT_POOLER, Image, wanted_images
+from devdb.engines.docker.image import Image
+from devdb.engines.images import DEFAULT_POOLER, wanted_images
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError
 from devdb.model import Level, PoolMode, Server, Spec
 from devdb.pgbouncer import NEWER

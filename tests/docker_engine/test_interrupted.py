@@ -20,7 +20,8 @@ from libpq import connect
 from devdb.engines.docker import config, create, find, image_contents, labels, template
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
-from devdb.engines.docker.image import find_image, wanted_images
+from devdb.engines.docker.image import find_image
+from devdb.engines.images import wanted_images
 from devdb.model import PartState, PoolMode, Server, Spec, Step
 
 Starts = Callable[[Spec], Server]

@@ -17,8 +17,9 @@ from knocking import knock
 
 from devdb.engines.docker import config, create, image_contents, labels, limits
 from devdb.engines.docker.engine import DockerEngine
-from devdb.engines.docker.image import find_image, wanted_images
+from devdb.engines.docker.image import find_image
 from devdb.engines.docker.limits import Limits
+from devdb.engines.images import wanted_images
 from devdb.errors import StartFailed
 from devdb.model import Server, Spec
 

@@ -72,4 +72,4 @@ def reader(tmp_path: Path, home: Path, free_port: Callable[[], int]) -> Iterator
     for name in names:
         done = subprocess.run([scripts / "devdb", "rm", "-f", name], env=env, capture_output=True)
         assert done.returncode == 0, done.stderr
-    assert [trace for name in names for trace in world.traces(name, home, docker=False)] == []
+    assert [trace for name in names for trace in world.traces(name, home, engine="native")] == []

@@ -120,7 +120,7 @@ def lives(home: Path, project: Path) -> Iterator[Callable[[Engine], Life]]:
     for life in made:
         if (spec := marker.load(life.name)) is not None:
             down.remove(spec)
-        assert world.traces(life.name, home, docker=life.engine.name == "docker") == []
+        assert world.traces(life.name, home, engine=life.engine.name) == []
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_it_comes_and_goes_with_its_instance(
     life.up()
     assert life.health()["pid"] == life.pid()
     down.remove(life.spec)
-    assert world.traces(life.name, home, docker=real_engine.name == "docker") == []
+    assert world.traces(life.name, home, engine=real_engine.name) == []
 
 
 def test_a_port_is_chosen_once(life: Life, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +455,7 @@ def test_it_ends_when_its_marker_is_gone(life: Life, port: int, home: Path) -> N
     life.engine.stop(life.name, destroy=True)
     marker.delete(life.name)
     world.eventually(lambda: not life.pids(), "it has ended")
-    assert world.traces(spec.name, home, docker=False) == []
+    assert world.traces(spec.name, home, engine="native") == []
 
 
 class Foreground:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from devdb import certificates
 from devdb.engines import ports
@@ -17,6 +17,7 @@ from devdb.engines.docker import (
     config,
     create,
     data,
+    far,
     find,
     image_contents,
     labels,
@@ -29,16 +30,14 @@ from devdb.engines.docker.config import NOBODY, Blueprint, Seed, ServerTls
 from devdb.engines.docker.failure import watch
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
+from devdb.engines.forward import Forwarder
 from devdb.engines.login import Login
 from devdb.engines.refusal import LetsNobodyIn
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
-from devdb.errors import DevdbError, TimedOut, UsageError
+from devdb.errors import DevdbError, PortInUse, TimedOut, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 from devdb.postgres import SetUp
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 
@@ -46,6 +45,8 @@ _UNDO_PATIENCE = 60
 """Seconds to wait for calls under way before their results are removed."""
 _HEAD_START = 0.08
 """Seconds from the start of one container to that of the next."""
+_PORT_TRIES = 5
+"""Ports on another machine, where those that seem free are not."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 
 
@@ -76,6 +77,7 @@ class Attempt:
     ) -> None:
         self._connection = connection
         self._client = connection.client
+        self._line = connection.line
         self._spec = spec
         self._found = found
         self._identity = found.identity
@@ -91,6 +93,9 @@ class Attempt:
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished
         self._network = ""
+        self._there: dict[str, int] = {}
+        """The ports on the other machine, where it is one."""
+        self._had_forwarder = Forwarder(spec.name).is_running()
         self._is_ready = False
         self._given_up = Event()
         self._has_passwords = Event()
@@ -98,6 +103,7 @@ class Attempt:
         if not self._is_unsettled:
             self._has_passwords.set()
         self._changing = Lock()
+        self._moving = Lock()
         self._work: list[Future[Any]] = []
 
     def run(self) -> Iterator[Progress]:
@@ -139,6 +145,7 @@ class Attempt:
             self._begin(partial(self._clear, remake, every)),
             replace(beat, detail="stopping what has changed"),
         )
+        self._forwarding = self._begin(self._forward)
         work = self._bring_up(todo, remake, copies=plans.seed.template is not None)
         logging_in = begin(partial(self._log_in, plans.login, work))
         yield from self._attend_parts(work)
@@ -159,7 +166,8 @@ class Attempt:
             provide = partial(template.provide, self._connection, self._postgres, plans.owner)
             copy = self._identity.object_name(labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
-        yield Progress(step=Step.READY, server=find.server(found, starting=starting), notes=notes)
+        server = far.seen_from_here(find.server(found, starting=starting), self._line)
+        yield Progress(step=Step.READY, server=server, notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)
@@ -209,7 +217,9 @@ class Attempt:
         joins = self._connection.joins
         net = config.Net.joined(spec.port, spec.pool_port) if joins else config.Net()
         asked = begin(partial(image_contents.has_init_files, client, self._postgres, asker))
-        carried = begin(partial(limits.look, client, self._postgres, asker))
+        carried = begin(
+            partial(limits.look, client, self._postgres, asker, is_far=self._connection.is_far)
+        )
         owner = image_contents.user_id(client, self._postgres, asker)
         text = image_contents.binary_version(client, self._pooler, labels.PGBOUNCER, asker)
         version = parse_version(text)
@@ -240,6 +250,9 @@ class Attempt:
             tls=pooler_tls,
             net=net,
         )
+        if self._line is not None:
+            self._there = far.ports(client, spec, self._found)
+            postgres, pooler = (_published(each, self._there) for each in (postgres, pooler))
         reaper = (config.for_reaper(spec, self._postgres, net),) if spec.reaper else ()
         return Plans(
             blueprints=(postgres, pooler, *reaper),
@@ -287,6 +300,9 @@ class Attempt:
 
     def _check_ports(self, todo: list[Blueprint]) -> None:
         """Raise PortInUse before anything is stopped, started or waited for."""
+        if self._line is not None:
+            Forwarder(self._spec.name).require_free(self._spec)
+            return
         ours = {
             container["Config"]["Labels"].get(labels.PORT)
             for part, container in self._found.containers.items()
@@ -364,9 +380,32 @@ class Attempt:
             if plan.part == labels.REAPER:
                 self._has_passwords.wait()
             if not self._given_up.is_set() or self._is_ready:
-                create.start_container(self._client, self._spec, self._identity, plan.part)
+                self._start(plan)
         finally:
             begun.set()
+
+    def _start(self, plan: Blueprint) -> None:
+        """Raises PortInUse where its port is somebody else's; on another machine it gets others."""
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                create.start_container(self._client, self._spec, self._identity, plan.part)
+            except PortInUse:
+                if self._line is None or not tries_left:
+                    raise
+            else:
+                return
+            self._there[plan.part] = far.another(self._client, self._there.values())
+            plan = _published(plan, self._there)
+            create.make_container(
+                self._client, self._spec, self._identity, plan, self._network, self._data
+            )
+            self._forward()
+
+    def _forward(self) -> None:
+        """Have its ports come here, where they are on another machine."""
+        if self._line is not None:
+            with self._moving:
+                far.forward(self._spec, self._line, dict(self._there), self._given_up)
 
     def _attend_parts(self, work: dict[str, Future[None]]) -> Iterator[Progress]:
         """Wait until both servers' containers have been started."""
@@ -389,6 +428,8 @@ class Attempt:
         watching = begin(look)
         both: list[Future[Any]] = [logging_in, watching]
         while not wait(both, HEARTBEAT, FIRST_COMPLETED).done:
+            if self._forwarding.done():
+                self._forwarding.result()
             yield _LOGIN
         if not logging_in.done():
             watching.result()
@@ -438,6 +479,9 @@ class Attempt:
         self._given_up.set()
         self._has_passwords.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
+        if self._is_new or (stop_started and not self._had_forwarder):
+            with suppress(DevdbError):
+                Forwarder(self._spec.name).end()
         with suppress(DevdbError, DockerException, requests.RequestException):
             if self._is_new:
                 stop.destroy(self._client, self._identity)
@@ -447,3 +491,7 @@ class Attempt:
                 started = [p for p in labels.PARTS if not self._found.is_running(p)]
                 now = find.look(self._client, self._identity)
                 stop.stop(self._client, now, started)
+
+
+def _published(plan: Blueprint, there: Mapping[str, int]) -> Blueprint:
+    return replace(plan, ports=dict.fromkeys(plan.ports, there[plan.part]))

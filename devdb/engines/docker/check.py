@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from devdb.engines.docker import client, home, image_contents, labels
 from devdb.engines.docker.client import Connection, speaking
-from devdb.engines.docker.image import DEFAULT_POOLER, Image, find_image
+from devdb.engines.docker.image import Image, find_image
+from devdb.engines.images import DEFAULT_POOLER
 from devdb.errors import DevdbError
 from devdb.model import Finding, Level
 from devdb.pgbouncer import NEWER, crash_warning, parse_version

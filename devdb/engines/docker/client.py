@@ -9,12 +9,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from devdb.engines.docker import ssh
 from devdb.engines.docker.inside import JOINED, own_container
-from devdb.errors import EngineUnavailable, StartFailed
+from devdb.errors import EngineUnavailable, NamedUnavailable, StartFailed
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -26,9 +27,19 @@ _LISTEN_TIMEOUT = 5
 _NO_SOCKET = "no such socket"
 
 _ELSEWHERE = (
-    "Use an engine on this machine: unset DOCKER_HOST or run `docker context use default`, "
-    "or use `--engine native`."
+    "Use it by SSH (DOCKER_HOST=ssh://user@box), or an engine on this machine: unset DOCKER_HOST "
+    "or run `docker context use default`, or use `--engine native`."
 )
+_FAR_SOCKETS = (
+    "/var/run/docker.sock",
+    "$XDG_RUNTIME_DIR/docker.sock",
+    "$HOME/.docker/run/docker.sock",
+    "$HOME/.orbstack/run/docker.sock",
+    "$HOME/.colima/default/docker.sock",
+    "$XDG_RUNTIME_DIR/podman/podman.sock",
+    "/run/podman/podman.sock",
+)
+"""Where an engine may listen on another machine, by the variables of the shell there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +56,20 @@ class Connection:
 
     client: APIClient = field(repr=False)
     host: str
+    """Its address, as `Spec.host` has it."""
+    url: str
+    """Where it is reached from here: the same, or the near end of the line to it."""
+
+    @property
+    def line(self) -> ssh.Line | None:
+        """What leads to it, where it is on another machine."""
+        return ssh.Line(self.host) if self.is_far else None
 
     def listener(self) -> APIClient:
         """A client of its own for answers that may not begin for hours; it gives up after 5 s."""
         from docker import APIClient
 
-        return APIClient(base_url=self.host, timeout=_LISTEN_TIMEOUT)
+        return APIClient(base_url=self.url, timeout=_LISTEN_TIMEOUT)
 
     @functools.cached_property
     def version(self) -> dict[str, Any]:
@@ -67,7 +86,7 @@ class Connection:
     @property
     def is_far(self) -> bool:
         """Whether it is an engine of another machine."""
-        return self.host.startswith("ssh://")
+        return ssh.is_far(self.host)
 
     @functools.cached_property
     def container(self) -> dict[str, Any] | None:
@@ -122,11 +141,15 @@ def connect(pinned: str | None) -> Connection:
 def looks(pinned: str | None) -> Iterator[tuple[Candidate, Connection | str]]:
     """Each candidate in order, with the engine there or the reason why there is none.
 
-    Raises EngineUnavailable at one on another machine: its 127.0.0.1 is not ours.
+    Raises EngineUnavailable at one on another machine that is not reached by SSH: its 127.0.0.1 is
+    not ours. None is looked for in place of one on another machine that does not answer.
     """
     for candidate in candidates(pinned):
+        if ssh.is_far(candidate.host):
+            yield candidate, _by_line(candidate.host)
+            return
         _refuse_elsewhere(candidate)
-        yield candidate, _connection_or_reason(candidate)
+        yield candidate, _connection_or_reason(candidate.host)
 
 
 def candidates(pinned: str | None = None) -> list[Candidate]:
@@ -186,26 +209,40 @@ def _refuse_elsewhere(candidate: Candidate) -> None:
             "or use `--engine native`.",
         )
     if not candidate.host.startswith(("unix://", "npipe://")):
-        raise EngineUnavailable(
+        raise NamedUnavailable(
             f"The Docker engine at {candidate.host} (from {candidate.source}) "
             "is not on this machine's socket: its 127.0.0.1 may not be ours.",
             _ELSEWHERE,
         )
 
 
-def _connection_or_reason(candidate: Candidate) -> Connection | str:
-    if reason := _unreachable(candidate.host):
+def _by_line(host: str) -> Connection:
+    """The engine on that other machine; raises NamedUnavailable, with what ssh says."""
+    line = ssh.Line(host)
+    for is_last in (False, True):
+        line.make(_FAR_SOCKETS)
+        answer = _connection_or_reason(line.url)
+        if isinstance(answer, Connection):
+            return replace(answer, host=host)
+        # One that was there may be dead by now, and not know it: the laptop slept.
+        if is_last or not line.is_dead():
+            break
+    raise line.silence(str(answer))
+
+
+def _connection_or_reason(url: str) -> Connection | str:
+    if reason := _unreachable(url):
         return reason
     from docker import APIClient
     from docker.errors import DockerException
 
     try:
         # No API version: old engines have no new one, and Engine 29 refuses old ones.
-        client = APIClient(base_url=candidate.host, timeout=_ANSWER_TIMEOUT)
+        client = APIClient(base_url=url, timeout=_ANSWER_TIMEOUT)
     except DockerException:
         return f"does not answer within {_ANSWER_TIMEOUT} s, or not as Docker does"
     client.timeout = _WORK_TIMEOUT
-    return Connection(client, candidate.host)
+    return Connection(client, host=url, url=url)
 
 
 def _unreachable(host: str) -> str | None:
@@ -255,6 +292,8 @@ def speaking(host: str) -> Iterator[None]:
             hint = "Install the package `catatonit`, and try again."
         raise StartFailed(f"The Docker engine refused: {said}.", hint) from error
     except (requests.RequestException, DockerException) as error:
+        if ssh.is_far(host):
+            raise ssh.Line(host).silence("it stopped answering") from error
         raise EngineUnavailable(
             f"The Docker engine at {host} stopped answering.", _how_to_start("")
         ) from error

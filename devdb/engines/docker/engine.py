@@ -16,26 +16,30 @@ from devdb.engines.docker import (
     config,
     create,
     data,
+    far,
     find,
     labels,
     logs,
     recover,
+    ssh,
     stop,
     template,
 )
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
-from devdb.engines.docker.image import require_images, wanted_images
+from devdb.engines.docker.image import require_images
 from devdb.engines.docker.start import start
+from devdb.engines.forward import Forwarder
+from devdb.engines.images import wanted_images
 from devdb.engines.login import Login
 from devdb.engines.waiting import attend, begin
-from devdb.errors import DevdbError, NotFound
+from devdb.errors import DevdbError, EngineUnavailable, NamedUnavailable, NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 from devdb.wire import Refused
 
 
 class DockerEngine(Engine):
-    """Runs instances in the Docker (or Podman) engine of this machine."""
+    """Runs instances in a Docker (or Podman) engine of this machine, or of one that SSH reaches."""
 
     name = "docker"
     takes_images = True
@@ -71,7 +75,12 @@ class DockerEngine(Engine):
         connection = self._connect()
         references = wanted_images(image, pooler_image, major)
         with speaking(connection.host):
-            require_images(connection.client, references)
+            try:
+                require_images(connection.client, references)
+            except EngineUnavailable as error:
+                if not connection.is_far:
+                    raise
+                raise NamedUnavailable(error.message, error.hint) from error
 
     def check(self) -> Sequence[Finding]:
         """Which sockets were looked at, what answers there, and whether its images are there."""
@@ -90,13 +99,14 @@ class DockerEngine(Engine):
         connection = self._connect()
         with speaking(connection.host):
             found = find.look_for(connection, name)
-        return find.server(found) if found else None
+        return far.seen_from_here(find.server(found), connection.line) if found else None
 
     def list(self) -> Sequence[Server]:
         """All of this user's instances in this engine, by name, with or without a marker."""
         connection = self._connect()
         with speaking(connection.host):
-            return [find.server(found) for found in find.look_at_all(connection)]
+            found = find.look_at_all(connection)
+        return [far.seen_from_here(find.server(each), connection.line) for each in found]
 
     def recover(self, name: str) -> Spec | None:
         """By its volume, and by its containers where they are there."""
@@ -111,7 +121,16 @@ class DockerEngine(Engine):
             recover.set_password(connection, spec)
 
     def stop(self, name: str, *, destroy: bool = False) -> None:
-        """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too."""
+        """Stop it, Postgres with a fast shutdown; with `destroy` delete its data too.
+
+        Its ports here are free then, whether or not another machine can be reached.
+        """
+        try:
+            self._stop(name, destroy=destroy)
+        finally:
+            Forwarder(name).end()
+
+    def _stop(self, name: str, *, destroy: bool) -> None:
         connection = self._connect()
         with speaking(connection.host):
             found = find.look_for(connection, name)
@@ -143,8 +162,19 @@ class DockerEngine(Engine):
                 if login.set_up() is not None:
                     create.finish(self._connect().client, found.identity)
 
+    def leave(self, name: str) -> None:
+        """On another machine it goes on; that is not asked."""
+        if ssh.is_far(self._pinned):
+            Forwarder(name).end()
+        else:
+            self.stop(name)
+
     def mend(self, name: str) -> None:
-        """The engine itself looks after its containers."""
+        """The engine itself looks after its containers: it is the forwarder that may be gone."""
+        if ssh.is_far(self._pinned):
+            connection = self._connect()
+            with speaking(connection.host):
+                far.mend(connection, name)
 
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """The last `tail` lines of each server, then, with `follow`, what comes."""
@@ -198,7 +228,7 @@ class DockerEngine(Engine):
                 # The file has devdb's own password; another role's comes in the environment.
                 passed = [f"-e{name}" for name in ("PGPASSWORD", *psql.MEANT_FOR_PSQL)]
                 container = found.containers[labels.POSTGRES]["Name"].lstrip("/")
-                argv = [path, host_option, self.host, "exec", terminal, *passed]
+                argv = [path, host_option, self._connect().url, "exec", terminal, *passed]
                 argv += [f"-ePGPASSFILE={config.PGPASS}", container]
                 host, port = found.net.pgbouncer if pooled else found.net.postgres
                 return [*argv, tool, "-h", host, "-p", str(port)]

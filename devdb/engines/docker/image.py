@@ -1,8 +1,7 @@
-"""The images: which ones, and whether they are there or can be had."""
+"""The images: what they are, and whether they are there or can be had."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterable
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from devdb.engines.docker.client import explanation
 from devdb.engines.waiting import begin
 from devdb.errors import EngineUnavailable
-from devdb.postgres import NEWEST_MAJOR
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-DEFAULT_POOLER = "ghcr.io/cloudnative-pg/pgbouncer:1.25.2"
 NO_IMAGE_HINT = (
     "Load it (`docker load -i FILE`), choose another with `--image` or `--pooler-image`, "
     "or use `--engine native`."
@@ -68,13 +65,6 @@ class Image:
         declared = [PurePosixPath(volume) for volume in self.volumes]
         covering = [path for path in declared if self.data_directory.is_relative_to(path)]
         return max(covering, key=lambda path: len(path.parts), default=self.data_directory)
-
-
-def wanted_images(postgres: str | None, pooler: str | None, major: int | None) -> tuple[str, str]:
-    """The references of both images, where they are not named: by the environment, by the major."""
-    postgres = postgres or os.environ.get("DEVDB_POSTGRES_IMAGE")
-    pooler = pooler or os.environ.get("DEVDB_PGBOUNCER_IMAGE")
-    return postgres or f"postgres:{major or NEWEST_MAJOR}", pooler or DEFAULT_POOLER
 
 
 def find_image(client: APIClient, reference: str) -> Image | None:

@@ -78,15 +78,15 @@ class Limits:
 UNKNOWN_LIMITS = Limits()
 
 
-def look(client: APIClient, postgres: Image, asker: Identity) -> Limits:
-    """What this engine carries."""
+def look(client: APIClient, postgres: Image, asker: Identity, *, is_far: bool) -> Limits:
+    """What this engine carries; `is_far`: it is on another machine, whatever it calls itself."""
     info = client.info()
     engine = json.dumps([client.base_url, info.get("ID"), info.get("ServerVersion")])
     said = image_contents.file_limits(client, postgres, asker, engine=engine)
     soft, hard = said or (_GRANTED, _GRANTED)
     # One that is refused what it asks for does not start: it asks for no more than it may have.
     wanted = min(hard, _WANTED)
-    limit = files.lowest_limit(*_PROXIES) if _is_here(info) else None
+    limit = files.lowest_limit(*_PROXIES) if not is_far and _is_here(info) else None
     share, whole = _RESERVE
     published = limit * share // whole // _FILES_A_CLIENT if limit else None
     return Limits(

@@ -14,7 +14,8 @@ from devdb.engines.docker import create, find, image_contents, labels
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.config import CONF
 from devdb.engines.docker.find import Found
-from devdb.engines.docker.image import DEFAULT_POOLER, find_image, wanted_images
+from devdb.engines.docker.image import find_image
+from devdb.engines.images import DEFAULT_POOLER, named, wanted_images
 from devdb.errors import StartFailed
 from devdb.model import MAINTENANCE_DATABASE, PoolMode, Spec
 
@@ -76,7 +77,7 @@ def _port_of(found: Found, part: str) -> int:
 
 def _image_of(found: Found, part: str, default: str) -> str | None:
     used = found.containers.get(part, {}).get("Config", {}).get("Image")
-    return used if used != default else None
+    return named(used, default)
 
 
 def _pool_mode_of(found: Found, ini: str) -> PoolMode:

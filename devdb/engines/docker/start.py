@@ -12,8 +12,9 @@ from devdb.engines.docker.attempt import Attempt
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.failure import Vanished
 from devdb.engines.docker.find import Found
-from devdb.engines.docker.image import Image, find_image, wanted_images
+from devdb.engines.docker.image import Image, find_image
 from devdb.engines.docker.image_pull import pull
+from devdb.engines.images import wanted_images
 from devdb.engines.refusal import data_gone, other_password
 from devdb.engines.waiting import attend, begin
 from devdb.errors import DataMismatch, EngineUnavailable, UsageError

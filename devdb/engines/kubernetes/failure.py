@@ -1,0 +1,225 @@
+"""Noticing that a start will never end, and why, in the cluster's words and the servers' own."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from devdb.engines import refusal
+from devdb.engines.kubernetes import find, labels
+from devdb.engines.kubernetes.kubectl import Forbidden, Kubectl, Thing
+from devdb.engines.kubernetes.watch import Watch
+from devdb.engines.waiting import HEARTBEAT, attend, begin
+from devdb.errors import DataMismatch, DevdbError, StartFailed, TimedOut
+from devdb.model import SERVERS, Progress, Spec, title
+
+PATIENCE = 60.0
+"""Seconds without anything new after which a start is given up."""
+_ASK_EVERY = 3.0
+"""Seconds without news of the pod, after which is asked what else may tell of it."""
+_PAUSE = HEARTBEAT / 3
+_CLOCKS_DIFFER = 5
+"""Seconds that the cluster's may be behind."""
+_BEGINNING = ("ContainerCreating", "PodInitializing")
+_SHOWN = 100
+_NO_PROGRESS = re.compile("FATAL|DETAIL")
+"""What Postgres says to our own attempts."""
+_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
+_LAST_WORD = re.compile(
+    "exceeded quota|failed quota|forbidden|storageclass.* not found|no storage class is set", re.I
+)
+"""Of what the cluster says of its own accord: what does not pass by itself."""
+_TELLING = re.compile("Pulling|Failed|.*Provision|.*BackOff")
+"""The reasons of its events that tell what is waited for, or why in vain."""
+
+
+class Lookout:
+    """Waits beside a start, and looks meanwhile whether it will ever end."""
+
+    def __init__(
+        self, kubectl: Kubectl, spec: Spec, watch: Watch, is_it: Callable[[Thing], bool]
+    ) -> None:
+        """`is_it`: whether a pod is the one that is wanted."""
+        self._kubectl = kubectl
+        self._spec = spec
+        self._watch = watch
+        self._is_it = is_it
+        self._restarts: dict[str, int] = {}
+        self._checked: Thing | None = None
+        self._began = time.time() - _CLOCKS_DIFFER
+        self._asked = time.monotonic()
+        self._heard = self._asked
+        self._words = ""
+        self._log = ""
+
+    def until(self, is_done: Callable[[], bool], progress: Progress) -> Iterator[Progress]:
+        """Tell this progress, and what is waited for, until that is done.
+
+        Raises StartFailed where a server ends or cannot be started, EngineUnavailable where the
+        cluster is out of reach, TimedOut where nothing new is heard.
+        """
+        while not is_done():
+            said = yield from attend(begin(self._look), progress)
+            yield replace(progress, detail=said) if said else progress
+            time.sleep(_PAUSE)
+
+    def _look(self) -> str:
+        """What keeps it, in a few words; empty where nothing is known."""
+        if self._watch.trouble:
+            raise self._watch.trouble
+        pod = self._watch.pod
+        if pod is not None and pod is not self._checked and self._is_it(pod):
+            self._checked = pod
+            check(self._kubectl, self._spec, pod, self._restarts)
+        now = time.monotonic()
+        self._heard = max(self._heard, self._watch.heard)
+        if now - max(self._heard, self._asked) > _ASK_EVERY:
+            self._asked = now
+            if pod is not None and find.has_started(pod, labels.POSTGRES):
+                self._words = ""
+                self._listen(now)
+            else:
+                self._words = events(self._kubectl, self._spec, self._began)
+            if now - self._heard > PATIENCE:
+                raise too_long(self._spec, waits_for(pod) or self._words or self._log)
+        return waits_for(pod) or self._words
+
+    def _listen(self, now: float) -> None:
+        """Take what Postgres says for news, such as how far its recovery is."""
+        with suppress(DevdbError):
+            command = ("logs", labels.pod_name(self._spec.name), "-c", labels.POSTGRES)
+            lines = self._kubectl.ask(*command, f"--tail={_SHOWN}").splitlines()
+            told = [line for line in lines if not _NO_PROGRESS.search(line)]
+            if told and told[-1] != self._log:
+                self._log, self._heard = told[-1], now
+
+
+def check(kubectl: Kubectl, spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
+    """Raise StartFailed where a server of that pod ended, or cannot be started.
+
+    `restarts`: how often each had been started when it was looked at first.
+    """
+    for part, status in find.statuses(pod).items():
+        restarts.setdefault(part, status["restartCount"])
+        waiting = status["state"].get("waiting", {})
+        ended = status["state"].get("terminated")
+        if part not in SERVERS:
+            continue
+        if ended or status["restartCount"] > restarts[part]:
+            raise _ended(kubectl, spec, part, status)
+        if any(word in waiting.get("reason", "") for word in find.BROKEN):
+            raise _of_image(spec, part, status["image"], waiting)
+
+
+def _of_image(spec: Spec, part: str, image: str, waiting: Thing) -> StartFailed:
+    said = " ".join(str(waiting.get("message") or waiting["reason"]).split())
+    option = "--image" if part == labels.POSTGRES else "--pooler-image"
+    return StartFailed(
+        f"The cluster cannot start {title(part)} from {image}: {said.rstrip('.')}.",
+        f"Name an image that its nodes can pull: devdb up -n {spec.name} {option} IMAGE",
+    )
+
+
+def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError:
+    words = said(kubectl, spec.name, part)
+    if found := re.search(r"devdb: the data was made by Postgres (\d+), not (\d+)", words):
+        return DataMismatch(
+            f"The data of '{spec.name}' was made by Postgres {found[1]}, not {found[2]}.",
+            f"Start it with `--pg {found[1]}` and an image of that major, "
+            "or make a new instance with `-n`.",
+        )
+    if "devdb: the data is gone" in words:
+        return refusal.data_gone(spec, f"the volume of {labels.claim_name(spec.name)}")
+    if found := re.search("devdb: (.*)", words):
+        hint = "Name another image with `--image` or `--pooler-image`."
+        return StartFailed(f"{title(part)} cannot be used: {found[1]}.", hint)
+    if "No space left" in words:
+        hint = f"Make the volume larger: kubectl edit pvc {labels.claim_name(spec.name)}"
+    else:
+        hint = refusal.of_setting(words, spec, part) or (
+            f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}"
+        )
+    ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
+    code = ended.get("exitCode", "?")
+    told = f"its last words: {words or 'none'}".rstrip(".")
+    return StartFailed(f"{title(part)} ended with exit code {code}; {told}.", hint)
+
+
+def said(kubectl: Kubectl, name: str, part: str) -> str:
+    """What a server said last, on one line: its complaints if it has any. To be shown only."""
+    command = ("logs", labels.pod_name(name), "-c", part, f"--tail={_SHOWN}")
+    text = ""
+    for more in (("--previous",), ()):
+        with suppress(DevdbError):
+            text = text or kubectl.ask(*command, *more)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    complaints = [line for line in lines if _COMPLAINT.search(line) or line.startswith("devdb: ")]
+    return " / ".join((complaints or lines)[-3:])
+
+
+def waits_for(pod: Thing | None) -> str:
+    """What keeps the pod from running, in a few words; empty where nothing is known."""
+    if pod is None:
+        return "waiting for its pod"
+    if find.is_going(pod):
+        return "waiting for the last pod to go"
+    for condition in pod.get("status", {}).get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"waiting for a node: {condition.get('message', condition.get('reason', ''))}"
+    for part, status in find.statuses(pod).items():
+        reason = status["state"].get("waiting", {}).get("reason")
+        if reason and reason not in _BEGINNING:
+            return f"{part}: {reason}"
+    return ""
+
+
+def events(kubectl: Kubectl, spec: Spec, since: float) -> str:
+    """What the cluster says last of the instance's objects, from that time on (`time.time`).
+
+    Raises StartFailed where that is its last word. Who may not ask is told nothing.
+    """
+    own, pod = labels.object_name(spec.name), labels.pod_name(spec.name)
+    claim = labels.claim_name(spec.name)
+    told = ""
+    with suppress(Forbidden):
+        for event in kubectl.get("events"):
+            thing, stamp = event["involvedObject"], event.get("lastTimestamp")
+            is_new = stamp is None or find.moment(stamp).timestamp() >= int(since)
+            if thing.get("name") not in (own, pod, claim) or not is_new:
+                continue
+            message = " ".join(event.get("message", "").split()).rstrip(".")
+            if _LAST_WORD.search(message):
+                raise StartFailed(
+                    f"The cluster cannot make '{spec.name}': {message}.", _way_out(message, spec)
+                )
+            if _TELLING.match(event.get("reason", "")):
+                told = message
+    return told
+
+
+def _way_out(message: str, spec: Spec) -> str:
+    if "quota" in message:
+        return "Make room in the namespace (kubectl describe quota), or ask for more."
+    if "storage" in message:
+        return "Name one of `kubectl get storageclass` in devdb.toml: [kubernetes] storage-class."
+    return f"kubectl describe statefulset {labels.object_name(spec.name)}"
+
+
+def too_long(spec: Spec, said: str) -> DevdbError:
+    """The error for a pod that does not come to run."""
+    return TimedOut(
+        f"'{spec.name}' does not get to run within {PATIENCE:g} s; {said or 'nobody says why'}.",
+        f"kubectl describe pod {labels.pod_name(spec.name)}",
+    )
+
+
+def is_broken(pod: Thing) -> bool:
+    """Whether a server of that pod ended, or cannot be started: another pod may fare better."""
+    for status in find.statuses(pod).values():
+        reason = status["state"].get("waiting", {}).get("reason", "")
+        if "terminated" in status["state"] or any(word in reason for word in find.BROKEN):
+            return True
+    return bool(pod.get("status", {}).get("phase") in ("Failed", "Succeeded"))

@@ -1,0 +1,23 @@
+# Takes the ini that this PgBouncer understands, and becomes it.
+# Environment: FILES, where the instance's files are.
+set -eu
+umask 077
+PATH=$PATH:/usr/sbin:/usr/local/sbin:/opt/bitnami/pgbouncer/bin
+said=$(pgbouncer --version)
+minor=$(expr "$said" : 'PgBouncer 1\.\([0-9]*\)')
+if [ "$minor" -lt 21 ]; then
+    echo "devdb: PgBouncer 1.$minor cannot track prepared statements, 1.21 can" >&2
+    exit 1
+fi
+ini=/tmp/pgbouncer.ini
+if [ "$minor" -lt 24 ]; then
+    cat "$FILES/pgbouncer-21.ini"
+else
+    cat "$FILES/pgbouncer-24.ini"
+fi > $ini
+case $said in *'
+tls: '*) [ ! -e "$FILES/tls.ini" ] || cat "$FILES/tls.ini" >> $ini ;; esac
+# shellcheck disable=SC3045 # not every sh can; then it stays as it is
+{ ulimit -n 65536 || ulimit -n "$(ulimit -H -n)"; } 2>/dev/null || true
+echo $$ > /tmp/pgbouncer.pid
+exec pgbouncer $ini
