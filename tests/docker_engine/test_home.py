@@ -19,7 +19,7 @@ from devdb.engines.docker import find, home, template
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
 from devdb.errors import DevdbError
-from devdb.model import Spec
+from devdb.model import Level, Spec
 
 ASK = "from devdb.engines.docker import home; print(home.ensure())"
 
@@ -122,6 +122,10 @@ def test_two_data_homes_at_one_path_share_no_instance(
     home.mkdir(mode=0o755)
     assert engine.find(spec.name) is None
     assert engine.recover(spec.name) is None
+    lost = [f for f in engine.check() if spec.name in f.message]
+    assert [finding.level for finding in lost] == [Level.WARNING]
+    for kind, item in world.docker_objects(spec.name):
+        assert (item["Name"].lstrip("/") in (lost[0].fix or "")) == (kind != "network")
     marker.save(other)
     assert start(other).running
     assert (answer(spec), answer(other)) == ("first", "")
