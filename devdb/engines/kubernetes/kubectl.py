@@ -121,7 +121,7 @@ class Kubectl:
         option = f" --context {self.address.context}" if self.address.context else ""
         return NamedUnavailable(
             f"{_SAYS}{said}.",
-            f"Does `kubectl{option} version` work? `DEVDB_ENGINE=kubernetes devdb doctor` says more.",
+            f"Does `kubectl{option} version` work? {DOCTOR}",
         )
 
 
