@@ -204,10 +204,11 @@ def no_ssh(box: Box) -> Iterator[None]:
 def test_what_is_in_the_way_is_said_with_the_way_out(
     address: str, happens: object, said: str, way_out: str, box: Box
 ) -> None:
+    trouble: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if isinstance(happens, str):
         trouble = box.sshd_told(happens)
-    else:
-        trouble = happens(box) if callable(happens) else contextlib.nullcontext()
+    elif callable(happens):
+        trouble = happens(box)
     with trouble, pytest.raises(NamedUnavailable) as caught:
         DockerEngine(address).find("any")
     assert said in caught.value.message
