@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 import world
@@ -140,7 +141,7 @@ class Box:
         assert saving.returncode == 0, loading
         assert loading.returncode == 0, loading
 
-    def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, stdin: IO[bytes] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command there, as root, without SSH."""
         inside = ["nsenter", f"--target={self.engine_pid}", "--net", "--mount", "--uts"]
         cleared = {name: text for name, text in os.environ.items() if name != "DOCKER_HOST"}
@@ -149,7 +150,7 @@ class Box:
             capture_output=True,
             text=True,
             env={**cleared, "HOME": "/root"},
-            **options,  # type: ignore[call-overload]
+            stdin=stdin,
         )
 
     def out(self, *words: str) -> str:
