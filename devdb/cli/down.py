@@ -14,7 +14,7 @@ from devdb.cli.here import existing, look_around
 from devdb.config import slug
 from devdb.errors import DevdbError, ExitCode, MarkerLost, NotFound, UsageError
 from devdb.marker import Damaged
-from devdb.model import Spec
+from devdb.model import SHARED_ENGINES, Spec
 from devdb.output import envelope, records, streams
 from devdb.wording import size
 from devdb.workspace import down, instances
@@ -58,7 +58,7 @@ def stop(
         was_running = down.down(spec)
         results.append({"name": spec.name, "was_running": was_running})
         streams.narrate(
-            f"stopped '{spec.name}'; its data stays"
+            f"stopped '{spec.name}'{_whose(spec)}; its data stays"
             if was_running
             else f"'{spec.name}' was not running"
         )
@@ -167,7 +167,11 @@ def _as_text(removal: Removal) -> str:
         which = ", ".join(listed) or "no database"
     whole = f"{size(removal.size)} in " if removal.size is not None else ""
     where = f"; {whole}{removal.location}" if removal.location else ""
-    return f"'{removal.spec.name}' ({removal.state}): {which}{where}"
+    return f"'{removal.spec.name}' ({removal.state}){_whose(removal.spec)}: {which}{where}"
+
+
+def _whose(spec: Spec) -> str:
+    return ", for whoever else uses it too" if spec.engine in SHARED_ENGINES else ""
 
 
 def _database(name: str, count: int, removal: Removal) -> str:

@@ -28,6 +28,7 @@ from devdb.errors import (
     ProgramMissing,
     TimedOut,
 )
+from devdb.listeners import accepts
 from devdb.model import SHARED_ENGINES, PoolMode, Progress, Server, Spec, Step
 from devdb.workspace import choice, fix, gateway, lasting, ports, recovery
 from devdb.workspace.instances import Instance, State, engine_of, find, marker_lost
@@ -285,9 +286,14 @@ def _adopt(spec: Spec, settings: Settings, project: Path) -> Iterator[Progress |
 
 
 def _ports_of(spec: Spec, settings: Settings) -> tuple[int, int]:
-    """Its ports; others in place of those that are not known, or have become another instance's."""
+    """Its ports; others in place of those that are not known, or have become another instance's.
+
+    Of one that was made from another machine: those that are somebody's on this one, too.
+    """
     others = [other for other in marker.every() if other.name != spec.name]
     held = {0, *(port for other in others for port in other.ports)}
+    if spec.engine in SHARED_ENGINES:
+        held |= {port for port in (spec.port, spec.pool_port) if port and accepts(port)}
     known, wanted = (spec.port, spec.pool_port), (settings.port, settings.pool_port)
     if held.isdisjoint(known):
         return known

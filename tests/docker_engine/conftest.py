@@ -43,7 +43,7 @@ def client(engine: DockerEngine) -> Iterator[APIClient]:
 @pytest.fixture
 def connection(engine: DockerEngine, client: APIClient) -> Connection:
     """The engine as devdb's own modules speak to it."""
-    return Connection(client, engine.host)
+    return Connection(client, engine.host, engine.host)
 
 
 @pytest.fixture

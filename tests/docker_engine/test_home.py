@@ -19,7 +19,7 @@ from devdb.engines.docker import find, home, template
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
 from devdb.errors import DevdbError
-from devdb.model import Spec
+from devdb.model import Level, Spec
 
 ASK = "from devdb.engines.docker import home; print(home.ensure())"
 
@@ -104,8 +104,8 @@ def test_what_was_labelled_with_the_path_alone_is_ours_on_this_machine(
     assert containers(spec) != made
     assert answer(spec) == "old"
     # On another machine's engine it could be anybody's.
-    assert find.look_for(Connection(client, "ssh://box"), spec.name) is None
-    assert find.look_for(Connection(client, engine.host), spec.name) is not None
+    assert find.look_for(Connection(client, "ssh://box", ""), spec.name) is None
+    assert find.look_for(Connection(client, engine.host, engine.host), spec.name) is not None
 
 
 def test_two_data_homes_at_one_path_share_no_instance(
@@ -122,6 +122,10 @@ def test_two_data_homes_at_one_path_share_no_instance(
     home.mkdir(mode=0o755)
     assert engine.find(spec.name) is None
     assert engine.recover(spec.name) is None
+    lost = [f for f in engine.check() if spec.name in f.message]
+    assert [finding.level for finding in lost] == [Level.WARNING]
+    for kind, item in world.docker_objects(spec.name):
+        assert (item["Name"].lstrip("/") in (lost[0].fix or "")) == (kind != "network")
     marker.save(other)
     assert start(other).running
     assert (answer(spec), answer(other)) == ("first", "")
@@ -140,7 +144,7 @@ def test_templates_of_others_are_neither_taken_nor_removed(
 ) -> None:
     """Of another machine's cache with our path; here, without a label, the path says whose."""
     gone = {"devdb.template": "test-any", "devdb.image": "", "devdb.kept-at": str(tmp_path / "no")}
-    far = Connection(client, "ssh://box")
+    far = Connection(client, "ssh://box", "")
     whose = {"theirs": "0" * 8, "ours": home.ensure()}
     made = {
         word: client.create_volume(labels={**gone, "devdb.home": digits})["Name"]

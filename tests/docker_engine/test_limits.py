@@ -78,7 +78,7 @@ def test_what_the_engine_gives_a_container_is_asked_and_leaves_nothing(
     soft = client.exec_start(run["Id"]).decode().strip()
     image = find_image(client, wanted_images(None, None, None)[0])
     assert image is not None
-    found = limits.look(client, image, labels.identity_of_new(spec.name))
+    found = limits.look(client, image, labels.identity_of_new(spec.name), is_far=False)
     assert (found.to_ask_for is None) == (str(found.files) == soft)
     mine = client.containers(all=True, filters=labels.query(spec.name))
     assert labels.QUESTION not in {item["Labels"][labels.PART] for item in mine}

@@ -241,7 +241,7 @@ def counted(self, verb, url, **options):
     return response
 
 client = APIClient()
-connection = Connection(client, "")
+connection = Connection(client, "", "")
 image = find_image(client, os.environ["DEVDB_POSTGRES_IMAGE"])
 requests.Session.request = counted
 template.provide(connection, image, 0, tried=None, copy="")

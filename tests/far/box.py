@@ -8,26 +8,27 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
+import world
 
 PROGRAMS = ("/usr/sbin/sshd", "dockerd", "ip", "nsenter", "unshare", "ssh", "ssh-keygen", "docker")
-_PATIENCE = 60.0
 _CPUSET = Path("/sys/fs/cgroup/cpuset")
 
 _BOOT = """\
 set -e
-mount -t tmpfs tmpfs /run; mount -t tmpfs -o mode=700 tmpfs /root; mkdir -p /run/sshd /run/user/0
+mount -t tmpfs tmpfs /run; mount -t tmpfs -o mode=700 tmpfs /root
+mkdir -p /run/sshd /run/user/0 /run/etc /run/work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc
 hostname {name}
 setsid dockerd --data-root {data} --exec-root /run/docker --pidfile /run/docker.pid \
     -H unix:///run/docker.sock -H unix:///run/user/0/elsewhere.sock --bip 10.97.{octet}.1/24 \
     --cgroup-parent /{name} > {place}/dockerd.log 2>&1 < /dev/null &
 setsid /usr/sbin/sshd -D -f {place}/sshd_config -E {place}/sshd.log > /dev/null 2>&1 < /dev/null &
 """
-"""Its own /run, so that its sockets are not ours, its own /root, and its own name."""
+"""Its own /run, so that its sockets are not ours, its own /root, users and name."""
 
 _SSHD = """\
 ListenAddress {address}
@@ -63,8 +64,9 @@ class Box:
         octet = os.getpid() % 250 + 1
         self.name = f"devdb-far-{octet}"
         self.address, self._here = f"10.99.{octet}.2", f"10.99.{octet}.1"
-        self.place = Path(tempfile.mkdtemp(prefix="devdb-box-"))
-        self._data = Path(tempfile.mkdtemp(prefix="devdb-box-data-", dir="/dev/shm"))
+        self.place = Path(tempfile.mkdtemp(prefix="devdb-box-", dir="/tmp"))  # sockets are in it
+        self._data = world.new_directory("box")
+        """In memory where there is room: the images are there in a quarter of the time."""
         self._link = f"dfar{octet}"
         self._write_files()
         try:
@@ -77,6 +79,9 @@ class Box:
 
     def _write_files(self) -> None:
         place = self.place
+        place.chmod(0o755)  # whoever logs in has to read who may
+        self.runtime = place / "run"
+        self.runtime.mkdir()
         for key in ("host", "key", "other"):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key)
         (place / "authorized_keys").write_text((place / "key.pub").read_text())
@@ -117,7 +122,9 @@ class Box:
         _run("nsenter", f"--net=/run/netns/{self.name}", *apart, "sh", "-c", script)
         (pid,) = [p for p in self._processes() if psutil.Process(p).name() == "dockerd"]
         self.engine_pid = pid
-        self.wait(lambda: self.run("docker", "version").returncode == 0)
+        world.eventually(
+            lambda: self.run("docker", "version").returncode == 0, "dockerd answers", timeout=60
+        )
 
     def _limit_cgroup(self) -> None:
         """A new cgroup of version 1 has no processors and no memory until it is given some."""
@@ -128,9 +135,9 @@ class Box:
             (_CPUSET / self.name / file).write_text((_CPUSET / file).read_text())
 
     def _load(self, images: Sequence[str]) -> None:
-        saving = subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE)
-        loading = self.run("docker", "load", "-q", stdin=saving.stdout)
-        assert saving.wait() == 0, loading
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saving:
+            loading = self.run("docker", "load", "-q", stdin=saving.stdout)
+        assert saving.returncode == 0, loading
         assert loading.returncode == 0, loading
 
     def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -176,15 +183,24 @@ class Box:
         log = self.place / "sshd.log"
         before = log.read_text().count("Server listening")
         os.kill(int((self.place / "sshd.pid").read_text()), signal.SIGHUP)
-        self.wait(lambda: log.read_text().count("Server listening") > before)
+        world.eventually(lambda: log.read_text().count("Server listening") > before, "its reload")
 
-    @staticmethod
-    def wait(condition: Callable[[], bool]) -> None:
-        """Wait until it is true; fails past a minute."""
-        deadline = time.monotonic() + _PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    def hang_up(self) -> None:
+        """End all that devdb has to this box but forwarders."""
+        for control in self.runtime.glob("devdb-*/*.ctl"):
+            subprocess.run(["ssh", "-S", control, "-O", "exit", "box"], capture_output=True)
+
+    def left(self) -> list[str]:
+        """What of instances is there: containers, networks, and volumes that are no templates."""
+        one = "docker {0} ls {1} --filter label=devdb.instance --format '{0} {{{{.{2}}}}}'"
+        kinds = (("container", "-a", "Names"), ("network", "", "Name"), ("volume", "", "Name"))
+        return self.out("sh", "-c", "; ".join(one.format(*kind) for kind in kinds)).splitlines()
+
+    def clear(self) -> None:
+        """Remove it."""
+        for each in sorted(self.left()):
+            kind, name = each.split()
+            self.run("docker", kind, "rm", "-f", name)
 
     def _processes(self) -> list[int]:
         found = _run("ip", "netns", "pids", self.name)
@@ -197,18 +213,11 @@ class Box:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             with contextlib.suppress(AssertionError):
-                _wait(lambda: not self._processes(), 10)
+                world.eventually(lambda: not self._processes(), "their end", timeout=10)
         subprocess.run(["ip", "netns", "del", self.name], check=True)
         subprocess.run(["ip", "link", "del", self._link], capture_output=True)
         shutil.rmtree(self._data)
         shutil.rmtree(self.place)
-
-
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _run(*words: str | Path) -> str:

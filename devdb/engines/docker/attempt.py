@@ -83,7 +83,12 @@ class Attempt:
         self._identity = found.identity
         self._postgres = postgres
         self._pooler = pooler
-        new = found.identity.of_data(spec, major=major, layout=config.layout(postgres))
+        new = found.identity.of_data(
+            spec,
+            major=major,
+            layout=config.layout(postgres),
+            is_here=connection.paths_are_ours,
+        )
         self._data: dict[str, str] = found.data["Labels"] if found.data else new
         self._is_new = found.data is None
         self._is_unsettled = self._is_new or found.unfinished

@@ -59,7 +59,28 @@ def _of_engine(connection: Connection, source: str) -> Iterator[Finding]:
             message=f"this is its container {name}: instances join its network, and are on its "
             "127.0.0.1; when it was started anew they are by `devdb up`",
         )
+    yield from _of_lost(connection)
     yield from _of_images(connection)
+
+
+def _of_lost(connection: Connection) -> Iterator[Finding]:
+    """Data that was made at our path by a data home that is there no more."""
+    if not connection.paths_are_ours:
+        return
+    engine, ours = connection.client, home.existing()
+    query = {"label": f"{labels.PATH}={home.of_path()}"}
+    for volume in engine.volumes(filters=query)["Volumes"] or []:
+        if volume["Labels"][labels.HOME] != ours:
+            its = [f"{label}={volume['Labels'][label]}" for label in (labels.HOME, labels.INSTANCE)]
+            there = engine.containers(all=True, filters={"label": its})
+            names = " ".join(container["Names"][0].lstrip("/") for container in there)
+            yield Finding(
+                level=Level.WARNING,
+                subject=_SUBJECT,
+                message=f"{volume['Name']} is of a data home that was in this place and is gone",
+                fix=f"unless somebody needs it: {f'docker rm -f {names}; ' if names else ''}"
+                f"docker volume rm {volume['Name']}",
+            )
 
 
 def _of_images(connection: Connection) -> Iterator[Finding]:

@@ -65,6 +65,11 @@ class Connection:
         """What leads to it, where it is on another machine."""
         return ssh.Line(self.host) if self.is_far else None
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the line to it has ended since."""
+        return self.line is not None and not self.line.is_there()
+
     def listener(self) -> APIClient:
         """A client of its own for answers that may not begin for hours; it gives up after 5 s."""
         from docker import APIClient

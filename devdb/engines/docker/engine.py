@@ -236,7 +236,7 @@ class DockerEngine(Engine):
 
     def _connect(self) -> Connection:
         with self._connecting:
-            if self._connection is None:
+            if self._connection is None or self._connection.is_cut_off:
                 self._connection = client.connect(self._pinned)
             return self._connection
 

@@ -22,6 +22,8 @@ NOTE = "devdb.note"
 MAJOR = "devdb.major"
 LAYOUT = "devdb.layout"
 """Where in the volume the data directory is: `.`, or `18/docker`."""
+PATH = "devdb.home-path"
+"""On data made on this machine: the digits of its data home's path, should that be lost."""
 KEY = "devdb.key"
 """A fingerprint of the instance's password: data is of no use to an instance with another one."""
 
@@ -69,9 +71,13 @@ class Identity:
         project = {PROJECT: str(spec.project)} if spec.project else {}
         return self.labels(part) | project
 
-    def of_data(self, spec: Spec, *, major: int, layout: str) -> dict[str, str]:
-        """The labels of a new data volume."""
+    def of_data(
+        self, spec: Spec, *, major: int, layout: str, is_here: bool = False
+    ) -> dict[str, str]:
+        """The labels of a new data volume; `is_here`: the data home's path says whose it was."""
         facts = {MAJOR: str(major), LAYOUT: layout, KEY: key(spec)}
+        if is_here:
+            facts[PATH] = home.of_path()
         return self.of_spec(spec, DATA) | facts
 
 

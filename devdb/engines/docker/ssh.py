@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"(?:[^@:\s-][^@:\s]*@)?(?:\[[\w:.%]+\]|[^@:\s\[\]-][^@:\s
 _SSH = """\
 -N -T -a -x -M -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none
 -o PermitLocalCommand=no -o StreamLocalBindUnlink=yes -o StreamLocalBindMask=0177
--o ConnectTimeout=4 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o LogLevel=ERROR""".split()
+-o ConnectTimeout=4 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o LogLevel=INFO""".split()
 """Nothing is asked, nothing of a login is done there, and one that is cut off ends in 15 s."""
 _LASTS = 60
 """Seconds that a line lasts after its last use."""
@@ -103,7 +103,7 @@ class Line:
         """
         import filelock
 
-        if self._is_there():
+        if self.is_there():
             return
         if shutil.which("ssh") is None:
             raise NamedUnavailable(
@@ -113,7 +113,7 @@ class Line:
             )
         try:
             with filelock.FileLock(self._file("lock"), timeout=2 * _PATIENCE, mode=0o600):
-                if not self._is_there():
+                if not self.is_there():
                     self._connect()
                     self._reach(self._socket_there(sockets))
         except filelock.Timeout:
@@ -154,7 +154,8 @@ class Line:
         name = hashlib.sha256(f"{self.address} {of}".encode()).hexdigest()[:12]
         return _directory() / f"{name}.{kind}"
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Whether somebody takes what is sent by it; that it arrives is not said."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1)
             return probe.connect_ex(str(self._file("sock"))) == 0
@@ -244,7 +245,8 @@ class Line:
         if "socket" in why or "open failed" in why:
             return (
                 f"Start Docker there (does `ssh {box} docker version` work?), or say where its "
-                f"socket is: DOCKER_HOST={self._to}/path/of/docker.sock"
+                f"socket is: DOCKER_HOST={self._to}/path/of/docker.sock; its sshd has to allow "
+                "AllowStreamLocalForwarding."
             )
         return f"See whether `ssh {box}` gets through; or use another engine: `--engine native`."
 
@@ -306,5 +308,5 @@ def _ssh(arguments: Sequence[str], timeout: float, script: str = "") -> tuple[bo
 
 
 def _last(text: str) -> str:
-    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
-    return "; ".join(lines[-2:])
+    lines = dict.fromkeys(line.strip().rstrip(".") for line in text.splitlines() if line.strip())
+    return "; ".join([*lines][-2:])
