@@ -20,14 +20,21 @@ from devdb.engines.native.installing import apt
 SUITE = "bookworm"
 """The last Debian that has it."""
 VERSION = "1.20.2"
-PLACE = CACHE / f"kubernetes-{VERSION}-1"
+PLACE = CACHE / f"kubernetes-{VERSION}-2"
 """What it is kept in; the number at its end goes up when what is built changes."""
 BIN = PLACE / "bin"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 UNPACKED = ("golang-1.19-go", "golang-1.19-src", REFLECT := "golang-github-modern-go-reflect2-dev")
 ETCD = "etcd-server"
 INSTALLED = ("dpkg-dev", "rsync")
-RESTRICTED = "os.MkdirAll(pv.Spec.HostPath.Path, 0750)"
+CHANGES = (
+    # What it makes for a claim is root's alone, and a pod's own user is to write there.
+    ("volume/hostpath/host_path.go", "os.MkdirAll(pv.Spec.HostPath.Path, 0750)", "0750", "0777"),
+    # That a pod has gone is told, and looked for, when it is their turn; by later ones at once.
+    ("kubelet/status/status_manager.go", "syncPeriod = 10 * time.Second", "10", "1"),
+    ("kubelet/kubelet.go", "ContainerGCPeriod = time.Minute", "Minute", "Second"),
+)
+"""What is changed in its source: file, text, and what in that becomes what."""
 
 PAUSE = """
 package main
@@ -94,16 +101,15 @@ def _fetch(directory: Path) -> tuple[Path, Path]:
 
 def _compile(source: Path, *, go: Path, to: Path) -> None:
     # Its copy of reflect2, 1.0.1, has the API server crash where Go is 1.18 or newer.
-    old = source / "vendor/github.com/modern-go/reflect2"
-    shutil.rmtree(old)
+    place = source / "vendor/github.com/modern-go/reflect2"
+    shutil.rmtree(place)
     newer = go.parents[1] / "share/gocode/src/github.com/modern-go/reflect2"
-    shutil.copytree(newer, old)
-    # What it makes for a claim is root's alone, and a pod's own user is to write there.
-    provisioner = source / "pkg/volume/hostpath/host_path.go"
-    text = provisioner.read_text()
-    if RESTRICTED not in text:
-        raise CommandFailed(f"{provisioner} does not have `{RESTRICTED}`")
-    provisioner.write_text(text.replace(RESTRICTED, RESTRICTED.replace("0750", "0777")))
+    shutil.copytree(newer, place)
+    for name, text, old, new in CHANGES:
+        file = source / "pkg" / name
+        if text not in file.read_text():
+            raise CommandFailed(f"{name} of Kubernetes does not have `{text}`")
+        file.write_text(file.read_text().replace(text, text.replace(old, new)))
     major, minor, _ = VERSION.split(".")
     told = {"Version": f"v{VERSION}", "Major": major, "Minor": minor}
     facts = source / "version"
@@ -125,8 +131,8 @@ def _compile(source: Path, *, go: Path, to: Path) -> None:
     env |= {"GOPATH": str(output), "GOCACHE": str(output / "cache")}
     tree = output / "src/k8s.io/kubernetes"
     flags = "-s -w"
-    for place in ("component-base", "client-go/pkg"):
-        at = f"k8s.io/kubernetes/vendor/k8s.io/{place}/version.git"
+    for module in ("component-base", "client-go/pkg"):
+        at = f"k8s.io/kubernetes/vendor/k8s.io/{module}/version.git"
         flags += "".join(f" -X {at}{name}={value}" for name, value in told.items())
     packages = [f"k8s.io/kubernetes/cmd/{each}" for each in PROGRAMS]
     tags = "selinux,notest,providerless"  # no cloud's own code, which is most of it
