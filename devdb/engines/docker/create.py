@@ -86,7 +86,8 @@ def make_container(
 ) -> None:
     """Create the container and put its files in; it is not started.
 
-    `network` is an id, or a network mode by which it joins another's. `data`: the labels of the data volume, should it be gone.
+    `network` is an id, or a network mode by which it joins another's. `data`: the labels of
+    the data volume, should it be gone.
     """
     name = identity.object_name(blueprint.part)
     create = partial(_create_container, client, spec, identity, blueprint, network, data)
