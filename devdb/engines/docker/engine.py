@@ -28,7 +28,7 @@ from devdb.engines.docker import (
 from devdb.engines.docker.client import Connection, speaking
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import require_images
-from devdb.engines.docker.start import start
+from devdb.engines.docker.start import LOOKING, start
 from devdb.engines.forward import Forwarder
 from devdb.engines.images import wanted_images
 from devdb.engines.login import Login
@@ -90,7 +90,7 @@ class DockerEngine(Engine):
 
     def start(self, spec: Spec) -> Iterator[Progress]:
         """Make the instance, or start what is stopped of it; see `Engine.start`."""
-        connection = yield from attend(begin(self._connect), None)
+        connection = yield from attend(begin(self._connect), LOOKING)
         with speaking(connection.host):
             yield from start(connection, spec)
 

@@ -23,6 +23,8 @@ from devdb.model import Progress, Spec, Step
 if TYPE_CHECKING:
     from docker import APIClient
 
+LOOKING = Progress(step=Step.CHOOSE)
+"""While the engine is asked what there is: another machine may take its time to answer."""
 _LISTENS = b"listening on IPv4 address"
 """Postgres' own words; an entry point's temporary server has no address to listen on."""
 
@@ -42,7 +44,7 @@ def start(connection: Connection, spec: Spec) -> Iterator[Progress]:
 
 def _try_to_start(connection: Connection, spec: Spec) -> Iterator[Progress]:
     client = connection.client
-    found = yield from attend(begin(partial(_found_or_new, connection, spec.name)), None)
+    found = yield from attend(begin(partial(_found_or_new, connection, spec.name)), LOOKING)
     postgres, pooler = yield from _images(client, spec, found)
     major = yield from attend(begin(partial(_major, client, found, postgres)), None)
     _refuse_other_data(spec, found, major)
