@@ -1,6 +1,6 @@
-"""Where in which cluster instances are: `kubernetes:context=C&namespace=N&storage-class=S&size=20Gi`.
+"""Where in which cluster an instance is: its `Spec.host`.
 
-It is an instance's `Spec.host`.
+That is `kubernetes:context=C&namespace=N&storage-class=S&size=20Gi`.
 """
 
 from __future__ import annotations

@@ -98,7 +98,11 @@ class Attempt:
         looked = self._begin(partial(find.look, self._kubectl, self._spec.name))
         found = yield from attend(looked, _LOGIN)
         self._is_ready = True
-        yield Progress(step=Step.READY, server=find.server(found), notes=done.notes if done else ())
+        yield Progress(
+            step=Step.READY,
+            server=find.server(found, self._kubectl.address),
+            notes=done.notes if done else (),
+        )
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
         future = begin(function)

@@ -72,7 +72,7 @@ class KubernetesEngine(Engine):
             namespace = self._kubectl.address.namespace
             raise Forbidden(
                 f"You may not make an instance in the namespace {namespace}.",
-                "devdb doctor --engine kubernetes",
+                "Each right that it takes: DEVDB_ENGINE=kubernetes devdb doctor",
             )
 
     def start(self, spec: Spec) -> Iterator[Progress]:
@@ -85,11 +85,12 @@ class KubernetesEngine(Engine):
     def find(self, name: str) -> Server | None:
         """The instance as the cluster shows it."""
         found = find.look(self._kubectl, name)
-        return find.server(found) if found else None
+        return find.server(found, self._kubectl.address) if found else None
 
     def list(self) -> Sequence[Server]:
         """All instances in the namespace, whoever made them."""
-        return [find.server(found) for found in find.look_at_all(self._kubectl)]
+        where = self._kubectl.address
+        return [find.server(found, where) for found in find.look_at_all(self._kubectl)]
 
     def recover(self, name: str) -> Spec | None:
         """By its Secret, which has what its marker has."""

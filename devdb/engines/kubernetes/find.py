@@ -11,6 +11,7 @@ from typing import Any
 
 from devdb.engines.forward import PART, Forwarder
 from devdb.engines.kubernetes import labels
+from devdb.engines.kubernetes.address import Address
 from devdb.engines.kubernetes.kubectl import Kubectl, Thing
 from devdb.model import Part, PartState, PoolMode, Server
 
@@ -121,8 +122,8 @@ def has_started(pod: Thing, part: str) -> bool:
     return "running" in status.get("state", {}) and status.get("started") is not False
 
 
-def server(found: Found) -> Server:
-    """The instance as every engine describes it."""
+def server(found: Found, address: Address) -> Server:
+    """The instance as every engine describes it; it was found at that address."""
     names = [labels.POSTGRES, labels.PGBOUNCER]
     template: dict[str, Any] = (found.stateful_set or {}).get("spec", {}).get("template", {})
     containers = template.get("spec", {}).get("containers") or ()
@@ -139,7 +140,8 @@ def server(found: Found) -> Server:
         engine="kubernetes",
         parts=tuple(parts),
         pool_mode=PoolMode(mode) if mode else PoolMode.TRANSACTION,
-        location=f"claim {labels.claim_name(found.name)}",
+        location=f"claim {labels.claim_name(found.name)} in the namespace {address.namespace} "
+        f"of the context {address.context}",
         max_clients=int(clients) if clients else None,
     )
 

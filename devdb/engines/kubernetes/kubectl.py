@@ -21,6 +21,7 @@ _NOISE = re.compile(r"Warning: |[IWEF]\d{4} \d\d:\d\d:")
 _PREFIX = re.compile(r'(error: |Error from server \(\w+\): |error when \w+ing "STDIN": )*')
 _OUT_OF_ORDER = re.compile(r"\((ServiceUnavailable|InternalError|Timeout|ServerTimeout)\)")
 ROLE = "kubernetes/rbac.yaml"
+DOCTOR = "What it lacks: DEVDB_ENGINE=kubernetes devdb doctor"
 
 
 class Forbidden(NamedUnavailable):
@@ -104,7 +105,7 @@ class Kubectl:
             hint = f"Ask for a role like the one in devdb's {ROLE}."
             return Forbidden(f"Kubernetes forbids it: {said}.", hint)
         if "(NotFound)" in stderr:
-            hint = "devdb doctor"
+            hint = DOCTOR
             if found := re.search(r'namespaces "(.*?)" not found', said):
                 hint = f"Make it: kubectl create namespace {found[1]}; or name another: devdb.toml."
             return Missing(f"Kubernetes says: {said}.", hint)
@@ -112,14 +113,15 @@ class Kubectl:
             return Exists(f"Kubernetes says: {said}.", "Try again.")
         is_answer = "Error from server (" in stderr or " is invalid: " in stderr
         if is_answer and not _OUT_OF_ORDER.search(stderr):
-            return StartFailed(f"Kubernetes refused: {said}.", "devdb doctor")
+            return StartFailed(f"Kubernetes refused: {said}.", DOCTOR)
         return self.unreachable(said)
 
     def unreachable(self, said: str) -> NamedUnavailable:
         """The error for a server that does not answer."""
         option = f" --context {self.address.context}" if self.address.context else ""
         return NamedUnavailable(
-            f"{_SAYS}{said}.", f"Does `kubectl{option} version` work? `devdb doctor` says more."
+            f"{_SAYS}{said}.",
+            f"Does `kubectl{option} version` work? {DOCTOR}",
         )
 
 

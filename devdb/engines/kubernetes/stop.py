@@ -28,7 +28,7 @@ def stop(kubectl: Kubectl, name: str) -> None:
 
 
 def _outlast(kubectl: Kubectl, found: Found) -> None:
-    """Wait until its servers have ended; the cluster may take its time to say that they are gone."""
+    """Wait until its servers have ended; until their pod is gone it may take much longer."""
     deadline = time.monotonic() + _PATIENCE
     with Watch(kubectl, found.name, found.pod) as watch:
         while watch.pod is not None and not find.has_ended(watch.pod):
