@@ -20,7 +20,7 @@ from docker import APIClient
 
 from devdb.engines.docker.client import Candidate, candidates
 from devdb.engines.docker.engine import DockerEngine
-from devdb.errors import EngineUnavailable, ExitCode
+from devdb.errors import EngineUnavailable, ExitCode, NamedUnavailable
 from devdb.model import Level
 
 
@@ -40,15 +40,16 @@ def silent(tmp_path: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-@pytest.mark.parametrize("host", ["tcp://127.0.0.1:2375", "ssh://me@elsewhere", "http://x:1"])
-def test_an_engine_that_is_not_on_a_socket_of_this_machine_is_refused(
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:2375", "http://x:1"])
+def test_an_engine_that_is_neither_on_a_socket_here_nor_reached_by_ssh_is_refused(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     engine = DockerEngine()
-    with pytest.raises(EngineUnavailable, match=host) as caught:
+    with pytest.raises(NamedUnavailable, match=host) as caught:
         engine.find("any")
     assert caught.value.exit_code == ExitCode.ENGINE_UNAVAILABLE
+    assert "DOCKER_HOST=ssh://user@box" in caught.value.hint
     assert "--engine native" in caught.value.hint
     assert [f.level for f in engine.check()] == [Level.ERROR]
     with pytest.raises(EngineUnavailable):
@@ -143,12 +144,12 @@ def test_the_current_context_comes_before_the_well_known_sockets(
     assert "unix:///somewhere/else.sock" not in {c.host for c in candidates()}
 
 
-def test_a_context_on_another_machine_is_refused_not_passed_over(
+def test_a_context_on_another_machine_that_is_out_of_reach_is_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _write_context(tmp_path, "far", "ssh://me@far")
+    _write_context(tmp_path, "far", "ssh://me@127.0.0.1:1")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with pytest.raises(EngineUnavailable, match="ssh://me@far"):
+    with pytest.raises(EngineUnavailable, match=r"ssh://me@127\.0\.0\.1:1 .* refused"):
         DockerEngine().find("any")
 
 

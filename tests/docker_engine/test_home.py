@@ -76,7 +76,7 @@ def test_what_was_labelled_with_the_path_alone_is_ours_on_this_machine(
     spec: Spec,
     start: Starts,
     engine: DockerEngine,
-    client: APIClient,
+    connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Found, listed, taken over with its data and without a restart, and removed."""
@@ -104,8 +104,8 @@ def test_what_was_labelled_with_the_path_alone_is_ours_on_this_machine(
     assert containers(spec) != made
     assert answer(spec) == "old"
     # On another machine's engine it could be anybody's.
-    assert find.look_for(Connection(client, "ssh://box", ""), spec.name) is None
-    assert find.look_for(Connection(client, engine.host, engine.host), spec.name) is not None
+    assert find.look_for(replace(connection, host="ssh://box"), spec.name) is None
+    assert find.look_for(connection, spec.name) is not None
 
 
 def test_two_data_homes_at_one_path_share_no_instance(
@@ -144,7 +144,7 @@ def test_templates_of_others_are_neither_taken_nor_removed(
 ) -> None:
     """Of another machine's cache with our path; here, without a label, the path says whose."""
     gone = {"devdb.template": "test-any", "devdb.image": "", "devdb.kept-at": str(tmp_path / "no")}
-    far = Connection(client, "ssh://box", "")
+    far = replace(connection, host="ssh://box")
     whose = {"theirs": "0" * 8, "ours": home.ensure()}
     made = {
         word: client.create_volume(labels={**gone, "devdb.home": digits})["Name"]

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
-import psutil
 import world
 
 PROGRAMS = ("/usr/sbin/sshd", "dockerd", "ip", "nsenter", "unshare", "ssh", "ssh-keygen", "docker")
@@ -26,6 +26,7 @@ hostname {name}
 setsid dockerd --data-root {data} --exec-root /run/docker --pidfile /run/docker.pid \
     -H unix:///run/docker.sock -H unix:///run/user/0/elsewhere.sock --bip 10.97.{octet}.1/24 \
     --cgroup-parent /{name} > {place}/dockerd.log 2>&1 < /dev/null &
+echo $! > {place}/dockerd.pid
 setsid /usr/sbin/sshd -D -f {place}/sshd_config -E {place}/sshd.log > /dev/null 2>&1 < /dev/null &
 """
 """Its own /run, so that its sockets are not ours, its own /root, users and name."""
@@ -120,8 +121,7 @@ class Box:
         script = _BOOT.format(name=self.name, data=self._data, octet=octet, place=self.place)
         apart = ["unshare", "--mount", "--uts", "--propagation", "private"]
         _run("nsenter", f"--net=/run/netns/{self.name}", *apart, "sh", "-c", script)
-        (pid,) = [p for p in self._processes() if psutil.Process(p).name() == "dockerd"]
-        self.engine_pid = pid
+        self.engine_pid = int((self.place / "dockerd.pid").read_text())
         world.eventually(
             lambda: self.run("docker", "version").returncode == 0, "dockerd answers", timeout=60
         )
@@ -140,7 +140,7 @@ class Box:
         assert saving.returncode == 0, loading
         assert loading.returncode == 0, loading
 
-    def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, stdin: IO[bytes] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command there, as root, without SSH."""
         inside = ["nsenter", f"--target={self.engine_pid}", "--net", "--mount", "--uts"]
         cleared = {name: text for name, text in os.environ.items() if name != "DOCKER_HOST"}
@@ -149,7 +149,7 @@ class Box:
             capture_output=True,
             text=True,
             env={**cleared, "HOME": "/root"},
-            **options,  # type: ignore[call-overload]
+            stdin=stdin,
         )
 
     def out(self, *words: str) -> str:

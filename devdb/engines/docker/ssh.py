@@ -114,8 +114,7 @@ class Line:
         try:
             with filelock.FileLock(self._file("lock"), timeout=2 * _PATIENCE, mode=0o600):
                 if not self.is_there():
-                    self._connect()
-                    self._reach(self._socket_there(sockets))
+                    self._connect(sockets)
         except filelock.Timeout:
             raise self._unavailable("another devdb is busy with it") from None
 
@@ -160,8 +159,16 @@ class Line:
             probe.settimeout(1)
             return probe.connect_ex(str(self._file("sock"))) == 0
 
-    def _connect(self) -> None:
+    def _connect(self, sockets: Sequence[str]) -> None:
         self._end()
+        try:
+            self._log_in()
+            self._reach(self._socket_there(sockets))
+        except BaseException:
+            self._end()
+            raise
+
+    def _log_in(self) -> None:
         log = self._file("log")
         log.unlink(missing_ok=True)
         lasts = f"ControlPersist={_LASTS}"
