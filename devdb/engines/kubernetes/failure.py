@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from devdb.engines import refusal
-from devdb.engines.kubernetes import find, labels
+from devdb.engines.kubernetes import find, labels, logs
 from devdb.engines.kubernetes.kubectl import Forbidden, Kubectl, Thing
 from devdb.engines.kubernetes.watch import Watch
 from devdb.engines.waiting import HEARTBEAT, attend, begin
@@ -25,6 +25,7 @@ _CLOCKS_DIFFER = 5
 """Seconds that the cluster's may be behind."""
 _BEGINNING = ("ContainerCreating", "PodInitializing")
 _SHOWN = 100
+_TRIES = 4
 _NO_PROGRESS = re.compile("FATAL|DETAIL")
 """What Postgres says to our own attempts."""
 _COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
@@ -150,12 +151,16 @@ def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError
 
 def said(kubectl: Kubectl, name: str, part: str) -> str:
     """What a server said last, on one line: its complaints if it has any. To be shown only."""
-    command = ("logs", labels.pod_name(name), "-c", part, f"--tail={_SHOWN}")
-    text = ""
-    for more in (("--previous",), ()):
+    command = ("logs", labels.pod_name(name), "-c", part, f"--tail={_SHOWN}", "--timestamps")
+    lines: list[str] = []
+    # Of a container that is just replaced by the next one the log may be neither's.
+    for more in (("--previous",), ()) * _TRIES:
         with suppress(DevdbError):
-            text = text or kubectl.ask(*command, *more)
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
+            told = logs.texts(kubectl.ask(*command, *more))
+            lines = [line.strip() for line in told if line.strip()]
+        if lines:
+            break
+        time.sleep(_PAUSE)
     complaints = [line for line in lines if _COMPLAINT.search(line) or line.startswith("devdb: ")]
     return " / ".join((complaints or lines)[-3:])
 
