@@ -97,6 +97,7 @@ def test_what_was_left_of_a_killed_one_is_no_obstacle(forwarder: Forwarder, spec
     pid = processes.read_pid(paths.instance_dir(spec.name) / "forwarder.pid")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    world.eventually(lambda: not forwarder.is_running(), "its shell has ended")
     bring(forwarder, spec, listening(spec))
     assert forwarder.part().state == PartState.RUNNING
 

@@ -84,9 +84,10 @@ def make_container(
     network: str,
     data: Mapping[str, str],
 ) -> None:
-    """Create the container in that network (an id, or another's that it joins) and put its files in; it is not started.
+    """Create the container and put its files in; it is not started.
 
-    `data`: the labels of the data volume, should it be gone.
+    `network` is an id, or a network mode by which it joins another's. `data`: the labels of
+    the data volume, should it be gone.
     """
     name = identity.object_name(blueprint.part)
     create = partial(_create_container, client, spec, identity, blueprint, network, data)

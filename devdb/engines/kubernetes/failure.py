@@ -136,6 +136,8 @@ def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError
         return refusal.data_gone(spec, f"the volume of {labels.claim_name(spec.name)}")
     if found := re.search("devdb: (.*)", words):
         hint = "Name another image with `--image` or `--pooler-image`."
+        if "clients" in found[1]:
+            hint = "Ask for fewer: devdb.toml, [pgbouncer] max_client_conn."
         return StartFailed(f"{title(part)} cannot be used: {found[1]}.", hint)
     if "No space left" in words:
         hint = f"Make the volume larger: kubectl edit pvc {labels.claim_name(spec.name)}"
