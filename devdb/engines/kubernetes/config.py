@@ -48,7 +48,7 @@ _END_POOLER = _SOON.format("kill -TERM $(cat /tmp/pgbouncer.pid)")
 # fast shutdown, whatever signal the image asks for.
 _END_SERVER = (
     "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qsx pgbouncer /proc/[0-9]*/comm || break; sleep 0.1; "
-    f"done; {_SOON.format('kill -INT $(head -n 1 "$PGDATA/postmaster.pid")')}"
+    "done; " + _SOON.format('kill -INT $(head -n 1 "$PGDATA/postmaster.pid")')
 )
 
 
