@@ -160,7 +160,7 @@ class KubernetesEngine(Engine):
         spec = marker.load(name)
         if spec is None:
             raise NotFound(f"There is no instance '{name}' here.", "See them all: devdb ls")
-        return spec, spec.major
+        return spec, spec.major or find.look(self._kubectl, name).major
 
     def _inside(
         self, name: str, tool: str, *, pooled: bool = False, typing: bool = False
