@@ -91,6 +91,22 @@ def exec_argv(name: str, part: str) -> list[str]:
     return cluster.kubectl("exec", "-i", its, "-c", part, "--")
 
 
+@contextmanager
+def log(name: str, part: str) -> Iterator[list[str]]:
+    """The lines that the container of that part writes till its end, which the block brings."""
+    words = ("logs", "--follow", "--timestamps", "-c", part)
+    command = cluster.kubectl(*words, pod(name)["metadata"]["name"])
+    lines: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reading:
+        try:
+            yield lines
+            read = reading.communicate(timeout=30)[0].splitlines()
+            # What has no time stamp is a word of the kubelet's own.
+            lines += [line.partition(" ")[2] for line in read if line[:1].isdigit()]
+        finally:
+            reading.kill()
+
+
 def kill(name: str, part: str) -> None:
     """SIGKILL the container of that part, beside the kubelet."""
     its = pod(name)

@@ -18,11 +18,13 @@ from threading import Event
 
 from devdb import listeners, marker, paths, processes
 from devdb.engines import ports
-from devdb.errors import DevdbError, StartFailed
+from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Part, PartState, Spec
 
 PART = "forwarder"
 """What it is called among the parts of an instance."""
+PATIENCE, MENDING = 60.0, 5.0
+"""Seconds that it may take in a start, and beside other work."""
 _ENDED = "devdb: ended"
 _LOOP = f"""\
 pid=$1 log=$2 over=$3; shift 4
@@ -51,14 +53,24 @@ class Forwarder:
 
     name: str
 
-    def bring(self, spec: Spec, command: Sequence[str], *, over: str = "", given_up: Event) -> None:
+    def bring(
+        self,
+        spec: Spec,
+        command: Sequence[str],
+        *,
+        over: str = "",
+        given_up: Event,
+        patience: float = PATIENCE,
+    ) -> None:
         """Have the command run, and run again; returns when it listens at both ports.
 
         One that does so already, by the same command, is left alone. `over`: what the command says
-        when there is nothing to bring any more, so that it need not be tried again.
+        when there is nothing to bring any more, so that it need not be tried again. `patience` is
+        in seconds; a command that takes longer goes on trying.
 
         Raises PortInUse where a port here is somebody else's, StartFailed with the command's own
-        words where it ends, and DevdbError where nothing can be written.
+        words where it ends, TimedOut where it neither ends nor listens, and DevdbError where
+        nothing can be written.
         """
         wanted = self._argv((spec.port, spec.pool_port), command, over)
         there = self._running()
@@ -78,8 +90,15 @@ class Forwarder:
                 f"Cannot start the forwarder in {self._directory}: {error.strerror or error}.",
                 paths.way_out(error, self._directory),
             ) from error
+        deadline = time.monotonic() + patience
         while not self._listens(pid, wanted) and not given_up.is_set():
             said, has_ended = self._said()
+            if time.monotonic() > deadline:
+                raise TimedOut(
+                    f"The ports of '{self.name}' are not here after {patience:g} s: "
+                    f"{said or 'no word yet'}.",
+                    f"`{command[0]}` goes on trying; devdb status -n {self.name}",
+                )
             if has_ended or not processes.is_running(pid):
                 self.end()
                 ports.require_free(spec, spec.port, spec.pool_port)

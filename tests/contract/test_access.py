@@ -127,6 +127,9 @@ def test_no_rule_trusts_and_the_unix_socket_wants_a_password(
         row = connection.execute("SHOW unix_socket_directories").fetchone()
     assert row is not None
     socket_directory = str(row[0]).split(",")[0]
+    if real_engine.name == "kubernetes":  # whose servers reach each other on their pod's 127.0.0.1
+        assert socket_directory == ""
+        return
     if inside := world.inside(real_engine, real_spec.name, "postgres"):
         command = [*inside, "psql", "-h", socket_directory, "-p", "5432"]
     else:

@@ -18,9 +18,9 @@ from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.ssh import Line
-from devdb.engines.forward import Forwarder
+from devdb.engines.forward import MENDING, PATIENCE, Forwarder
 from devdb.errors import TimedOut
-from devdb.model import PartState, Server, Spec
+from devdb.model import Server, Spec
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -48,10 +48,13 @@ def another(client: APIClient, besides: Collection[int]) -> int:
     return _other({*_taken(client), *besides})
 
 
-def forward(spec: Spec, line: Line, there: Mapping[str, int], given_up: Event) -> None:
+def forward(
+    spec: Spec, line: Line, there: Mapping[str, int], given_up: Event, patience: float = PATIENCE
+) -> None:
     """Have the forwarder bring its ports here; raises as `Forwarder.bring`."""
     far = {spec.port: there[labels.POSTGRES], spec.pool_port: there[labels.PGBOUNCER]}
-    Forwarder(spec.name).bring(spec, line.forwarding(spec.name, far), given_up=given_up)
+    command = line.forwarding(spec.name, far)
+    Forwarder(spec.name).bring(spec, command, given_up=given_up, patience=patience)
 
 
 def seen_from_here(server: Server, line: Line | None) -> Server:
@@ -69,13 +72,13 @@ def seen_from_here(server: Server, line: Line | None) -> Server:
 def mend(connection: Connection, name: str) -> None:
     """Bring back the forwarder of an instance that runs there, unless another devdb is at it."""
     line = connection.line
-    if line is None or Forwarder(name).part().state == PartState.RUNNING:
-        return
+    if line is None or Forwarder(name).is_running():
+        return  # one that does not get through goes on trying
     with suppress(TimedOut), marker.locked(name, timeout=0):
         spec, found = marker.load(name), find.look_for(connection, name)
         there = _published(found) if found is not None else {}
         if spec is not None and found is not None and found.is_running(labels.POSTGRES):
-            forward(spec, line, there, Event())
+            forward(spec, line, there, Event(), patience=MENDING)
 
 
 def _published(found: Found) -> dict[str, int]:

@@ -38,14 +38,17 @@ MADE = "made"
 _UNHASHED = (MARKER, "passwords.sql", "key", MADE)
 """What no running server reads."""
 _LISTENS = "grep -q ':{:04X} 00000000:0000 0A' /proc/net/tcp"
+# A container that ends while something is run in it can leave its node waiting for that something
+# until the whole grace period is over.
+_SOON = "(sleep 0.2; {}) > /dev/null 2>&1 &"
 # PgBouncer 1.23 waits for its clients at the first SIGTERM, and ends at the second, which comes
 # from the cluster; an older one ends at the first.
-_END_POOLER = "kill -TERM $(cat /tmp/pgbouncer.pid)"
+_END_POOLER = _SOON.format("kill -TERM $(cat /tmp/pgbouncer.pid)")
 # A session that Postgres has to end itself is FATAL in its log: it goes after PgBouncer. And with a
 # fast shutdown, whatever signal the image asks for.
 _END_SERVER = (
     "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qsx pgbouncer /proc/[0-9]*/comm || break; sleep 0.1; "
-    'done; kill -INT $(head -n 1 "$PGDATA/postmaster.pid")'
+    "done; " + _SOON.format('kill -INT $(head -n 1 "$PGDATA/postmaster.pid")')
 )
 
 
@@ -264,6 +267,7 @@ def _container(name: str, image: str, command: str, *, user: int | None = None) 
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", command],
         "securityContext": security,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [_files()],
     }
 

@@ -9,19 +9,17 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 
 from devdb import marker
 from devdb.engines import Engine, programs
-from devdb.engines.forward import Forwarder
+from devdb.engines.forward import MENDING, Forwarder
 from devdb.engines.kubernetes import address, config, find, labels
 from devdb.engines.kubernetes.kubectl import Forbidden, Kubectl
 from devdb.engines.waiting import attend, begin
 from devdb.errors import NotFound, TimedOut
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
-_MENDING = 5.0
-"""Seconds that a forwarder may take that is brought back beside other work."""
 _WITH_PASSWORD = (
     '{ printf "%s\\n" "$PGPASSWORD"; exec cat; } | exec "$@"',
     'read -r PGPASSWORD; export PGPASSWORD; exec "$@"',
@@ -128,15 +126,9 @@ class KubernetesEngine(Engine):
         with suppress(TimedOut), marker.locked(name, timeout=0):
             spec = marker.load(name)
             if spec is not None:
-                given_up = threading.Event()
-                timer = threading.Timer(_MENDING, given_up.set)
-                timer.start()
-                try:
-                    command = forwarding.command(self._kubectl, spec)
-                    over = forwarding.OVER
-                    Forwarder(name).bring(spec, command, over=over, given_up=given_up)
-                finally:
-                    timer.cancel()
+                command = forwarding.command(self._kubectl, spec)
+                bring = partial(Forwarder(name).bring, spec, command, over=forwarding.OVER)
+                bring(given_up=threading.Event(), patience=MENDING)
 
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """What its servers wrote since they were last started; a pod that is gone has no log."""
@@ -168,7 +160,7 @@ class KubernetesEngine(Engine):
         spec = marker.load(name)
         if spec is None:
             raise NotFound(f"There is no instance '{name}' here.", "See them all: devdb ls")
-        return spec, spec.major
+        return spec, spec.major or find.look(self._kubectl, name).major
 
     def _inside(
         self, name: str, tool: str, *, pooled: bool = False, typing: bool = False

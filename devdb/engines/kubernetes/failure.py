@@ -73,7 +73,7 @@ class Lookout:
         pod = self._watch.pod
         if pod is not None and pod is not self._checked and self._is_it(pod):
             self._checked = pod
-            check(self._kubectl, self._spec, pod, self._restarts)
+            check(self._spec, pod, self._restarts)
         now = time.monotonic()
         self._heard = max(self._heard, self._watch.heard)
         if now - max(self._heard, self._asked) > _ASK_EVERY:
@@ -97,7 +97,7 @@ class Lookout:
                 self._log, self._heard = told[-1], now
 
 
-def check(kubectl: Kubectl, spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
+def check(spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
     """Raise StartFailed where a server of that pod ended, or cannot be started.
 
     `restarts`: how often each had been started when it was looked at first.
@@ -109,7 +109,7 @@ def check(kubectl: Kubectl, spec: Spec, pod: Thing, restarts: dict[str, int]) ->
         if part not in SERVERS:
             continue
         if ended or status["restartCount"] > restarts[part]:
-            raise _ended(kubectl, spec, part, status)
+            raise _ended(spec, part, status)
         if any(word in waiting.get("reason", "") for word in find.BROKEN):
             raise _of_image(spec, part, status["image"], waiting)
 
@@ -123,8 +123,10 @@ def _of_image(spec: Spec, part: str, image: str, waiting: Thing) -> StartFailed:
     )
 
 
-def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError:
-    words = said(kubectl, spec.name, part)
+def _ended(spec: Spec, part: str, status: Thing) -> DevdbError:
+    ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
+    # The end of its log: the pod's policy has it so.
+    words = said(ended.get("message", ""))
     if found := re.search(r"devdb: the data was made by Postgres (\d+), not (\d+)", words):
         return DataMismatch(
             f"The data of '{spec.name}' was made by Postgres {found[1]}, not {found[2]}.",
@@ -135,6 +137,8 @@ def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError
         return refusal.data_gone(spec, f"the volume of {labels.claim_name(spec.name)}")
     if found := re.search("devdb: (.*)", words):
         hint = "Name another image with `--image` or `--pooler-image`."
+        if "clients" in found[1]:
+            hint = "Ask for fewer: devdb.toml, [pgbouncer] max_client_conn."
         return StartFailed(f"{title(part)} cannot be used: {found[1]}.", hint)
     if "No space left" in words:
         hint = f"Make the volume larger: kubectl edit pvc {labels.claim_name(spec.name)}"
@@ -142,19 +146,13 @@ def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError
         hint = refusal.of_setting(words, spec, part) or (
             f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}"
         )
-    ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
     code = ended.get("exitCode", "?")
     told = f"its last words: {words or 'none'}".rstrip(".")
     return StartFailed(f"{title(part)} ended with exit code {code}; {told}.", hint)
 
 
-def said(kubectl: Kubectl, name: str, part: str) -> str:
+def said(text: str) -> str:
     """What a server said last, on one line: its complaints if it has any. To be shown only."""
-    command = ("logs", labels.pod_name(name), "-c", part, f"--tail={_SHOWN}")
-    text = ""
-    for more in (("--previous",), ()):
-        with suppress(DevdbError):
-            text = text or kubectl.ask(*command, *more)
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     complaints = [line for line in lines if _COMPLAINT.search(line) or line.startswith("devdb: ")]
     return " / ".join((complaints or lines)[-3:])

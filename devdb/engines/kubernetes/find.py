@@ -51,6 +51,12 @@ class Found:
         return found
 
     @property
+    def major(self) -> int | None:
+        """That of its Postgres, where it was ever ready."""
+        version = self.versions.get(labels.POSTGRES)
+        return int(version.partition(".")[0]) if version else None
+
+    @property
     def has_data(self) -> bool:
         """Whether there is data, as far as is known: such as was never ready is none."""
         if self.claim is None or is_going(self.claim):

@@ -19,5 +19,11 @@ case $said in *'
 tls: '*) [ ! -e "$FILES/tls.ini" ] || cat "$FILES/tls.ini" >> $ini ;; esac
 # shellcheck disable=SC3045 # not every sh can; then it stays as it is
 { ulimit -n 65536 || ulimit -n "$(ulimit -H -n)"; } 2>/dev/null || true
+clients=$(sed -n 's/^max_client_conn = //p' $ini)
+may=$(ulimit -n)
+if [ "$may" != unlimited ] && [ "$may" -lt $((clients + 250)) ]; then
+    echo "devdb: $clients clients are too many for the $may files that PgBouncer may open there" >&2
+    exit 1
+fi
 echo $$ > /tmp/pgbouncer.pid
 exec pgbouncer $ini

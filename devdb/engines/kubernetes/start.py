@@ -30,18 +30,13 @@ def start(kubectl: Kubectl, spec: Spec) -> Iterator[Progress]:
         yield from attend(removal, Progress(step=Step.PREPARE, detail="clearing what is removed"))
         found, texts = Found(spec.name), None
     _refuse_other_data(spec, found, texts)
-    images = wanted_images(spec.postgres_image, spec.pooler_image, spec.major or _major(found))
+    images = wanted_images(spec.postgres_image, spec.pooler_image, spec.major or found.major)
     yield from Attempt(kubectl, spec, found, texts, images).run()
 
 
 def _outlast_removal(kubectl: Kubectl, name: str) -> None:
     stop.destroy(kubectl, name)
     stop.outlast_removal(kubectl, name)
-
-
-def _major(found: Found) -> int | None:
-    version = found.versions.get(labels.POSTGRES)
-    return int(version.partition(".")[0]) if version else None
 
 
 def _refuse_other_data(spec: Spec, found: Found, texts: Mapping[str, str] | None) -> None:
@@ -57,7 +52,7 @@ def _refuse_other_data(spec: Spec, found: Found, texts: Mapping[str, str] | None
         )
     if spec.has_data and found.claim is None:
         raise data_gone(spec, f"the claim {labels.claim_name(spec.name)}")
-    made_by = _major(found)
+    made_by = found.major
     if made_by and spec.major not in (None, made_by):
         raise DataMismatch(
             f"The data of '{spec.name}' was made by Postgres {made_by}, not {spec.major}.",

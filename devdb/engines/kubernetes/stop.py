@@ -16,6 +16,8 @@ from devdb.errors import TimedOut
 _PATIENCE = 320
 """Seconds: a little longer than the cluster waits before it kills the servers."""
 _PAUSE = 0.05
+_SILENCE = 2.0
+"""Seconds without news of a pod, after which it is asked for."""
 
 
 def stop(kubectl: Kubectl, name: str) -> None:
@@ -29,12 +31,17 @@ def stop(kubectl: Kubectl, name: str) -> None:
 
 def _outlast(kubectl: Kubectl, found: Found) -> None:
     """Wait until its servers have ended; until their pod is gone it may take much longer."""
-    deadline = time.monotonic() + _PATIENCE
+    began = asked = time.monotonic()
     with Watch(kubectl, found.name, found.pod) as watch:
         while watch.pod is not None and not find.has_ended(watch.pod):
             if watch.trouble:
                 raise watch.trouble
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - max(watch.heard, asked) > _SILENCE:
+                asked = now
+                if find.look(kubectl, found.name).pod is None:  # gone before it was watched
+                    break
+            if now - began > _PATIENCE:
                 pod = labels.pod_name(found.name)
                 raise TimedOut(
                     f"The pod {pod} has not ended after {_PATIENCE} s.",
