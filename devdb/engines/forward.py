@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from devdb import listeners, marker, paths, processes
+from devdb import marker, paths, processes
 from devdb.engines import ports
 from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Part, PartState, Spec
@@ -112,7 +112,7 @@ class Forwarder:
         """Raise PortInUse where a port here is neither free nor its own."""
         there = self._running()
         for port in (spec.port, spec.pool_port):
-            if there is None or not self._is_its(listeners.pid(port), there[0]):
+            if there is None or port not in _listened_at(there[0]):
                 ports.require_free(spec, port)
 
     def part(self) -> Part:
@@ -185,13 +185,7 @@ class Forwarder:
 
     def _listens(self, pid: int, argv: Sequence[str]) -> bool:
         """Whether all of its ports are listened at, by a process that it started."""
-        return all(self._is_its(listeners.pid(int(port)), pid) for port in argv[7].split(","))
-
-    def _is_its(self, listener: int | None, pid: int) -> bool:
-        try:
-            return listener is not None and os.getpgid(listener) == pid
-        except ProcessLookupError:
-            return False
+        return {int(port) for port in argv[7].split(",")} <= _listened_at(pid)
 
     def _said(self) -> tuple[str, bool]:
         """What the last try said, on one line, and whether it has ended."""
@@ -201,3 +195,19 @@ class Forwarder:
             return "", False
         said = [line.strip().rstrip(".") for line in lines if line.strip() and line != _ENDED]
         return "; ".join(said[-3:]), _ENDED in lines
+
+
+def _listened_at(leader: int) -> set[int]:
+    """The ports that the processes of that group listen at.
+
+    Theirs alone are looked at: to find the owner of a port takes all that every process has open.
+    """
+    import psutil
+
+    found: set[int] = set()
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getpgid(pid) == leader:
+                connections = psutil.Process(pid).net_connections("tcp")
+                found.update(c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN)
+    return found

@@ -15,7 +15,8 @@ from typing import IO
 import world
 
 PROGRAMS = ("/usr/sbin/sshd", "dockerd", "ip", "nsenter", "unshare", "ssh", "ssh-keygen", "docker")
-_CPUSET = Path("/sys/fs/cgroup/cpuset")
+_CGROUPS = Path("/sys/fs/cgroup")
+_CPUSET = _CGROUPS / "cpuset"
 
 _BOOT = """\
 set -e
@@ -214,6 +215,9 @@ class Box:
                     os.kill(pid, number)
             with contextlib.suppress(AssertionError):
                 world.eventually(lambda: not self._processes(), "their end", timeout=10)
+        for top in (*_CGROUPS.glob(f"*/{self.name}"), *_CGROUPS.glob(self.name)):
+            for directory, _, _ in os.walk(top, topdown=False):
+                Path(directory).rmdir()
         subprocess.run(["ip", "netns", "del", self.name], check=True)
         subprocess.run(["ip", "link", "del", self._link], capture_output=True)
         shutil.rmtree(self._data)

@@ -160,13 +160,14 @@ class Attempt:
         )
         found = yield from attend(looking, _LOGIN)
         yield from attend(syncing, _LOGIN)
+        server = find.server(found, starting=starting)
+        server = yield from attend(begin(partial(far.seen_from_here, server, self._line)), _LOGIN)
         self._is_ready = True
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
             provide = partial(template.provide, self._connection, self._postgres, plans.owner)
             copy = self._identity.object_name(labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
-        server = far.seen_from_here(find.server(found, starting=starting), self._line)
         yield Progress(step=Step.READY, server=server, notes=notes)
 
     def _begin(self, function: Callable[[], T]) -> Future[T]:
