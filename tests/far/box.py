@@ -204,8 +204,16 @@ class Box:
             self.run("docker", kind, "rm", "-f", name)
 
     def _processes(self) -> list[int]:
-        found = _run("ip", "netns", "pids", self.name)
-        return [int(pid) for pid in found.split()]
+        """What runs there; containers are in network namespaces of their own."""
+        found = _run("ip", "netns", "pids", self.name).split()
+        for group in self._cgroups():
+            for file in group.rglob("cgroup.procs"):
+                with contextlib.suppress(OSError):  # it has just ended
+                    found += file.read_text().split()
+        return sorted({int(pid) for pid in found})
+
+    def _cgroups(self) -> list[Path]:
+        return [*_CGROUPS.glob(f"*/{self.name}"), *_CGROUPS.glob(self.name)]
 
     def off(self) -> None:
         """End all of it, containers too, and delete its disk."""
@@ -215,7 +223,7 @@ class Box:
                     os.kill(pid, number)
             with contextlib.suppress(AssertionError):
                 world.eventually(lambda: not self._processes(), "their end", timeout=10)
-        for top in (*_CGROUPS.glob(f"*/{self.name}"), *_CGROUPS.glob(self.name)):
+        for top in self._cgroups():
             for directory, _, _ in os.walk(top, topdown=False):
                 Path(directory).rmdir()
         subprocess.run(["ip", "netns", "del", self.name], check=True)
