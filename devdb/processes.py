@@ -66,6 +66,10 @@ def spawn(
     return process.pid
 
 
+_THREADS = 17
+"""Where their number is in /proc/PID/stat, counted from the state."""
+
+
 def is_running(pid: int) -> bool:
     """Whether a process that was started here, or was recognised before, still runs.
 
@@ -79,8 +83,10 @@ def is_running(pid: int) -> bool:
             status = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:
             return False
-        # proc_pid_stat(5): the state follows the name, which may have anything in it.
-        return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        # proc_pid_stat(5): the state follows the name, which may have anything in it. As long as
+        # another of its threads is there, a zombie has its files and ports.
+        fields = status.rpartition(b")")[2].split()
+        return fields[0] not in (b"Z", b"X") or fields[_THREADS] != b"1"
     import psutil
 
     try:

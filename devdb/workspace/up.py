@@ -24,6 +24,7 @@ from devdb.errors import (
     DevdbError,
     EngineUnavailable,
     MarkerLost,
+    NamedUnavailable,
     PortInUse,
     ProgramMissing,
     TimedOut,
@@ -89,7 +90,8 @@ def up(
             else:
                 yield from _begin(settings, project, name, consent, damaged)
         except EngineUnavailable as error:
-            if ProgramMissing.option in consent:
+            # What may be missing here does not bring a named one back.
+            if ProgramMissing.option in consent or isinstance(error, NamedUnavailable):
                 raise
             offer = fix.offer(error, fix.remedies(settings, spec, again=False))
             if offer is None:

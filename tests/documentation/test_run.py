@@ -24,6 +24,7 @@ def run_my_tests(*urls):
 
 _DUMP = 'pg_dump -Fc -f shop.dump "$(devdb url)"'
 _SPARE = "DEVDB_ENGINE=fake DEVDB_PORT= DEVDB_POOL_PORT= devdb up -d -n"
+_FORGET = f"{_SPARE} spare; devdb rm spare --keep-data && devdb rm -f spare"
 _MAJOR = "$(devdb psql -XAtc 'SHOW server_version_num' | cut -c 1-2)"
 BEFORE = {
     "devdb temp --seed shop.dump": _DUMP,
@@ -47,6 +48,9 @@ INSTEAD = {
     # With nobody to be asked; the question is answered in tests/cli/test_terminal.py.
     "devdb rm NAME": "devdb rm -f shop",
     "devdb rm shop": "devdb rm -f shop",
+    # One that no other line needs.
+    "devdb rm shop --keep-data": _FORGET,
+    "devdb rm NAME --keep-data": _FORGET,
     "devdb temp drop NAME": "devdb temp -q --as gone; devdb temp drop -f gone",
     "devdb psql -f FILE": "devdb psql -f shop.sql",
     # With the Postgres that is here, and ports that are this test's.
@@ -79,7 +83,14 @@ ELSEWHERE = {
     "scripts/up": "tests/scripts/test_up.py",
     "devdb doctor --fix": "tests/cli/test_fix.py",
     "devdb up --fix": "tests/cli/test_fix.py",
+    # On another machine, or in a cluster.
+    "export DOCKER_HOST=ssh://box": "tests/far/test_ssh.py",
+    "devdb up --engine kubernetes": "tests/kubernetes/test_pod.py",
+    "devdb up -n NAME --engine kubernetes": "tests/kubernetes/test_pod.py",
+    "devdb up -d -n shop --engine kubernetes": "tests/kubernetes/test_pod.py",
+    "DEVDB_ENGINE=kubernetes devdb doctor": "tests/kubernetes/test_rights.py",
     # By who builds devdb; they run this, or take minutes.
+    "scripts/test --kubernetes": ".ci/run",
     "scripts/test": ".ci/run",
     "scripts/test -k words tests/unit": ".ci/run",
     "scripts/check": ".ci/run",

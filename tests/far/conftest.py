@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import available
 import pytest
+import world
 from commandline import Done
 from far.box import Box, why_not
 from world import NewSpec
@@ -30,6 +32,26 @@ def machine() -> Iterator[Box]:
     box = Box(images)
     yield box
     box.off()
+
+
+@pytest.fixture(scope="session")
+def laptop() -> Iterator[Path]:
+    """The data home of all tests here: prepared data there is of one home, and takes seconds."""
+    directory = world.new_directory("test")
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(autouse=True)
+def home(laptop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, with nothing of a test in it but who it is."""
+    monkeypatch.setenv("DEVDB_DATA_DIR", str(laptop))
+    for variable in ("DEVDB_NAME", "DEVDB_ENGINE"):
+        monkeypatch.delenv(variable, raising=False)
+    yield laptop
+    for path in laptop.iterdir():
+        if path.name != "id":
+            world.remove(path)
 
 
 @pytest.fixture

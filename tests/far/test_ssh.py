@@ -160,6 +160,9 @@ def test_a_machine_out_of_reach_is_said_in_ssh_s_words_and_keeps_no_ports(
         assert not world.listening(spec.port)
         new = devdb("up", "-d")
         assert (new.code, "timed out" in new.err) == (3, True), new
+        assert "try: See whether `ssh box` gets through" in new.err, (
+            "and not what could be got here"
+        )
     assert not paths.instance_dir("shop").exists(), "auto takes no other engine"
     assert devdb("up", "-d", "-n", spec.name).code == 0
     assert answer(spec, sql="SELECT 1") == 1

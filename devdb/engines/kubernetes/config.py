@@ -267,6 +267,7 @@ def _container(name: str, image: str, command: str, *, user: int | None = None) 
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", command],
         "securityContext": security,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [_files()],
     }
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from devdb.engines import refusal
-from devdb.engines.kubernetes import find, labels, logs
+from devdb.engines.kubernetes import find, labels
 from devdb.engines.kubernetes.kubectl import Forbidden, Kubectl, Thing
 from devdb.engines.kubernetes.watch import Watch
 from devdb.engines.waiting import HEARTBEAT, attend, begin
@@ -25,7 +25,6 @@ _CLOCKS_DIFFER = 5
 """Seconds that the cluster's may be behind."""
 _BEGINNING = ("ContainerCreating", "PodInitializing")
 _SHOWN = 100
-_TRIES = 4
 _NO_PROGRESS = re.compile("FATAL|DETAIL")
 """What Postgres says to our own attempts."""
 _COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
@@ -74,7 +73,7 @@ class Lookout:
         pod = self._watch.pod
         if pod is not None and pod is not self._checked and self._is_it(pod):
             self._checked = pod
-            check(self._kubectl, self._spec, pod, self._restarts)
+            check(self._spec, pod, self._restarts)
         now = time.monotonic()
         self._heard = max(self._heard, self._watch.heard)
         if now - max(self._heard, self._asked) > _ASK_EVERY:
@@ -98,7 +97,7 @@ class Lookout:
                 self._log, self._heard = told[-1], now
 
 
-def check(kubectl: Kubectl, spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
+def check(spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
     """Raise StartFailed where a server of that pod ended, or cannot be started.
 
     `restarts`: how often each had been started when it was looked at first.
@@ -110,7 +109,7 @@ def check(kubectl: Kubectl, spec: Spec, pod: Thing, restarts: dict[str, int]) ->
         if part not in SERVERS:
             continue
         if ended or status["restartCount"] > restarts[part]:
-            raise _ended(kubectl, spec, part, status)
+            raise _ended(spec, part, status)
         if any(word in waiting.get("reason", "") for word in find.BROKEN):
             raise _of_image(spec, part, status["image"], waiting)
 
@@ -124,8 +123,10 @@ def _of_image(spec: Spec, part: str, image: str, waiting: Thing) -> StartFailed:
     )
 
 
-def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError:
-    words = said(kubectl, spec.name, part)
+def _ended(spec: Spec, part: str, status: Thing) -> DevdbError:
+    ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
+    # The end of its log: the pod's policy has it so.
+    words = said(ended.get("message", ""))
     if found := re.search(r"devdb: the data was made by Postgres (\d+), not (\d+)", words):
         return DataMismatch(
             f"The data of '{spec.name}' was made by Postgres {found[1]}, not {found[2]}.",
@@ -145,24 +146,14 @@ def _ended(kubectl: Kubectl, spec: Spec, part: str, status: Thing) -> DevdbError
         hint = refusal.of_setting(words, spec, part) or (
             f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}"
         )
-    ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
     code = ended.get("exitCode", "?")
     told = f"its last words: {words or 'none'}".rstrip(".")
     return StartFailed(f"{title(part)} ended with exit code {code}; {told}.", hint)
 
 
-def said(kubectl: Kubectl, name: str, part: str) -> str:
+def said(text: str) -> str:
     """What a server said last, on one line: its complaints if it has any. To be shown only."""
-    command = ("logs", labels.pod_name(name), "-c", part, f"--tail={_SHOWN}", "--timestamps")
-    lines: list[str] = []
-    # Of a container that is just replaced by the next one the log may be neither's.
-    for more in (("--previous",), ()) * _TRIES:
-        with suppress(DevdbError):
-            told = logs.texts(kubectl.ask(*command, *more))
-            lines = [line.strip() for line in told if line.strip()]
-        if lines:
-            break
-        time.sleep(_PAUSE)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     complaints = [line for line in lines if _COMPLAINT.search(line) or line.startswith("devdb: ")]
     return " / ".join((complaints or lines)[-3:])
 
