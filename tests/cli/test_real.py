@@ -71,8 +71,10 @@ def test_up_work_down_up_rm(real: Cli) -> None:
     }
     backend = ("-XAtc", "SELECT pg_backend_pid()")
     assert real("psql", *backend).out != real("psql", *backend).out
-    # One after the other, the pooler's clients get the same server connection.
-    assert real("psql", "--pooled", *backend).out == real("psql", "--pooled", *backend).out
+    # One after the other, the pooler's clients share its server connections, of which devdb's own
+    # looks may have made a second.
+    pooled_backends = {real("psql", "--pooled", *backend).out for _ in range(3)}
+    assert len(pooled_backends) < 3
     real("env")
     assert f"DATABASE_URL={pooled}\n" in (real.project / ".env").read_text()
     assert real("down").code == 0

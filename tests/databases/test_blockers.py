@@ -229,10 +229,10 @@ def test_sessions_end_also_where_all_connections_are_taken(
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(connect(made.direct))
         inside.expire(made.name)
-        with contextlib.suppress(psycopg.OperationalError):
-            while True:
+        # One that a busy machine lets wait too long is refused as well, with room left.
+        while "too many clients" not in login(spec.direct):
+            with contextlib.suppress(psycopg.OperationalError):
                 stack.enter_context(connect(spec.direct))
-        assert "too many clients" in login(spec.direct)
         reap()
         assert is_dead(session)
     assert inside.entries() == {}

@@ -157,7 +157,9 @@ def test_docker_has_its_data_in_memory(project: Path, attached: Attach) -> None:
     assert lease.is_in_memory == (storage.obstacle(in_files=False) is None)
     assert settings(lease.spec.direct, "fsync", "ssl") == ["off", "off"]
     assert answers(lease.spec.pooled)
-    made = f"devdb-{hashlib.sha256(str(home(project)).encode()).hexdigest()[:8]}-tests"
+    place = home(project)
+    words = os.fsencode(place) + b"\0" + (place / "id").read_bytes()
+    made = f"devdb-{hashlib.sha256(words).hexdigest()[:8]}-tests"
     found = list(world.docker_objects(made))
     [volume] = [item for kind, item in found if kind == "volume"]
     assert (volume["Options"] or {}).get("type") == ("tmpfs" if lease.is_in_memory else None)
