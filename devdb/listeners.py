@@ -38,11 +38,6 @@ def owner(port: int, *, besides: str = "") -> str:
     return process or "somebody else"
 
 
-def pid(port: int) -> int | None:
-    """The process that listens on that port; None where there is none, or it may not be seen."""
-    return _process(port)[0]
-
-
 def serves_http(argv: Sequence[str]) -> bool:
     """Whether those are the words of a `devdb http`."""
     return "http" in argv and any(Path(word).name == "devdb" for word in argv)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -134,7 +135,8 @@ class Forwarder:
 
     def end(self) -> None:
         """End it, so that the ports are free; no error where there is none. Raises DevdbError."""
-        if left := processes.end(self._all(), _SIGNALS, is_there=self._is_one):
+        is_one = partial(self._is_one, leader=processes.read_pid(self._pid_file))
+        if left := processes.end(self._all(is_one), _SIGNALS, is_there=is_one):
             raise DevdbError(
                 f"The forwarder of '{self.name}' does not end.",
                 f"kill -9 {' '.join(map(str, left))}",
@@ -167,18 +169,15 @@ class Forwarder:
         is_it = argv[1:5] == [*_FIRST[1:], str(self._pid_file)]
         return (pid, argv) if pid is not None and is_it else None
 
-    def _all(self) -> list[int]:
+    def _all(self, is_one: Callable[[int], bool]) -> list[int]:
         """The pids of all that it started and of itself; it may have been killed by now."""
         import psutil
 
-        if not self._pid_file.exists():
-            return []
-        return [pid for pid in psutil.pids() if self._is_one(pid)]
+        return [*filter(is_one, psutil.pids())] if self._pid_file.exists() else []
 
-    def _is_one(self, pid: int) -> bool:
-        leader = processes.read_pid(self._pid_file)
+    def _is_one(self, pid: int, leader: int | None) -> bool:
         try:
-            is_in = leader is not None and os.getsid(pid) == leader
+            is_in = os.getsid(pid) == leader
         except OSError:
             return False
         return is_in and processes.working_directory(pid) == str(self._directory.resolve())

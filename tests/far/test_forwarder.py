@@ -15,7 +15,7 @@ import pytest
 import specs
 import world
 
-from devdb import listeners, paths, processes
+from devdb import paths, processes
 from devdb.engines.forward import Forwarder
 from devdb.errors import PortInUse, StartFailed
 from devdb.model import PartState, Spec
@@ -49,6 +49,12 @@ def listening(spec: Spec, says: str = "") -> list[str]:
     return [sys.executable, "-c", _LISTEN, says, str(spec.port), str(spec.pool_port)]
 
 
+def listener(port: int) -> int | None:
+    """The process that listens there."""
+    found = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return next((each.pid for each in found if each.laddr.port == port), None)
+
+
 def bring(forwarder: Forwarder, spec: Spec, command: list[str], *, over: str = "") -> None:
     forwarder.bring(spec, command, over=over, given_up=Event())
 
@@ -57,22 +63,22 @@ def test_one_that_brings_the_ports_is_left_alone(forwarder: Forwarder, spec: Spe
     assert forwarder.part().state == PartState.DEAD
     bring(forwarder, spec, listening(spec))
     assert forwarder.part().state == PartState.RUNNING
-    pid = listeners.pid(spec.port)
+    pid = listener(spec.port)
     bring(forwarder, spec, listening(spec))
-    assert listeners.pid(spec.port) == pid
+    assert listener(spec.port) == pid
     bring(forwarder, spec, listening(spec, "another command"))
-    assert listeners.pid(spec.port) != pid
+    assert listener(spec.port) != pid
 
 
 def test_the_command_is_started_again_whenever_it_ends(forwarder: Forwarder, spec: Spec) -> None:
     bring(forwarder, spec, listening(spec))
-    pid = listeners.pid(spec.pool_port)
+    pid = listener(spec.pool_port)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     world.eventually(lambda: not processes.is_running(pid), "it has ended")
     assert "trying again" in forwarder.part().detail
     world.eventually(lambda: forwarder.part().state == PartState.RUNNING, "it is back")
-    assert listeners.pid(spec.pool_port) not in (None, pid)
+    assert listener(spec.pool_port) not in (None, pid)
 
 
 def test_its_end_frees_the_ports(forwarder: Forwarder, spec: Spec) -> None:
@@ -85,10 +91,10 @@ def test_its_end_frees_the_ports(forwarder: Forwarder, spec: Spec) -> None:
             os.kill(pid, signal.SIGKILL)
             world.eventually(lambda: not forwarder.is_running(), "its shell has ended")
             assert forwarder.part().state == PartState.DEAD
-            assert listeners.pid(spec.port) is not None
+            assert listener(spec.port) is not None
         forwarder.end()
-        assert listeners.pid(spec.port) is None
-        assert listeners.pid(spec.pool_port) is None
+        assert listener(spec.port) is None
+        assert listener(spec.pool_port) is None
     forwarder.end()
 
 
@@ -120,7 +126,7 @@ def test_a_port_that_somebody_has_is_theirs(forwarder: Forwarder, spec: Spec) ->
 
 def test_it_ends_where_there_is_nothing_to_bring_any_more(forwarder: Forwarder, spec: Spec) -> None:
     bring(forwarder, spec, listening(spec, "it is gone"), over="it is gone")
-    pid = listeners.pid(spec.port)
+    pid = listener(spec.port)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     world.eventually(lambda: not forwarder.is_running(), "it has ended")

@@ -11,11 +11,12 @@ from pathlib import PurePosixPath
 
 from devdb import pgbouncer, postgres
 from devdb.certificates import Certificates
+from devdb.engines import reaping
 from devdb.engines.docker import labels
 from devdb.engines.docker.image import Image
 from devdb.engines.docker.labels import Identity
 from devdb.engines.docker.limits import UNKNOWN_LIMITS, Limits
-from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
+from devdb.model import DATABASE, HOST, MAINTENANCE_DATABASE, USER, Spec
 
 DIRECTORY = "/etc/devdb"
 PGPASS = f"{DIRECTORY}/pgpass"
@@ -240,7 +241,7 @@ def for_postgres(
         files=(
             File(name=PurePosixPath(CONF).name, text=conf, mode=0o444, owner=0),
             File(name=PurePosixPath(HBA).name, text=hba, mode=0o444, owner=0),
-            File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=owner),
+            File(name="pgpass", text=reaping.passwords(spec), mode=0o600, owner=owner),
             *(tls.files() if tls else ()),
         ),
         ports={} if net.is_joined else {port: spec.port},
@@ -341,20 +342,10 @@ def for_reaper(spec: Spec, image: Image, net: Net = _OWN_NET) -> Blueprint:
         entrypoint=("sh", f"{DIRECTORY}/reaper.sh"),
         command=(),
         user=f"{NOBODY}:{NOBODY}",
-        environment={
-            "PGHOST": net.postgres[0],
-            "PGPORT": str(net.postgres[1]),
-            "PGUSER": USER,
-            "PGDATABASE": MAINTENANCE_DATABASE,
-            "PGSSLMODE": "disable",
-            "PGPASSFILE": PGPASS,
-            "DEVDB_POOLER_HOST": net.pgbouncer[0],
-            "DEVDB_POOLER_PORT": str(net.pgbouncer[1]),
-            "DEVDB_POOLER_USER": POOLER_ROLE,
-        },
+        environment=reaping.environment(net.postgres, net.pgbouncer, PGPASS),
         files=(
             File(name="reaper.sh", text=spec.reaper or "", mode=0o444, owner=0),
-            File(name="pgpass", text=_pgpass(spec), mode=0o600, owner=NOBODY),
+            File(name="pgpass", text=reaping.passwords(spec), mode=0o600, owner=NOBODY),
         ),
         ports={},
         volume=None,
@@ -367,7 +358,3 @@ def for_reaper(spec: Spec, image: Image, net: Net = _OWN_NET) -> Blueprint:
 def layout(image: Image) -> str:
     """Where in a new volume the image puts the data: `.`, or `18/docker`."""
     return str(PurePosixPath(image.data_directory).relative_to(image.mount))
-
-
-def _pgpass(spec: Spec) -> str:
-    return f"*:*:*:{USER}:{spec.password}\n*:*:*:{POOLER_ROLE}:{spec.pooler_password}\n"

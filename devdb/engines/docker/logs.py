@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from devdb.engines.docker.find import Found
+from devdb.engines.stamped import log_line
 from devdb.engines.waiting import begin
 from devdb.model import LogLine
 
@@ -24,9 +24,6 @@ Arrival = LogLine | Exception | None
 _HEARTBEAT = 0.25
 _AHEAD = 10_000
 """Lines that are read before somebody takes them; the engine keeps the others meanwhile."""
-_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) ")
-_PIECE = 16384
-"""Bytes of a line that the engine keeps as one; each piece of a longer line has a stamp."""
 
 
 def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
@@ -39,7 +36,7 @@ def written(client: APIClient, found: Found, *, tail: int) -> Iterator[LogLine]:
         part: begin(partial(read, container["Id"])) for part, container in found.containers.items()
     }
     lines = [
-        _stamped(part, line)
+        log_line(part, line)
         for part, text in reading.items()
         # Not splitlines(): whoever may write to a log may write U+2028 to it.
         for line in text.result().split(b"\n")
@@ -104,13 +101,13 @@ class _ContainerLog:
             for chunk in self._opened():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._put(arrivals, _stamped(self._part, line))
+                    self._put(arrivals, log_line(self._part, line))
         except NotFound:
             pass  # removed meanwhile: there is no more to come
         except Exception as error:  # noqa: BLE001 - raised where the lines are read
             end = error
         if rest:
-            self._put(arrivals, _stamped(self._part, rest))
+            self._put(arrivals, log_line(self._part, rest))
         self._put(arrivals, end)
 
     def _put(self, arrivals: queue.Queue[Arrival], arrival: Arrival) -> None:
@@ -135,17 +132,3 @@ class _ContainerLog:
         self._is_closed = True
         if self._answer is not None:
             self._answer.close()
-
-
-def _stamped(part: str, line: bytes) -> LogLine:
-    """The line without the engine's time stamps: one at its head, one before each further piece."""
-    moment = None
-    pieces = []
-    while found := _STAMP.match(line):
-        if moment is None:
-            moment = datetime.fromisoformat(found[0].decode().strip())
-        rest = line[found.end() :]
-        pieces.append(rest[:_PIECE])
-        line = rest[_PIECE:]
-    text = b"".join([*pieces, line]).decode(errors="replace")
-    return LogLine(part=part, text=text.rstrip("\r"), moment=moment)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from devdb import certificates, pgbouncer, sessions, wire
 from devdb.certificates import Certificates
-from devdb.engines import ports
 from devdb.engines.forward import Forwarder
 from devdb.engines.kubernetes import config, create, failure, find, forwarding, labels, stop
 from devdb.engines.kubernetes.failure import Lookout
@@ -78,7 +77,7 @@ class Attempt:
     def _to_ready(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="files, volume, pod")
         yield beat
-        self._require_ports()
+        Forwarder(self._spec.name).require_free(self._spec)
         is_changed = yield from attend(self._begin(self._prepare), beat)
         bringing = self._begin(self._bring)  # it waits for the pod by itself
         with Watch(
@@ -108,11 +107,6 @@ class Attempt:
         future = begin(function)
         self._work.append(future)
         return future
-
-    def _require_ports(self) -> None:
-        """Raise PortInUse before anything is made; what the forwarder has it may keep."""
-        if not Forwarder(self._spec.name).is_running():
-            ports.require_free(self._spec, self._spec.port, self._spec.pool_port)
 
     def _prepare(self) -> bool:
         """Have Secret and StatefulSet as they are wanted; whether there has to be another pod."""

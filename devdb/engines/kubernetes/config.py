@@ -11,9 +11,10 @@ from typing import Any
 
 from devdb import marker, pgbouncer, postgres
 from devdb.certificates import Certificates
+from devdb.engines import reaping
 from devdb.engines.kubernetes import labels
 from devdb.engines.kubernetes.address import Address
-from devdb.model import HOST, MAINTENANCE_DATABASE, POOLER_ROLE, USER, Spec
+from devdb.model import HOST, Spec
 
 DIRECTORY = "/etc/devdb"
 MARKER = "marker.json"
@@ -62,7 +63,7 @@ def files(spec: Spec, certificates: Certificates | None) -> dict[str, str]:
         "pgbouncer-21.ini": _ini(spec, (1, 21, 0)),
         "pgbouncer-24.ini": _ini(spec, (1, 24, 0)),
         "userlist.txt": pgbouncer.userlist(spec),
-        "pgpass": f"*:*:*:{USER}:{spec.password}\n*:*:*:{POOLER_ROLE}:{spec.pooler_password}\n",
+        "pgpass": reaping.passwords(spec),
         "reaper.sh": spec.reaper or "",
         "postgres.sh": _script("postgres"),
         "pgbouncer.sh": _script("pgbouncer"),
@@ -219,17 +220,8 @@ def _containers(spec: Spec, images: tuple[str, str]) -> list[dict[str, Any]]:
     server, pooler = images
     shm = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108 - Docker's 64 MB are too few
     data = {"name": "data", "mountPath": _DATA}
-    reaper = {
-        "PGHOST": HOST,
-        "PGPORT": str(_POSTGRES_PORT),
-        "PGUSER": USER,
-        "PGDATABASE": MAINTENANCE_DATABASE,
-        "PGSSLMODE": "disable",
-        "PGPASSFILE": PGPASS,
-        "DEVDB_POOLER_HOST": HOST,
-        "DEVDB_POOLER_PORT": str(_PGBOUNCER_PORT),
-        "DEVDB_POOLER_USER": POOLER_ROLE,
-    }
+    servers = (HOST, _POSTGRES_PORT), (HOST, _PGBOUNCER_PORT)
+    reaper = reaping.environment(*servers, PGPASS)
     containers = [
         _container(labels.POSTGRES, server, _own_pgpass("sh $FILES/postgres.sh"))
         | {

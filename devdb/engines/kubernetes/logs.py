@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,14 +13,12 @@ from typing import IO
 from devdb.engines.kubernetes import find
 from devdb.engines.kubernetes.find import Found
 from devdb.engines.kubernetes.kubectl import Kubectl
+from devdb.engines.stamped import log_line
 from devdb.model import LogLine
 
 _HEARTBEAT = 0.25
 _AHEAD = 10_000
 """Lines that are read before somebody takes them; the cluster keeps the others meanwhile."""
-_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+)Z ")
-"""In nanoseconds."""
-_PIECE = 16 << 10
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
@@ -89,7 +86,8 @@ class _Stream:
     def _read(self, stdout: IO[bytes]) -> None:
         # Not by universal newlines: whoever may write to a log may write others to it.
         for line in stdout:
-            if arrival := _stamped(self._part, line.rstrip(b"\r\n")):
+            arrival = log_line(self._part, line.removesuffix(b"\n"))
+            if arrival.moment is not None:  # else a node's own word: that a log is gone, say
                 self._put(arrival)
         self._put(None)
 
@@ -107,29 +105,3 @@ class _Stream:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-
-def texts(printed: str) -> list[str]:
-    """The lines that a container wrote, of those that were printed with time stamps."""
-    lines = (_stamped("", line.encode()) for line in printed.split("\n"))
-    return [line.text for line in lines if line is not None]
-
-
-def _stamped(part: str, line: bytes) -> LogLine | None:
-    """The line without its time stamp; None for what a node says of its own, such as that a log
-    is gone.
-
-    A line of more than 16 KiB is kept in pieces, each of which is printed with a time stamp.
-    """
-    found = _STAMP.match(line)
-    if found is None:
-        return None
-    moment = datetime.fromisoformat(f"{found[1].decode()[:26]}+00:00")
-    pieces = []
-    while found is not None:
-        pieces.append(line[found.end() :][:_PIECE])
-        line = line[found.end() + _PIECE :]
-        found = _STAMP.match(line)
-    return LogLine(
-        part=part, text=(b"".join(pieces) + line).decode(errors="replace"), moment=moment
-    )
