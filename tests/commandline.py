@@ -10,9 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from terminal import Terminal
 
+from devdb.cli import boundary
+
 DEADLINE = 60
+
+
+def run_here(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> Done:
+    """Run it in this process."""
+    capsys.readouterr()
+    try:
+        code = boundary.run(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    out, err = capsys.readouterr()
+    return Done(code, out, err)
 
 
 @dataclass(frozen=True)

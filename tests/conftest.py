@@ -17,11 +17,11 @@ import pytest
 import specs
 import world
 from instances import Instance
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb import engines, marker, paths
 from devdb.engines import Engine
-from devdb.model import Spec
+from devdb.model import Server, Spec
 
 REAL = ("native", "docker", *(["kubernetes"] if kube.is_there() else ()))
 ENGINES = ("fake", *REAL)
@@ -209,6 +209,18 @@ def running(shared: Instance, monkeypatch: pytest.MonkeyPatch) -> Spec:
 def spec(engine: Engine, new_spec: NewSpec) -> Spec:
     """A Spec for the engine under test, with free ports; not started."""
     return new_spec(engine)
+
+
+@pytest.fixture
+def start(engine: Engine) -> Starts:
+    """Starts a Spec to the end; the Server that READY carries."""
+
+    def run(spec: Spec) -> Server:
+        server = list(engine.start(spec))[-1].server
+        assert server is not None
+        return server
+
+    return run
 
 
 @pytest.fixture

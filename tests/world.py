@@ -21,9 +21,10 @@ import psutil
 import pytest
 
 from devdb.engines import Engine
-from devdb.model import Spec
+from devdb.model import Server, Spec
 
 NewSpec = Callable[..., Spec]
+Starts = Callable[[Spec], Server]
 """The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
 Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
 """The fixture `elsewhere`: an instance in that data directory while a block lasts."""

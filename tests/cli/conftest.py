@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 import world
-from commandline import Cli, Done, Inside
+from commandline import Cli, Done, Inside, run_here
 from inside import Inside as Servers
 from terminal import Terminal
 
-from devdb.cli import boundary
 from devdb.engines import Engine
 from devdb.model import Spec
 
@@ -68,13 +67,7 @@ def inside(
                 patch.delenv(key)
             for key, value in env.items():
                 patch.setenv(key, value)
-            capsys.readouterr()
-            try:
-                code = boundary.run(words)
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
+            return run_here(words, capsys)
 
     return Inside(processes.project, env, run=run)
 

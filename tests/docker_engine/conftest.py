@@ -17,9 +17,7 @@ from world import NewSpec
 
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.engine import DockerEngine
-from devdb.model import Server, Spec
-
-Starts = Callable[[Spec], Server]
+from devdb.model import Spec
 
 
 @pytest.fixture
@@ -50,18 +48,6 @@ def connection(engine: DockerEngine, client: APIClient) -> Connection:
 def spec(engine: DockerEngine, new_spec: NewSpec) -> Spec:
     """A Spec for the docker engine; not started."""
     return new_spec(engine)
-
-
-@pytest.fixture
-def start(engine: DockerEngine) -> Starts:
-    """Starts a Spec to the end; the Server that READY carries."""
-
-    def run(spec: Spec) -> Server:
-        server = list(engine.start(spec))[-1].server
-        assert server is not None
-        return server
-
-    return run
 
 
 @pytest.fixture

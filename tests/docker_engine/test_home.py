@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import world
 from docker import APIClient
-from docker_engine.conftest import Starts
 from libpq import connect
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb import marker
 from devdb.engines.docker import find, home, template

@@ -10,12 +10,11 @@ from pathlib import Path
 import available
 import pytest
 import world
-from commandline import Done
+from commandline import Done, run_here
 from far.box import Box, why_not
 from world import NewSpec
 
 from devdb import paths
-from devdb.cli import boundary
 from devdb.engines.docker.engine import DockerEngine
 from devdb.model import Spec
 
@@ -106,13 +105,7 @@ def devdb(
     monkeypatch.setenv("DOCKER_HOST", ADDRESS)
 
     def run(*words: str) -> Done:
-        capsys.readouterr()
-        try:
-            code = boundary.run(words)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
+        return run_here(words, capsys)
 
     return run
 

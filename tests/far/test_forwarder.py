@@ -52,7 +52,7 @@ def listening(spec: Spec, says: str = "") -> list[str]:
 def listener(port: int) -> int | None:
     """The process that listens there."""
     found = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
-    return next((each.pid for each in found if each.laddr.port == port), None)
+    return next((each.pid for each in found if each.laddr and each.laddr.port == port), None)
 
 
 def bring(forwarder: Forwarder, spec: Spec, command: list[str], *, over: str = "") -> None:

@@ -18,27 +18,12 @@ from system import cluster
 
 from devdb import engines
 from devdb.engines import Engine
-from devdb.model import Server, Spec
-
-Starts = Callable[[Spec], Server]
 
 
 @pytest.fixture
 def engine() -> Engine:
     """The kubernetes engine, where kubectl's configuration points."""
     return engines.get("kubernetes")
-
-
-@pytest.fixture
-def start(engine: Engine) -> Starts:
-    """Starts a Spec to the end; the Server that READY carries."""
-
-    def run(spec: Spec) -> Server:
-        server = list(engine.start(spec))[-1].server
-        assert server is not None
-        return server
-
-    return run
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from functools import partial
 import kube
 import world
 from inside import login
-from kubernetes.conftest import Starts
 from libpq import connect
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb.engines import Engine
 from devdb.model import Endpoint

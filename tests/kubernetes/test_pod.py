@@ -15,9 +15,8 @@ import psycopg
 import pytest
 import world
 from instances import Instance
-from kubernetes.conftest import Starts
 from libpq import connect
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb import certificates, databases, marker, psql
 from devdb.engines import Engine, programs

@@ -12,10 +12,9 @@ import kube
 import psycopg
 import pytest
 from inside import login
-from kubernetes.conftest import Starts
 from system import cluster
 from system.shell import ROOT
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb import databases, engines, psql
 from devdb.engines import Engine

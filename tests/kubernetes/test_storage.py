@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import kube
 import pytest
-from kubernetes.conftest import Starts
-from world import NewSpec
+from world import NewSpec, Starts
 
 from devdb import engines
 from devdb.engines import Engine
