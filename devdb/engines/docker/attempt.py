@@ -32,9 +32,9 @@ from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
 from devdb.engines.forward import Forwarder
 from devdb.engines.login import Login
-from devdb.engines.refusal import LetsNobodyIn
+from devdb.engines.undoing import unless_ready
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
-from devdb.errors import DevdbError, PortInUse, TimedOut, UsageError
+from devdb.errors import DevdbError, PortInUse, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 from devdb.postgres import SetUp
@@ -96,7 +96,7 @@ class Attempt:
         self._there: dict[str, int] = {}
         """The ports on the other machine, where it is one."""
         self._had_forwarder = Forwarder(spec.name).is_running()
-        self._is_ready = False
+        self.is_ready = False
         self._given_up = Event()
         self._has_passwords = Event()
         """Set when the data has the instance's, so that others than the login may try them."""
@@ -109,16 +109,8 @@ class Attempt:
     def run(self) -> Iterator[Progress]:
         """All steps from PREPARE to READY."""
         try:
-            yield from self._to_ready()
-        except (TimedOut, LetsNobodyIn):
-            # Slow is not broken: a long crash recovery would only begin anew. And who is refused
-            # can mend that only while the server runs.
-            self._take_back(stop_started=False)
-            raise
-        except BaseException:
-            if not self._is_ready:
-                self._take_back(stop_started=True)
-            raise
+            with unless_ready(self):
+                yield from self._to_ready()
         finally:
             self._given_up.set()
             # What goes on after READY goes on no longer than this process.
@@ -162,7 +154,7 @@ class Attempt:
         yield from attend(syncing, _LOGIN)
         server = find.server(found, starting=starting)
         server = yield from attend(begin(partial(far.seen_from_here, server, self._line)), _LOGIN)
-        self._is_ready = True
+        self.is_ready = True
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
             provide = partial(template.provide, self._connection, self._postgres, plans.owner)
@@ -380,7 +372,7 @@ class Attempt:
             begun.set()
             if plan.part == labels.REAPER:
                 self._has_passwords.wait()
-            if not self._given_up.is_set() or self._is_ready:
+            if not self._given_up.is_set() or self.is_ready:
                 self._start(plan)
         finally:
             begun.set()
@@ -472,7 +464,7 @@ class Attempt:
         self._has_passwords.set()
         create.finish(self._client, self._identity)
 
-    def _take_back(self, *, stop_started: bool) -> None:
+    def take_back(self, *, stop_started: bool) -> None:
         """Undo what is new, stop what was started; the error that led here is the one to tell."""
         import requests
         from docker.errors import DockerException

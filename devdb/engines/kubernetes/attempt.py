@@ -18,9 +18,9 @@ from devdb.engines.kubernetes.find import Found
 from devdb.engines.kubernetes.kubectl import Exists, Kubectl, Thing
 from devdb.engines.kubernetes.watch import Watch
 from devdb.engines.login import Login
-from devdb.engines.refusal import LetsNobodyIn
+from devdb.engines.undoing import unless_ready
 from devdb.engines.waiting import attend, begin, together
-from devdb.errors import DevdbError, StartFailed, TimedOut, UsageError
+from devdb.errors import DevdbError, StartFailed, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.postgres import SetUp
 
@@ -54,7 +54,7 @@ class Attempt:
         self._is_new = texts is None and not found
         self._is_mine = False
         """Whether this attempt made it: what somebody else makes at this moment is not undone."""
-        self._is_ready = False
+        self.is_ready = False
         self._given_up = Event()
         self._work: list[Future[Any]] = []
         self._made_from = ""
@@ -62,15 +62,8 @@ class Attempt:
     def run(self) -> Iterator[Progress]:
         """All steps from PREPARE to READY."""
         try:
-            yield from self._to_ready()
-        except (TimedOut, LetsNobodyIn):
-            # Slow is not broken; and who is refused can mend that only while the server runs.
-            self._take_back(stop_started=False)
-            raise
-        except BaseException:
-            if not self._is_ready:
-                self._take_back(stop_started=True)
-            raise
+            with unless_ready(self):
+                yield from self._to_ready()
         finally:
             self._given_up.set()
 
@@ -96,7 +89,7 @@ class Attempt:
             done = work.result()
         looked = self._begin(partial(find.look, self._kubectl, self._spec.name))
         found = yield from attend(looked, _LOGIN)
-        self._is_ready = True
+        self.is_ready = True
         yield Progress(
             step=Step.READY,
             server=find.server(found, self._kubectl.address),
@@ -198,7 +191,7 @@ class Attempt:
             return False
         return True
 
-    def _take_back(self, *, stop_started: bool) -> None:
+    def take_back(self, *, stop_started: bool) -> None:
         """Undo what is new, stop what was started; the error that led here is the one to tell."""
         self._given_up.set()
         wait(self._work, timeout=_UNDO_PATIENCE)
