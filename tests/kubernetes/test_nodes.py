@@ -43,8 +43,11 @@ def test_moved_to_another_node_it_has_its_data_at_the_same_urls(
             world.eventually(partial(_is_in, endpoint), "both URLs", timeout=SOON)
     finally:
         kube.kubectl("uncordon", node)
-    found = engine.find(spec.name)
-    assert found is not None
-    assert found.running
+
+    def is_told() -> bool:
+        found = engine.find(spec.name)
+        return found is not None and found.running
+
+    world.eventually(is_told, "the cluster says so, too", timeout=SOON)
     with connect(spec.pooled) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)

@@ -17,7 +17,7 @@ from devdb.errors import EngineUnavailable
 from devdb.model import Spec, Step
 
 SOON = 15.0
-"""Seconds: kubectl is given ten."""
+"""Seconds: kubectl makes two requests, each of which is given seven."""
 
 
 def both_let_in(spec: Spec) -> bool:

@@ -16,7 +16,8 @@ Thing = dict[str, Any]
 """An object of the cluster, as its JSON."""
 _PATIENCE = 20
 """Seconds for a call that the server answers in a tenth of one."""
-_REQUEST_TIMEOUT = "--request-timeout=10s"
+_REQUEST_TIMEOUT = "--request-timeout=7s"
+"""Of one request; a call that asks for what there is first makes another."""
 _NOISE = re.compile(r"Warning: |[IWEF]\d{4} \d\d:\d\d:")
 _PREFIX = re.compile(r'(error: |Error from server \(\w+\): |error when \w+ing "STDIN": )*')
 _OUT_OF_ORDER = re.compile(r"\((ServiceUnavailable|InternalError|Timeout|ServerTimeout)\)")
