@@ -357,6 +357,8 @@ def _start_kubelet(node: Node) -> None:
         f"--node-ip={node.address}",
         "--container-runtime=docker",
         f"--docker-endpoint=unix://{node.socket}",
+        # One of its own: of two with the same one, each would talk to the engine of the last.
+        f"--container-runtime-endpoint=unix://{place}/dockershim.sock",
         f"--pod-infra-container-image={PAUSE}",
         log=f"{node.name}-kubelet",
     )
