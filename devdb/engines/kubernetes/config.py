@@ -46,10 +46,11 @@ _SOON = "(sleep 0.2; {}) > /dev/null 2>&1 &"
 # from the cluster; an older one ends at the first.
 _END_POOLER = _SOON.format("kill -TERM $(cat /tmp/pgbouncer.pid)")
 # A session that Postgres has to end itself is FATAL in its log: it goes after PgBouncer. And with a
-# fast shutdown, whatever signal the image asks for.
+# fast shutdown, whatever signal the image asks for. One that does not run is not waited with.
 _END_SERVER = (
+    'pid=$(head -n 1 "$PGDATA/postmaster.pid") && kill -0 "$pid" || exit 0; '
     "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qsx pgbouncer /proc/[0-9]*/comm || break; sleep 0.1; "
-    "done; " + _SOON.format('kill -INT $(head -n 1 "$PGDATA/postmaster.pid")')
+    "done; " + _SOON.format('kill -INT "$pid"')
 )
 
 
