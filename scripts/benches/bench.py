@@ -23,6 +23,7 @@ import bench_cli
 import bench_clients
 import bench_dashboard
 import bench_docker
+import bench_far
 import bench_gateway
 import bench_logs
 import bench_memory
@@ -63,6 +64,8 @@ GROUPS = {
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
 DASHBOARD, GATEWAY, TESTING = "dashboard", "gateway", "testing"
+FAR = SSH, KUBERNETES = "ssh", "kubernetes"
+"""Only for who names them: they are other machines."""
 RUNS = 5
 SECONDS = 10.0
 
@@ -71,7 +74,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--runs", type=int, metavar="N")
     others_named = (MEMORY, CLIENTS, POOLER, TLS, DASHBOARD, GATEWAY, TESTING)
-    parser.add_argument("--only", action="append", choices=[*GROUPS, *others_named])
+    parser.add_argument(
+        "--only", action="append", choices=[*GROUPS, *others_named, SSH, KUBERNETES]
+    )
+    parser.add_argument("--box", metavar="ssh://user@box", help="the machine of --only ssh")
     parser.add_argument(
         *("--seconds", "-T"),
         type=float,
@@ -108,8 +114,19 @@ def main() -> None:
     place.chmod(0o755)
     os.environ["DEVDB_DATA_DIR"] = str(place)
     try:
+        named = {
+            SSH: Group(
+                "docker",
+                partial(bench_far.ssh, options.box or ""),
+                partial(bench_far.ssh_title, options.box or ""),
+            ),
+            KUBERNETES: Group("kubernetes", bench_far.kubernetes, bench_far.kubernetes_title),
+        }
+        known = GROUPS | named
+        if SSH in (options.only or ()) and options.box is None:
+            parser.error("--only ssh takes --box")
         for name in options.only or [*GROUPS, *others]:
-            lines = others[name]() if name in others else table(GROUPS[name], options.runs or RUNS)
+            lines = others[name]() if name in others else table(known[name], options.runs or RUNS)
             for line in lines:
                 print(line, flush=True)
     finally:
@@ -151,7 +168,7 @@ def ratio(row: Row, measured: dict[str, list[float]]) -> str:
     if row.at_most is not None:
         text += f"   {held(median, row.at_most)}"
     if row.against is not None:
-        value = median / statistics.median(measured[row.against])
+        value = (median - row.grace) / statistics.median(measured[row.against])
         text += f"   {value:5.2f} x {row.against}"
         if row.limit is not None:
             text += f" {held(value, row.limit)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,8 @@ class Row:
     """What the median's ratio must not exceed."""
     at_most: float | None = None
     """What the median itself must not exceed, in seconds."""
+    grace: float = 0
+    """Seconds that do not count in the ratio."""
 
 
 class Clock:
@@ -95,11 +98,12 @@ def start_again(engine: Engine) -> float:
         return start(engine, spec)
 
 
-def up_new(engine: Engine) -> float:
-    """`devdb up -d` where there was nothing, the whole process."""
+def up_new(engine: Engine, **variables: str) -> float:
+    """`devdb up -d` where there was nothing, the whole process; with those in its environment."""
     name = new_name()
     try:
-        return seconds(DEVDB, "up", "--detach", "--name", name, "--engine", engine.name)
+        command = (DEVDB, "up", "--detach", "--name", name, "--engine", engine.name)
+        return seconds(*command, env={**os.environ, **variables})
     finally:
         remove(engine, name)
 
