@@ -198,7 +198,7 @@ def no_ssh(box: Box) -> Iterator[None]:
         (ADDRESS, no_ssh, "There is no ssh here", "openssh-client"),
         (ADDRESS, "AllowTcpForwarding no", "administratively prohibited", "AllowTcpForwarding"),
         (ADDRESS, "AllowStreamLocalForwarding no", "open failed", "AllowStreamLocalForwarding"),
-        ("ssh://box:1", None, "Connection refused", "ssh ssh://box:1"),
+        ("ssh://box:1", None, "Connection refused", "ssh -p 1 box"),
         ("ssh://box/no/d.sock", None, "no socket /no/d.sock there", "/path/of/docker.sock"),
         ("ssh://me:secret@box", None, "names no machine", "ssh://user@box"),
         ("ssh://-oProxyCommand=x", None, "names no machine", "ssh://user@box"),

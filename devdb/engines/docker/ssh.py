@@ -92,9 +92,8 @@ class Line:
 
     @property
     def box(self) -> str:
-        """The machine, as one would write it after `ssh`."""
-        plain = self._to.removeprefix(SCHEME)
-        return self._to if ":" in plain else plain
+        """The machine: `user@box:port`."""
+        return self._to.removeprefix(SCHEME)
 
     def make(self, sockets: Sequence[str]) -> None:
         """Have it there. `sockets`: where the engine's may be, as words of the shell there.
@@ -138,6 +137,13 @@ class Line:
     @property
     def _to(self) -> str:
         return SCHEME + self._parts()[0]
+
+    @property
+    def _login(self) -> str:
+        """The machine, as ssh and its company take it: ssh-copy-id knows no `ssh://`."""
+        plain = re.sub(r"[\[\]]", "", re.sub(r":\d+$", "", self.box))
+        port = re.search(r":(\d+)$", self.box)
+        return f"-p {port[1]} {plain}" if port else plain
 
     def _parts(self) -> tuple[str, str]:
         """The machine, and the path of the socket there or nothing."""
@@ -234,7 +240,7 @@ class Line:
         )
 
     def _way_out(self, why: str) -> str:
-        box = self.box
+        box = self._login
         if "ost key" in why:
             return f"Log in once by hand, and look at the key that it shows: ssh {box}"
         if _PROHIBITED in why:
@@ -255,7 +261,7 @@ class Line:
                 f"socket is: DOCKER_HOST={self._to}/path/of/docker.sock; its sshd has to allow "
                 "AllowStreamLocalForwarding."
             )
-        return f"See whether `ssh {box}` gets through; or use another engine: `--engine native`."
+        return f"See whether `ssh {box}` gets through; a new instance can be `--engine native`."
 
 
 def is_far(host: str | None) -> bool:
