@@ -109,6 +109,18 @@ class Forwarder:
                 )
             time.sleep(_POLL)
 
+    def mend(self, bring: Callable[[Spec], None]) -> None:
+        """Have it brought back, unless it runs, or another devdb is at it.
+
+        One that does not get through goes on trying by itself.
+        """
+        if self.is_running():
+            return
+        with suppress(TimedOut), marker.locked(self.name, timeout=0):
+            spec = marker.load(self.name)
+            if spec is not None:
+                bring(spec)
+
     def require_free(self, spec: Spec) -> None:
         """Raise PortInUse where a port here is neither free nor its own."""
         there = self._running()

@@ -40,6 +40,27 @@ _BY_WORDS = (
 )
 
 
+_COMPLAINT = re.compile(
+    "FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left|^devdb: "
+)
+"""`devdb: ` is what its own scripts say, before a server or in its place."""
+
+
+def last_words(text: str) -> str:
+    """What a server said last, on one line: its complaints if it has any. To be shown only."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
+    return " / ".join((complaints or lines)[-3:])
+
+
+def of_end(words: str, spec: Spec, part: str, *, room: str) -> str:
+    """The way out, where a server ended with these words; `room`: how there is more of it."""
+    if "No space left" in words:
+        return room
+    again = f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}"
+    return of_setting(words, spec, part) or again
+
+
 class LetsNobodyIn(StartFailed):
     """The server runs and answers, and its answer is no; it is left running, to be mended."""
 

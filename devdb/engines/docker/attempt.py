@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from devdb import certificates
 from devdb.engines import ports
@@ -32,17 +32,13 @@ from devdb.engines.docker.find import Found
 from devdb.engines.docker.image import Image
 from devdb.engines.forward import Forwarder
 from devdb.engines.login import Login
-from devdb.engines.undoing import unless_ready
+from devdb.engines.undoing import Undoable
 from devdb.engines.waiting import HEARTBEAT, attend, begin, together
 from devdb.errors import DevdbError, PortInUse, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.pgbouncer import AUTH_DBNAME, has_tls, parse_version
 from devdb.postgres import SetUp
 
-T = TypeVar("T")
-
-_UNDO_PATIENCE = 60
-"""Seconds to wait for calls under way before their results are removed."""
 _HEAD_START = 0.08
 """Seconds from the start of one container to that of the next."""
 _PORT_TRIES = 5
@@ -63,7 +59,7 @@ class Plans:
     """The user that the Postgres image starts as."""
 
 
-class Attempt:
+class Attempt(Undoable):
     """Brings one instance up; what it did is undone when it does not get there."""
 
     def __init__(
@@ -75,6 +71,7 @@ class Attempt:
         pooler: Image,
         major: int,
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._client = connection.client
         self._line = connection.line
@@ -96,25 +93,12 @@ class Attempt:
         self._there: dict[str, int] = {}
         """The ports on the other machine, where it is one."""
         self._had_forwarder = Forwarder(spec.name).is_running()
-        self.is_ready = False
-        self._given_up = Event()
         self._has_passwords = Event()
         """Set when the data has the instance's, so that others than the login may try them."""
         if not self._is_unsettled:
             self._has_passwords.set()
         self._changing = Lock()
         self._moving = Lock()
-        self._work: list[Future[Any]] = []
-
-    def run(self) -> Iterator[Progress]:
-        """All steps from PREPARE to READY."""
-        try:
-            with unless_ready(self):
-                yield from self._to_ready()
-        finally:
-            self._given_up.set()
-            # What goes on after READY goes on no longer than this process.
-            wait(self._work, timeout=_UNDO_PATIENCE)
 
     def _to_ready(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="network, volume, configuration")
@@ -154,18 +138,13 @@ class Attempt:
         yield from attend(syncing, _LOGIN)
         server = find.server(found, starting=starting)
         server = yield from attend(begin(partial(far.seen_from_here, server, self._line)), _LOGIN)
-        self.is_ready = True
+        self._is_ready = True
         notes = set_up.notes if set_up else ()
         if self._is_new and plans.copies:  # for the next instance of this image
             provide = partial(template.provide, self._connection, self._postgres, plans.owner)
             copy = self._identity.object_name(labels.POSTGRES)
             self._begin(partial(provide, tried=plans.seed.template, copy=copy))
         yield Progress(step=Step.READY, server=server, notes=notes)
-
-    def _begin(self, function: Callable[[], T]) -> Future[T]:
-        future = begin(function)
-        self._work.append(future)
-        return future
 
     def _prepare(self) -> str:
         """Network and volumes, where they are not there; the network's id."""
@@ -372,7 +351,7 @@ class Attempt:
             begun.set()
             if plan.part == labels.REAPER:
                 self._has_passwords.wait()
-            if not self._given_up.is_set() or self.is_ready:
+            if not self._given_up.is_set() or self._is_ready:
                 self._start(plan)
         finally:
             begun.set()
@@ -464,14 +443,15 @@ class Attempt:
         self._has_passwords.set()
         create.finish(self._client, self._identity)
 
-    def take_back(self, *, stop_started: bool) -> None:
-        """Undo what is new, stop what was started; the error that led here is the one to tell."""
+    def _give_up(self) -> None:
+        self._given_up.set()
+        self._has_passwords.set()
+        super()._give_up()
+
+    def _take_back(self, *, stop_started: bool) -> None:
         import requests
         from docker.errors import DockerException
 
-        self._given_up.set()
-        self._has_passwords.set()
-        wait(self._work, timeout=_UNDO_PATIENCE)
         if self._is_new or (stop_started and not self._had_forwarder):
             with suppress(DevdbError):
                 Forwarder(self._spec.name).end()

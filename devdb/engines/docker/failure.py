@@ -24,7 +24,10 @@ _NO_PROGRESS = re.compile(r"FATAL|DETAIL|\b[CS]-0x|LOG stats|server_login_retry"
 """What the servers say to our own attempts, and PgBouncer every minute."""
 _SHOWN = 100
 """Lines in which the last complaint is looked for, to be shown."""
-_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
+_ROOM = (
+    "Make room, or inodes, on the disk of the Docker engine (what takes it: docker system df; "
+    "devdb ls), then: devdb up -d -n {}"
+)
 _KILLED = 137
 """The exit code that the engine gives to SIGKILL."""
 
@@ -55,7 +58,7 @@ def watch(
         if any(_has_news(client, identity.object_name(part), heard) for part in SERVERS):
             heard_at = now
         if now - heard_at > PATIENCE:
-            words = {part: said(client, identity.object_name(part)) for part in SERVERS}
+            words = {part: _said(client, identity.object_name(part)) for part in SERVERS}
             raise TimedOut(
                 f"No login within {PATIENCE:g} s; {_last_words(words)}.",
                 f"`devdb logs -n {spec.name}` shows more; then try again.",
@@ -80,7 +83,7 @@ def _check_server(
     restarts.setdefault(part, container["RestartCount"])
     if state["Running"] and container["RestartCount"] <= restarts[part]:
         return
-    words = {part: said(client, name)}
+    words = {part: _said(client, name)}
     # One that dies by itself is started again by the engine; one that the engine was told to kill,
     # maybe by a devdb that is dead, is not.
     is_restarted = container["RestartCount"] > restarts[part]
@@ -91,18 +94,7 @@ def _check_server(
         )
     raise StartFailed(
         f"{title(part)} ended with exit code {state['ExitCode']}; {_last_words(words)}.",
-        _of_full_disk(spec, words[part])
-        or refusal.of_setting(words[part], spec, part)
-        or f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}",
-    )
-
-
-def _of_full_disk(spec: Spec, words: str) -> str | None:
-    if "No space left" not in words:
-        return None
-    return (
-        "Make room, or inodes, on the disk of the Docker engine (what takes it: docker system df; "
-        f"devdb ls), then: devdb up -d -n {spec.name}"
+        refusal.of_end(words[part], spec, part, room=_ROOM.format(spec.name)),
     )
 
 
@@ -125,12 +117,10 @@ def _has_news(client: APIClient, container: str, heard: dict[str, str]) -> bool:
     return any(not _NO_PROGRESS.search(line[-1]) for line in news)
 
 
-def said(client: APIClient, container: str) -> str:
-    """What a server said last, on one line: its complaints if it has any. To be shown only."""
+def _said(client: APIClient, container: str) -> str:
+    """What a server said last, on one line."""
     text = client.logs(container, tail=_SHOWN).decode(errors="replace")
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    complaints = [line for line in lines if _COMPLAINT.search(line)]
-    return " / ".join((complaints or lines)[-3:])
+    return refusal.last_words(text)
 
 
 def _last_words(words: dict[str, str]) -> str:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from devdb import marker
 from devdb.engines.docker import find, labels
 from devdb.engines.docker.client import Connection
 from devdb.engines.docker.find import Found
 from devdb.engines.docker.ssh import Line
 from devdb.engines.forward import MENDING, PATIENCE, Forwarder
-from devdb.errors import TimedOut
 from devdb.model import Server, Spec
 
 if TYPE_CHECKING:
@@ -72,13 +69,13 @@ def seen_from_here(server: Server, line: Line | None) -> Server:
 def mend(connection: Connection, name: str) -> None:
     """Bring back the forwarder of an instance that runs there, unless another devdb is at it."""
     line = connection.line
-    if line is None or Forwarder(name).is_running():
-        return  # one that does not get through goes on trying
-    with suppress(TimedOut), marker.locked(name, timeout=0):
-        spec, found = marker.load(name), find.look_for(connection, name)
-        there = _published(found) if found is not None else {}
-        if spec is not None and found is not None and found.is_running(labels.POSTGRES):
-            forward(spec, line, there, Event(), patience=MENDING)
+
+    def bring(spec: Spec) -> None:
+        found = find.look_for(connection, name)
+        if line is not None and found is not None and found.is_running(labels.POSTGRES):
+            forward(spec, line, _published(found), Event(), patience=MENDING)
+
+    Forwarder(name).mend(bring)
 
 
 def _published(found: Found) -> dict[str, int]:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from threading import Event
-from typing import Any, TypeVar
 
 from devdb import certificates, pgbouncer, sessions, wire
 from devdb.certificates import Certificates
 from devdb.engines.forward import Forwarder
-from devdb.engines.kubernetes import config, create, failure, find, forwarding, labels, stop
+from devdb.engines.kubernetes import config, create, failure, far, find, labels, stop
 from devdb.engines.kubernetes.failure import Lookout
 from devdb.engines.kubernetes.find import Found
 from devdb.engines.kubernetes.kubectl import Exists, Kubectl, Thing
 from devdb.engines.kubernetes.watch import Watch
 from devdb.engines.login import Login
-from devdb.engines.undoing import unless_ready
-from devdb.engines.waiting import attend, begin, together
+from devdb.engines.undoing import Undoable
+from devdb.engines.waiting import attend, together
 from devdb.errors import DevdbError, StartFailed, UsageError
 from devdb.model import Progress, Spec, Step
 from devdb.postgres import SetUp
 
-T = TypeVar("T")
-
-_UNDO_PATIENCE = 60
-"""Seconds to wait for calls under way before their results are removed."""
 _PAUSE = 0.2
 """Seconds between attempts to find a server at the other end; each costs a process there."""
 _LOGIN = Progress(step=Step.LOGIN, detail="a login through both URLs")
 _SERVERS = (labels.POSTGRES, labels.PGBOUNCER)
 
 
-class Attempt:
+class Attempt(Undoable):
     """Brings one instance up; what it did is undone when it does not get there."""
 
     def __init__(
@@ -46,6 +40,7 @@ class Attempt:
         images: tuple[str, str],
     ) -> None:
         """`texts`: the files in its Secret; None: there is no Secret yet."""
+        super().__init__()
         self._kubectl = kubectl
         self._spec = spec
         self._found = found
@@ -54,18 +49,7 @@ class Attempt:
         self._is_new = texts is None and not found
         self._is_mine = False
         """Whether this attempt made it: what somebody else makes at this moment is not undone."""
-        self.is_ready = False
-        self._given_up = Event()
-        self._work: list[Future[Any]] = []
         self._made_from = ""
-
-    def run(self) -> Iterator[Progress]:
-        """All steps from PREPARE to READY."""
-        try:
-            with unless_ready(self):
-                yield from self._to_ready()
-        finally:
-            self._given_up.set()
 
     def _to_ready(self) -> Iterator[Progress]:
         beat = Progress(step=Step.PREPARE, detail="files, volume, pod")
@@ -89,17 +73,12 @@ class Attempt:
             done = work.result()
         looked = self._begin(partial(find.look, self._kubectl, self._spec.name))
         found = yield from attend(looked, _LOGIN)
-        self.is_ready = True
+        self._is_ready = True
         yield Progress(
             step=Step.READY,
             server=find.server(found, self._kubectl.address),
             notes=done.notes if done else (),
         )
-
-    def _begin(self, function: Callable[[], T]) -> Future[T]:
-        future = begin(function)
-        self._work.append(future)
-        return future
 
     def _prepare(self) -> bool:
         """Have Secret and StatefulSet as they are wanted; whether there has to be another pod."""
@@ -141,9 +120,7 @@ class Attempt:
         return pod is not None and self._is_it(pod) and find.has_started(pod, part)
 
     def _bring(self) -> None:
-        spec, over = self._spec, forwarding.OVER
-        command = forwarding.command(self._kubectl, spec)
-        Forwarder(spec.name).bring(spec, command, over=over, given_up=self._given_up)
+        far.forward(self._kubectl, self._spec, self._given_up)
 
     def _log_in(self, bringing: Future[None], *, is_changed: bool) -> SetUp | None:
         """Log in until it is ready; None when it is given up."""
@@ -191,10 +168,7 @@ class Attempt:
             return False
         return True
 
-    def take_back(self, *, stop_started: bool) -> None:
-        """Undo what is new, stop what was started; the error that led here is the one to tell."""
-        self._given_up.set()
-        wait(self._work, timeout=_UNDO_PATIENCE)
+    def _take_back(self, *, stop_started: bool) -> None:
         with suppress(DevdbError):
             if self._is_mine and not find.look(self._kubectl, self._spec.name).versions:
                 stop.destroy(self._kubectl, self._spec.name)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 
 from devdb import marker
 from devdb.engines import Engine, programs
@@ -17,7 +16,7 @@ from devdb.engines.forward import MENDING, Forwarder
 from devdb.engines.kubernetes import address, config, find, labels
 from devdb.engines.kubernetes.kubectl import Forbidden, Kubectl
 from devdb.engines.waiting import attend, begin
-from devdb.errors import NotFound, TimedOut
+from devdb.errors import NotFound
 from devdb.model import DATABASE, HOST, USER, Finding, LogLine, Progress, Server, Spec
 
 _WITH_PASSWORD = (
@@ -119,16 +118,12 @@ class KubernetesEngine(Engine):
 
     def mend(self, name: str) -> None:
         """Bring the forwarder back; the cluster looks after the rest."""
-        if Forwarder(name).is_running():
-            return
-        from devdb.engines.kubernetes import forwarding
+        from devdb.engines.kubernetes import far
 
-        with suppress(TimedOut), marker.locked(name, timeout=0):
-            spec = marker.load(name)
-            if spec is not None:
-                command = forwarding.command(self._kubectl, spec)
-                bring = partial(Forwarder(name).bring, spec, command, over=forwarding.OVER)
-                bring(given_up=threading.Event(), patience=MENDING)
+        def bring(spec: Spec) -> None:
+            far.forward(self._kubectl, spec, threading.Event(), patience=MENDING)
+
+        Forwarder(name).mend(bring)
 
     def logs(self, name: str, *, tail: int, follow: bool) -> Iterator[LogLine | None]:
         """What its servers wrote since they were last started; a pod that is gone has no log."""

@@ -27,7 +27,6 @@ _BEGINNING = ("ContainerCreating", "PodInitializing")
 _SHOWN = 100
 _NO_PROGRESS = re.compile("FATAL|DETAIL")
 """What Postgres says to our own attempts."""
-_COMPLAINT = re.compile("FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left")
 _LAST_WORD = re.compile(
     "exceeded quota|failed quota|forbidden|storageclass.* not found|no storage class is set", re.I
 )
@@ -126,7 +125,7 @@ def _of_image(spec: Spec, part: str, image: str, waiting: Thing) -> StartFailed:
 def _ended(spec: Spec, part: str, status: Thing) -> DevdbError:
     ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
     # The end of its log: the pod's policy has it so.
-    words = said(ended.get("message", ""))
+    words = refusal.last_words(ended.get("message", ""))
     if found := re.search(r"devdb: the data was made by Postgres (\d+), not (\d+)", words):
         return DataMismatch(
             f"The data of '{spec.name}' was made by Postgres {found[1]}, not {found[2]}.",
@@ -140,22 +139,13 @@ def _ended(spec: Spec, part: str, status: Thing) -> DevdbError:
         if "clients" in found[1]:
             hint = "Ask for fewer: devdb.toml, [pgbouncer] max_client_conn."
         return StartFailed(f"{title(part)} cannot be used: {found[1]}.", hint)
-    if "No space left" in words:
-        hint = f"Make the volume larger: kubectl edit pvc {labels.claim_name(spec.name)}"
-    else:
-        hint = refusal.of_setting(words, spec, part) or (
-            f"Mend what it complains about (the image?), then: devdb up -d -n {spec.name}"
-        )
     code = ended.get("exitCode", "?")
     told = f"its last words: {words or 'none'}".rstrip(".")
-    return StartFailed(f"{title(part)} ended with exit code {code}; {told}.", hint)
-
-
-def said(text: str) -> str:
-    """What a server said last, on one line: its complaints if it has any. To be shown only."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    complaints = [line for line in lines if _COMPLAINT.search(line) or line.startswith("devdb: ")]
-    return " / ".join((complaints or lines)[-3:])
+    room = f"Make the volume larger: kubectl edit pvc {labels.claim_name(spec.name)}"
+    return StartFailed(
+        f"{title(part)} ended with exit code {code}; {told}.",
+        refusal.of_end(words, spec, part, room=room),
+    )
 
 
 def waits_for(pod: Thing | None) -> str:

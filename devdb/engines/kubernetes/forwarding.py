@@ -9,18 +9,11 @@ long as the instance.
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from devdb.engines.kubernetes.kubectl import Kubectl
-    from devdb.model import Spec
 
 OVER = "(NotFound)"
 """What it says where the instance is gone."""
@@ -108,18 +101,6 @@ def main(name: str, direct: str, pooled: str, kubectl: list[str]) -> None:
                 sys.exit(1)  # it has said why
             time.sleep(_PAUSE)
             forward = _Forward(command, pod, events)
-
-
-def command(kubectl: Kubectl, spec: Spec) -> list[str]:
-    """The command that brings the ports of that instance, for the forwarder."""
-    from devdb.engines.kubernetes import labels
-
-    # It runs elsewhere: what names files has to name them from anywhere.
-    files = [file for file in os.environ.get("KUBECONFIG", "").split(os.pathsep) if file]
-    there = os.pathsep.join(str(Path(file).absolute()) for file in files)
-    program = [sys.executable, "-I", __file__, labels.object_name(spec.name)]
-    before = ["env", f"KUBECONFIG={there}"] if files else []
-    return [*before, *program, str(spec.port), str(spec.pool_port), *kubectl.argv()]
 
 
 if __name__ == "__main__":
