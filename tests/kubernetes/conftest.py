@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import kube
@@ -68,16 +69,15 @@ class Road:
             self._process.wait()
             self._process = None
 
-    def block(self) -> None:
-        """Take whatever comes, and say no word."""
-        self._signal(signal.SIGSTOP)
-
-    def unblock(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """While it lasts it takes whatever comes, and says no word."""
         assert self._process is not None
-        os.killpg(self._process.pid, number)
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
 
 @pytest.fixture
