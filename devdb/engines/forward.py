@@ -86,6 +86,8 @@ class Forwarder:
             pid = processes.spawn(
                 wanted, cwd=self._directory, log=Path(os.devnull), env=dict(os.environ)
             )
+            # It does so itself, but later: who ends it at this moment has to find it.
+            self._pid_file.write_text(f"{pid}\n")
         except OSError as error:
             raise DevdbError(
                 f"Cannot start the forwarder in {self._directory}: {error.strerror or error}.",
@@ -148,11 +150,12 @@ class Forwarder:
     def end(self) -> None:
         """End it, so that the ports are free; no error where there is none. Raises DevdbError."""
         is_one = partial(self._is_one, leader=processes.read_pid(self._pid_file))
-        if left := processes.end(self._all(is_one), _SIGNALS, is_there=is_one):
-            raise DevdbError(
-                f"The forwarder of '{self.name}' does not end.",
-                f"kill -9 {' '.join(map(str, left))}",
-            )
+        while there := self._all(is_one):  # again: what was being started is not among the first
+            if left := processes.end(there, _SIGNALS, is_there=is_one):
+                raise DevdbError(
+                    f"The forwarder of '{self.name}' does not end.",
+                    f"kill -9 {' '.join(map(str, left))}",
+                )
         for file in (self._pid_file, self._log):
             file.unlink(missing_ok=True)
         with suppress(OSError):  # it has a marker, or an engine's data, in it

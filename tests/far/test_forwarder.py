@@ -98,6 +98,26 @@ def test_its_end_frees_the_ports(forwarder: Forwarder, spec: Spec) -> None:
     forwarder.end()
 
 
+def test_one_that_was_only_just_started_is_ended_as_well(forwarder: Forwarder, spec: Spec) -> None:
+    given_up = Event()
+    given_up.set()
+    for _ in range(5):
+        forwarder.bring(spec, listening(spec), given_up=given_up)
+        pid = processes.read_pid(paths.instance_dir(spec.name) / "forwarder.pid")
+        assert pid is not None, "it is found from the first moment on"
+        forwarder.end()
+        left = [each.pid for each in psutil.process_iter() if _is_of(each.pid, pid)]
+        assert left == []
+
+
+def _is_of(pid: int, leader: int) -> bool:
+    """Whether it is in that session, and runs."""
+    try:
+        return os.getsid(pid) == leader and not world.has_ended(psutil.Process(pid))
+    except (OSError, psutil.Error):
+        return False
+
+
 def test_what_was_left_of_a_killed_one_is_no_obstacle(forwarder: Forwarder, spec: Spec) -> None:
     bring(forwarder, spec, listening(spec))
     pid = processes.read_pid(paths.instance_dir(spec.name) / "forwarder.pid")
