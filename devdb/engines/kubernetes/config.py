@@ -138,7 +138,7 @@ def stateful_set(
     """The StatefulSet, with the hash of all that its pod is made from in the pod's annotations."""
     name = labels.object_name(spec.name)
     template: dict[str, Any] = {
-        "metadata": {"labels": _labels(spec.name), "annotations": {}},
+        "metadata": {"labels": _labels(spec.name), "annotations": {labels.NAME: spec.name}},
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -155,7 +155,7 @@ def stateful_set(
     }
     lasting = {name: text for name, text in texts.items() if name not in _UNHASHED}
     made_from = spec.derive(json.dumps([template, lasting], sort_keys=True))[:16]
-    template["metadata"]["annotations"] = {labels.MADE_FROM: made_from}
+    template["metadata"]["annotations"][labels.MADE_FROM] = made_from
     meta = _meta(spec.name)
     meta["annotations"] |= {
         labels.POOL_MODE: spec.pool_mode.value,
