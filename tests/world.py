@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from devdb.engines import Engine
-from devdb.model import Server, Spec
+from devdb.model import PartState, Server, Spec
 
 NewSpec = Callable[..., Spec]
 Starts = Callable[[Spec], Server]
@@ -263,14 +263,21 @@ def kill(engine: Engine, spec: Spec, part: str) -> None:
     process.send_signal(signal.SIGKILL)
 
 
-def kill_for_good(engine: Engine, spec: Spec, part: str) -> None:
-    """The same, and nobody starts it again: not soon, where a kubelet does."""
-    if engine.name == "kubernetes":
-        eventually(lambda: kube.is_given_up(spec.name, part), "it is given up", timeout=60)
-        return
+def kill_for_good(engine: Engine, spec: Spec, part: str) -> Server:
+    """The same, and nobody starts it again, or not soon; the instance as it is found then."""
     if engine.name == "native":
         kill(engine, spec, "supervisor")
-    kill(engine, spec, part)
+    if engine.name != "kubernetes":
+        kill(engine, spec, part)
+
+    def found_dead() -> Server | None:
+        if engine.name == "kubernetes" and not kube.is_given_up(spec.name, part):
+            return None
+        server = engine.find(spec.name)
+        return server if server and server.part(part).state == PartState.DEAD else None
+
+    server: Server = eventually(found_dead, f"{part} found dead", timeout=60)
+    return server
 
 
 def listening(port: int) -> bool:
