@@ -21,6 +21,7 @@ from devdb import marker, paths, processes
 from devdb.engines import ports
 from devdb.errors import DevdbError, StartFailed, TimedOut
 from devdb.model import Part, PartState, Spec
+from devdb.replacing import in_place_of
 
 PART = "forwarder"
 """What it is called among the parts of an instance."""
@@ -86,8 +87,10 @@ class Forwarder:
             pid = processes.spawn(
                 wanted, cwd=self._directory, log=Path(os.devnull), env=dict(os.environ)
             )
-            # It does so itself, but later: who ends it at this moment has to find it.
-            self._pid_file.write_text(f"{pid}\n")
+            # It does so itself, but later: who ends it at this moment has to find it. Whole: it
+            # goes on only where it reads its own number.
+            with in_place_of(self._pid_file) as (file, _):
+                file.write(b"%d\n" % pid)
         except OSError as error:
             raise DevdbError(
                 f"Cannot start the forwarder in {self._directory}: {error.strerror or error}.",
