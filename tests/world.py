@@ -24,8 +24,9 @@ from devdb.engines import Engine
 from devdb.model import PartState, Server, Spec
 
 NewSpec = Callable[..., Spec]
-Starts = Callable[[Spec], Server]
 """The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
+Starts = Callable[[Spec], Server]
+"""The fixture `start`: starts a Spec to the end."""
 Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
 """The fixture `elsewhere`: an instance in that data directory while a block lasts."""
 

@@ -38,8 +38,6 @@ _BY_WORDS = (
     ("invalid database", f'Its DROP was cut short; end it: {_IN}"DROP DATABASE {{database}}"'),
     ("template database", "Nothing is left to copy: dump what is here, then devdb rm {name}"),
 )
-
-
 _COMPLAINT = re.compile(
     "FATAL|PANIC|ERROR|rror|parameter|must be (less|at least)|No space left|^devdb: "
 )

@@ -64,7 +64,7 @@ GROUPS = {
 }
 MEMORY, CLIENTS, POOLER, TLS = "memory", "clients", "pooler", "tls"
 DASHBOARD, GATEWAY, TESTING = "dashboard", "gateway", "testing"
-FAR = SSH, KUBERNETES = "ssh", "kubernetes"
+SSH, KUBERNETES = "ssh", "kubernetes"
 """Only for who names them: they are other machines."""
 RUNS = 5
 SECONDS = 10.0
@@ -96,6 +96,9 @@ def main() -> None:
     )
     parser.add_argument("--tests", type=int, default=bench_testing.TESTS, metavar="N")
     options = parser.parse_args()
+    if SSH in (options.only or ()) and options.box is None:
+        parser.error("--only ssh takes --box")
+    known = GROUPS | far(options.box or "")
     others: dict[str, Callable[[], Iterator[str]]] = {
         MEMORY: memory,
         CLIENTS: partial(clients, options.clients, options.seconds or SECONDS),
@@ -114,23 +117,21 @@ def main() -> None:
     place.chmod(0o755)
     os.environ["DEVDB_DATA_DIR"] = str(place)
     try:
-        named = {
-            SSH: Group(
-                "docker",
-                partial(bench_far.ssh, options.box or ""),
-                partial(bench_far.ssh_title, options.box or ""),
-            ),
-            KUBERNETES: Group("kubernetes", bench_far.kubernetes, bench_far.kubernetes_title),
-        }
-        known = GROUPS | named
-        if SSH in (options.only or ()) and options.box is None:
-            parser.error("--only ssh takes --box")
         for name in options.only or [*GROUPS, *others]:
             lines = others[name]() if name in others else table(known[name], options.runs or RUNS)
             for line in lines:
                 print(line, flush=True)
     finally:
         shutil.rmtree(place)
+
+
+def far(box: str) -> dict[str, Group]:
+    """The groups for other machines; `box` is the one of SSH."""
+    rows, title = partial(bench_far.ssh, box), partial(bench_far.ssh_title, box)
+    return {
+        SSH: Group("docker", rows, title),
+        KUBERNETES: Group("kubernetes", bench_far.kubernetes, bench_far.kubernetes_title),
+    }
 
 
 def table(group: Group, runs: int) -> Iterator[str]:

@@ -21,5 +21,5 @@ def forward(kubectl: Kubectl, spec: Spec, given_up: Event, patience: float = PAT
     before = ["env", f"KUBECONFIG={there}"] if files else []
     program = [sys.executable, "-I", forwarding.__file__, labels.object_name(spec.name)]
     command = [*before, *program, str(spec.port), str(spec.pool_port), *kubectl.argv()]
-    bring = Forwarder(spec.name).bring
-    bring(spec, command, over=forwarding.OVER, given_up=given_up, patience=patience)
+    forwarder, over = Forwarder(spec.name), forwarding.OVER
+    forwarder.bring(spec, command, over=over, given_up=given_up, patience=patience)
