@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import kube
 import psutil
@@ -23,6 +23,7 @@ import pytest
 from devdb.engines import Engine
 from devdb.model import PartState, Server, Spec
 
+T = TypeVar("T")
 NewSpec = Callable[..., Spec]
 """The fixture `new_spec`: makes a Spec for an engine, with changes to it by keyword."""
 Starts = Callable[[Spec], Server]
@@ -265,20 +266,33 @@ def kill(engine: Engine, spec: Spec, part: str) -> None:
 
 
 def kill_for_good(engine: Engine, spec: Spec, part: str) -> Server:
-    """The same, and nobody starts it again, or not soon; the instance as it is found then."""
+    """The same, and nobody starts it again; the instance as it is found then.
+
+    A kubelet does start it again, some seconds later: what is to be seen meanwhile has to be
+    waited for by `kill_until`.
+    """
+
+    def found_dead() -> Server | None:
+        server = engine.find(spec.name)
+        return server if server and server.part(part).state == PartState.DEAD else None
+
+    return kill_until(engine, spec, part, found_dead, f"{part} found dead")
+
+
+def kill_until(engine: Engine, spec: Spec, part: str, seen: Callable[[], T | None], what: str) -> T:
+    """Kill it, and again as often as a kubelet starts it again, till what is looked for is seen."""
     if engine.name == "native":
         kill(engine, spec, "supervisor")
     if engine.name != "kubernetes":
         kill(engine, spec, part)
 
-    def found_dead() -> Server | None:
+    def dead_and_seen() -> T | None:
         if engine.name == "kubernetes" and not kube.is_given_up(spec.name, part):
             return None
-        server = engine.find(spec.name)
-        return server if server and server.part(part).state == PartState.DEAD else None
+        return seen()
 
-    server: Server = eventually(found_dead, f"{part} found dead", timeout=60)
-    return server
+    value: T = eventually(dead_and_seen, what, timeout=60)
+    return value
 
 
 def listening(port: int) -> bool:

@@ -146,8 +146,7 @@ def test_a_reaper_that_is_dead_makes_it_less_than_running_and_a_start_repairs_it
         return server if server and server.part("reaper").state == state else None
 
     world.eventually(lambda: found(PartState.RUNNING), "the reaper runs")
-    world.kill_for_good(real_engine, spec, "reaper")
-    dead = world.eventually(lambda: found(PartState.DEAD), "the reaper found dead")
+    dead = world.kill_for_good(real_engine, spec, "reaper")
     assert dead.serving
     assert not dead.running
     start(real_engine, spec)

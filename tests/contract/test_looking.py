@@ -380,19 +380,20 @@ def test_servers_that_die_and_come_back_are_looked_at_again(
         _, found, look = pulse.look()
         return (found, look) if found is not None and look is not None and found.ready else None
 
+    def unwell() -> bool:
+        return well() is None
+
     try:
         world.eventually(well, "a first look")
         assert busy() > 0
-        world.kill_for_good(real_engine, real_spec, "pgbouncer")
-        world.eventually(lambda: well() is None, "no PgBouncer")
+        world.kill_until(real_engine, real_spec, "pgbouncer", unwell, "no PgBouncer")
         start(real_engine, real_spec)
         _, look = world.eventually(well, "it is back")
         # It counts from zero.
         assert main_pool(look).per_second in (None, 0.0)
         assert busy() > 0
 
-        world.kill_for_good(real_engine, real_spec, "postgres")
-        world.eventually(lambda: well() is None, "no Postgres")
+        world.kill_until(real_engine, real_spec, "postgres", unwell, "no Postgres")
         start(real_engine, real_spec)
         _, look = world.eventually(well, "it is back")
         assert look.backends is not None
