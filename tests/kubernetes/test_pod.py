@@ -84,6 +84,20 @@ def test_another_pod_or_another_forwarder_has_the_same_urls_and_data(
     world.eventually(lambda: (one := engine.find(spec.name)) and one.running, "all of it")
 
 
+@pytest.mark.parametrize("part", ["postgres", "pgbouncer"])
+def test_a_server_that_died_a_moment_ago_is_no_failed_start(
+    engine: Engine, start: Starts, new_spec: NewSpec, part: str
+) -> None:
+    spec = new_spec(engine)
+    start(spec)
+    for _ in range(2):  # the kubelet starts it again at once, and then after a while
+        kube.kill(spec.name, part)
+        assert start(spec).running
+        for endpoint in (spec.direct, spec.pooled):
+            with connect(endpoint) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_team_mate_attaches_and_what_one_does_the_other_sees(
     engine: Engine,
     start: Starts,

@@ -10,9 +10,9 @@ import pytest
 import specs
 
 from devdb.certificates import Certificates
-from devdb.engines.kubernetes import address, config, labels
+from devdb.engines.kubernetes import address, config, failure, labels
 from devdb.engines.kubernetes.address import Address
-from devdb.engines.kubernetes.kubectl import Exists, Forbidden, Kubectl, Missing
+from devdb.engines.kubernetes.kubectl import Exists, Forbidden, Kubectl, Missing, Thing
 from devdb.errors import EngineUnavailable, StartFailed, UsageError
 
 IMAGES = ("postgres:18", "pgbouncer:1")
@@ -157,3 +157,53 @@ def test_what_kubectl_says_becomes_an_error_of_its_kind(
     assert isinstance(error, kind)
     assert re.search(words, error.message), error.message
     assert error.hint
+
+
+RUNNING: Thing = {"running": {}}
+ENDED: Thing = {"terminated": {"exitCode": 137, "message": "last words"}}
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+NO_IMAGE = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+
+
+def pod(state: Thing, restarts: int, last: Thing | None = None) -> Thing:
+    """One whose Postgres is in that state, after so many restarts."""
+    status = {"name": labels.POSTGRES, "image": "postgres:18", "restartCount": restarts}
+    return {"status": {"containerStatuses": [{**status, "state": state, "lastState": last or {}}]}}
+
+
+@pytest.mark.parametrize(
+    ("kept", "seen"),
+    [
+        (None, [pod(RUNNING, 0)]),
+        (pod(RUNNING, 0), [pod(RUNNING, 0), pod(ENDED, 0), pod(RUNNING, 1, ENDED)]),
+        (pod(RUNNING, 3), [pod(BACK_OFF, 3, ENDED), pod(RUNNING, 4, ENDED)]),
+    ],
+)
+def test_what_died_before_a_start_looked_is_waited_for(
+    kept: Thing | None, seen: list[Thing]
+) -> None:
+    allowed = failure.restarts(kept)
+    for each in seen:
+        failure.check(specs.new("kubernetes"), each, allowed)
+
+
+@pytest.mark.parametrize(
+    ("kept", "seen", "words"),
+    [
+        (None, [pod(ENDED, 0)], "Postgres ended with exit code 137; its last words: last words"),
+        (None, [pod(BACK_OFF, 0, ENDED)], "Postgres ended with exit code 137"),
+        (None, [pod(RUNNING, 0), pod(RUNNING, 1, ENDED)], "Postgres ended with exit code 137"),
+        (pod(RUNNING, 0), [pod(ENDED, 0), pod(ENDED, 1, ENDED)], "Postgres ended with"),
+        (pod(RUNNING, 0), [pod(ENDED, 0), pod(BACK_OFF, 1, ENDED)], "Postgres ended with"),
+        (pod(RUNNING, 0), [pod(RUNNING, 2, ENDED)], "Postgres ended with exit code 137"),
+        (None, [pod(NO_IMAGE, 0)], "cannot start Postgres from postgres:18: no such image"),
+    ],
+)
+def test_what_ends_after_a_start_is_a_start_that_failed(
+    kept: Thing | None, seen: list[Thing], words: str
+) -> None:
+    allowed = failure.restarts(kept)
+    for each in seen[:-1]:
+        failure.check(specs.new("kubernetes"), each, allowed)
+    with pytest.raises(StartFailed, match=words):
+        failure.check(specs.new("kubernetes"), seen[-1], allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from devdb import certificates, pgbouncer, sessions, wire
@@ -57,10 +58,9 @@ class Attempt(Undoable):
         Forwarder(self._spec.name).require_free(self._spec)
         is_changed = yield from attend(self._begin(self._prepare), beat)
         bringing = self._begin(self._bring)  # it waits for the pod by itself
-        with Watch(
-            self._kubectl, self._spec.name, None if is_changed else self._found.pod
-        ) as watch:
-            lookout = Lookout(self._kubectl, self._spec, watch, self._is_it)
+        kept = None if is_changed else self._found.pod
+        with Watch(self._kubectl, self._spec.name, kept) as watch:
+            lookout = Lookout(self._kubectl, self._spec, watch, self._is_it, kept)
             for step, part, image in zip(
                 (Step.POSTGRES, Step.PGBOUNCER), _SERVERS, self._images, strict=True
             ):
@@ -71,12 +71,15 @@ class Attempt(Undoable):
             work = self._begin(partial(self._log_in, bringing, is_changed=is_changed))
             yield from lookout.until(work.done, _LOGIN)
             done = work.result()
+            for part in _SERVERS:  # one that was started again is told of later than it lets in
+                yield from lookout.until(partial(self._has_started, watch, part), _LOGIN)
+            pod = watch.pod
         looked = self._begin(partial(find.look, self._kubectl, self._spec.name))
         found = yield from attend(looked, _LOGIN)
         self._is_ready = True
         yield Progress(
             step=Step.READY,
-            server=find.server(found, self._kubectl.address),
+            server=find.server(replace(found, pod=pod), self._kubectl.address),
             notes=done.notes if done else (),
         )
 

@@ -39,19 +39,6 @@ MADE = "made"
 _UNHASHED = (MARKER, "passwords.sql", "key", MADE)
 """What no running server reads."""
 _LISTENS = "grep -q ':{:04X} 00000000:0000 0A' /proc/net/tcp"
-# A container that ends while something is run in it can leave its node waiting for that something
-# until the whole grace period is over.
-_SOON = "(sleep 0.2; {}) > /dev/null 2>&1 &"
-# PgBouncer 1.23 waits for its clients at the first SIGTERM, and ends at the second, which comes
-# from the cluster; an older one ends at the first.
-_END_POOLER = _SOON.format("kill -TERM $(cat /tmp/pgbouncer.pid)")
-# A session that Postgres has to end itself is FATAL in its log: it goes after PgBouncer. And with a
-# fast shutdown, whatever signal the image asks for. One that does not run is not waited with.
-_END_SERVER = (
-    'pid=$(head -n 1 "$PGDATA/postmaster.pid") && kill -0 "$pid" || exit 0; '
-    "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qsx pgbouncer /proc/[0-9]*/comm || break; sleep 0.1; "
-    "done; " + _SOON.format('kill -INT "$pid"')
-)
 
 
 def files(spec: Spec, certificates: Certificates | None) -> dict[str, str]:
@@ -68,6 +55,7 @@ def files(spec: Spec, certificates: Certificates | None) -> dict[str, str]:
         "reaper.sh": spec.reaper or "",
         "postgres.sh": _script("postgres"),
         "pgbouncer.sh": _script("pgbouncer"),
+        "serve.sh": _script("serve"),
         _PASSWORD: spec.password,
         MARKER: marker.text(public(spec)),
     }
@@ -229,13 +217,11 @@ def _containers(spec: Spec, images: tuple[str, str]) -> list[dict[str, Any]]:
             "env": _env({"FILES": DIRECTORY, "PGDATA": _PGDATA}),
             "volumeMounts": [_files(), data, shm],
             "startupProbe": _probe(_POSTGRES_PORT),
-            "lifecycle": {"preStop": _exec(_END_SERVER)},
         },
         _container(labels.PGBOUNCER, pooler, "exec sh $FILES/pgbouncer.sh", user=_NOBODY)
         | {
             "env": _env({"FILES": DIRECTORY}),
             "startupProbe": _probe(_PGBOUNCER_PORT),
-            "lifecycle": {"preStop": _exec(_END_POOLER)},
         },
     ]
     if spec.reaper:
@@ -278,13 +264,10 @@ def _env(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def _exec(command: str) -> dict[str, Any]:
-    return {"exec": {"command": ["sh", "-c", command]}}
-
-
 def _probe(port: int) -> dict[str, Any]:
     """Whether it listens; asked until it does, and never again. A long recovery is no failure."""
-    return _exec(_LISTENS.format(port)) | {"periodSeconds": 1, "failureThreshold": 86_400}
+    command = ["sh", "-c", _LISTENS.format(port)]
+    return {"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 86_400}
 
 
 def address_in_pod(*, pooled: bool = False) -> list[str]:

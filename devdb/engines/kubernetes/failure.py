@@ -39,14 +39,19 @@ class Lookout:
     """Waits beside a start, and looks meanwhile whether it will ever end."""
 
     def __init__(
-        self, kubectl: Kubectl, spec: Spec, watch: Watch, is_it: Callable[[Thing], bool]
+        self,
+        kubectl: Kubectl,
+        spec: Spec,
+        watch: Watch,
+        is_it: Callable[[Thing], bool],
+        kept: Thing | None,
     ) -> None:
-        """`is_it`: whether a pod is the one that is wanted."""
+        """`is_it`: whether a pod is the one that is wanted; `kept`: one that was there before."""
         self._kubectl = kubectl
         self._spec = spec
         self._watch = watch
         self._is_it = is_it
-        self._restarts: dict[str, int] = {}
+        self._restarts = restarts(kept)
         self._checked: Thing | None = None
         self._began = time.time() - _CLOCKS_DIFFER
         self._asked = time.monotonic()
@@ -96,20 +101,32 @@ class Lookout:
                 self._log, self._heard = told[-1], now
 
 
-def check(spec: Spec, pod: Thing, restarts: dict[str, int]) -> None:
+def restarts(kept: Thing | None) -> dict[str, int]:
+    """How often each server of a pod that was there before may have been started again.
+
+    What runs in it may be dead already: a kubelet tells it a second or two later, and by then it
+    has started it again. Only what ends after that is a start that failed.
+    """
+    its = find.statuses(kept or {}).items()
+    return {part: one["restartCount"] + ("running" in one["state"]) for part, one in its}
+
+
+def check(spec: Spec, pod: Thing, allowed: dict[str, int]) -> None:
     """Raise StartFailed where a server of that pod ended, or cannot be started.
 
-    `restarts`: how often each had been started when it was looked at first.
+    `allowed`: `restarts`; one that is not there yet may not be started again at all.
     """
     for part, status in find.statuses(pod).items():
-        restarts.setdefault(part, status["restartCount"])
-        waiting = status["state"].get("waiting", {})
-        ended = status["state"].get("terminated")
         if part not in SERVERS:
             continue
-        if ended or status["restartCount"] > restarts[part]:
+        count = status["restartCount"]
+        last = allowed.setdefault(part, count)
+        waiting = status["state"].get("waiting", {})
+        reason = waiting.get("reason", "")
+        has_ended = "terminated" in status["state"] or reason == find.ENDED
+        if count > last or (has_ended and count == last):
             raise _ended(spec, part, status)
-        if any(word in waiting.get("reason", "") for word in find.BROKEN):
+        if not has_ended and any(word in reason for word in find.BROKEN):
             raise _of_image(spec, part, status["image"], waiting)
 
 

@@ -18,6 +18,8 @@ from devdb.model import Part, PartState, PoolMode, Server
 _KINDS = "statefulsets,pods,persistentvolumeclaims"
 BROKEN = ("BackOff", "Err", "Invalid", "Error")
 """In the reasons for which a container waits that never passes by itself, or not soon."""
+ENDED = "CrashLoopBackOff"
+"""The one of them that says that it ran, and ended."""
 
 
 @dataclass(slots=True)

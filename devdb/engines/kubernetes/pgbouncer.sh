@@ -1,4 +1,4 @@
-# Takes the ini that this PgBouncer understands, and becomes it.
+# Takes the ini that this PgBouncer understands, and runs it.
 # Environment: FILES, where the instance's files are.
 set -eu
 umask 077
@@ -25,5 +25,11 @@ if [ "$may" != unlimited ] && [ "$may" -lt $((clients + 250)) ]; then
     echo "devdb: $clients clients are too many for the $may files that PgBouncer may open there" >&2
     exit 1
 fi
-echo $$ > /tmp/pgbouncer.pid
-exec pgbouncer $ini
+
+# PgBouncer 1.23 waits for its clients at the first SIGTERM, and ends at the second; an older one ends
+# at the first.
+end() {
+    { kill -TERM "$server" && sleep 0.2 && kill -TERM "$server"; } 2> /dev/null || true
+}
+. "$FILES/serve.sh"
+serve pgbouncer $ini

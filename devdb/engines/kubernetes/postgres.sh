@@ -1,4 +1,4 @@
-# Makes the data where there is none, sees that it is this server's, and becomes the server.
+# Makes the data where there is none, sees that it is this server's, and runs the server.
 # Environment: PGDATA, in the volume; FILES, where the instance's files are.
 set -eu
 umask 077
@@ -48,4 +48,14 @@ conf=$FILES/postgresql.conf
 if [ -n "$(postgres -C ssl_library -c config_file=/dev/null -D / 2> /dev/null)" ] && [ -e "$FILES/server.key" ]; then
     conf=$FILES/postgresql-tls.conf
 fi
-exec postgres -D "$PGDATA" -c "config_file=$conf" -c "hba_file=$FILES/pg_hba.conf"
+
+# A session that Postgres has to end itself is FATAL in its log: it goes after PgBouncer.
+end() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        grep -qsx pgbouncer /proc/[0-9]*/comm || break
+        sleep 0.1
+    done
+    kill -INT "$server" 2> /dev/null || true
+}
+. "$FILES/serve.sh"
+serve postgres -D "$PGDATA" -c "config_file=$conf" -c "hba_file=$FILES/pg_hba.conf"
