@@ -45,11 +45,12 @@ def _of_engine(connection: Connection, source: str) -> Iterator[Finding]:
         message=f"{connection.title} answers at {connection.host} ({source})",
     )
     if connection.is_podman:
+        command = "systemctl --user" if connection.client.info().get("Rootless") else "systemctl"
         yield Finding(
             level=Level.WARNING,
             subject=_SUBJECT,
             message="Podman does not start containers again after a reboot by itself",
-            fix="systemctl --user enable --now podman-restart.service",
+            fix=connection.there(f"{command} enable --now podman-restart.service"),
         )
     if connection.joins and connection.container:
         name = connection.container["Name"].lstrip("/")

@@ -93,6 +93,10 @@ class Connection:
         """Whether it is an engine of another machine."""
         return ssh.is_far(self.host)
 
+    def there(self, command: str) -> str:
+        """That command of the engine's machine, as it is typed on this one."""
+        return f"ssh -t {self.line.login} '{command}'" if self.line else command
+
     @functools.cached_property
     def container(self) -> dict[str, Any] | None:
         """The container of that engine that this process is in, inspected; None: in none."""
@@ -294,7 +298,7 @@ def speaking(host: str) -> Iterator[None]:
         said = explanation(error)
         hint = "`devdb doctor` looks at the engine; `devdb logs` shows what the servers said."
         if "container-init" in said:  # Podman's own, which some systems only recommend
-            hint = "Install the package `catatonit`, and try again."
+            hint = "Install the package `catatonit` on the engine's machine, and try again."
         raise StartFailed(f"The Docker engine refused: {said}.", hint) from error
     except (requests.RequestException, DockerException) as error:
         if ssh.is_far(host):

@@ -139,7 +139,7 @@ class Line:
         return SCHEME + self._parts()[0]
 
     @property
-    def _login(self) -> str:
+    def login(self) -> str:
         """The machine, as ssh and its company take it: ssh-copy-id knows no `ssh://`."""
         plain = re.sub(r"[\[\]]", "", re.sub(r":\d+$", "", self.box))
         port = re.search(r":(\d+)$", self.box)
@@ -240,7 +240,7 @@ class Line:
         )
 
     def _way_out(self, why: str) -> str:
-        box = self._login
+        box = self.login
         if "ost key" in why:
             return f"Log in once by hand, and look at the key that it shows: ssh {box}"
         if _PROHIBITED in why:
