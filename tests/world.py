@@ -266,10 +266,9 @@ def kill(engine: Engine, spec: Spec, part: str) -> None:
 
 
 def kill_for_good(engine: Engine, spec: Spec, part: str) -> Server:
-    """The same, and nobody starts it again; the instance as it is found then.
+    """The same, and nobody but a kubelet starts it again; the instance as it is found then.
 
-    A kubelet does start it again, some seconds later: what is to be seen meanwhile has to be
-    waited for by `kill_until`.
+    A kubelet does so some seconds later: what else is to be seen meanwhile, `kill_until` waits for.
     """
 
     def found_dead() -> Server | None:

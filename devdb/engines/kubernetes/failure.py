@@ -126,7 +126,7 @@ def check(spec: Spec, pod: Thing, allowed: dict[str, int]) -> None:
         has_ended = "terminated" in status["state"] or reason == find.ENDED
         if count > last or (has_ended and count == last):
             raise _ended(spec, part, status)
-        if not has_ended and any(word in reason for word in find.BROKEN):
+        if not has_ended and find.is_stuck(reason):
             raise _of_image(spec, part, status["image"], waiting)
 
 
@@ -228,6 +228,6 @@ def is_broken(pod: Thing) -> bool:
     """Whether a server of that pod ended, or cannot be started: another pod may fare better."""
     for status in find.statuses(pod).values():
         reason = status["state"].get("waiting", {}).get("reason", "")
-        if "terminated" in status["state"] or any(word in reason for word in find.BROKEN):
+        if "terminated" in status["state"] or find.is_stuck(reason):
             return True
     return bool(pod.get("status", {}).get("phase") in ("Failed", "Succeeded"))

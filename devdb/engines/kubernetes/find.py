@@ -16,7 +16,7 @@ from devdb.engines.kubernetes.kubectl import Kubectl, Thing
 from devdb.model import Part, PartState, PoolMode, Server
 
 _KINDS = "statefulsets,pods,persistentvolumeclaims"
-BROKEN = ("BackOff", "Err", "Invalid", "Error")
+_STUCK = ("BackOff", "Err", "Invalid")
 """In the reasons for which a container waits that never passes by itself, or not soon."""
 ENDED = "CrashLoopBackOff"
 """The one of them that says that it ran, and ended."""
@@ -112,6 +112,11 @@ def statuses(pod: Thing) -> dict[str, Thing]:
     return {each["name"]: each for each in pod.get("status", {}).get("containerStatuses") or ()}
 
 
+def is_stuck(reason: str) -> bool:
+    """Whether a container that waits for that reason does so in vain, or for long."""
+    return any(word in reason for word in _STUCK)
+
+
 def has_ended(pod: Thing) -> bool:
     """Whether that pod is going, and nothing runs in it any more.
 
@@ -181,7 +186,7 @@ def _state(found: Found, name: str) -> tuple[PartState, str]:
     if "terminated" in status and not is_going(pod):
         return PartState.DEAD, f"{where}, exit code {status['terminated'].get('exitCode')}"
     reason = status.get("waiting", {}).get("reason", "")
-    if any(word in reason for word in BROKEN):
+    if is_stuck(reason):
         return PartState.DEAD, f"{where}, {reason}"
     return PartState.STARTING, f"{where}, {reason}" if reason else where
 
