@@ -49,8 +49,30 @@ class Driver:
             await self.pilot.pause(0.02)
         return value
 
-    async def sees(self, words: str) -> None:
-        await self.until(lambda: words in self.text(), f"{words!r} on the screen")
+    async def sees(self, *words: str) -> str:
+        """Waits until all of these are on the screen at once; returns all that is on it then.
+
+        A screen is drawn part by part: that one part shows what is new says nothing of the next.
+        """
+
+        def seen() -> str:
+            text = self.text()
+            return text if all(each in text for each in words) else ""
+
+        return str(await self.until(seen, f"{words} on the screen"))
+
+    async def sees_line(self, *words: str) -> str:
+        """Waits until all of these are in one line of the screen; returns that line."""
+
+        def seen() -> str:
+            lines = self.text().splitlines()
+            return next((line for line in lines if all(each in line for each in words)), "")
+
+        return str(await self.until(seen, f"{words} in one line"))
+
+    async def loses(self, words: str) -> None:
+        """Waits until that is not on the screen any more."""
+        await self.until(lambda: words not in self.text(), f"the screen without {words!r}")
 
     async def ready(self) -> Dashboard:
         await self.until(lambda: isinstance(self.app.screen, Dashboard), "the dashboard")

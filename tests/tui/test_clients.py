@@ -53,10 +53,8 @@ def test_every_client_is_listed_with_its_note(drive: Drive) -> None:
         await user.sees("● libpq  psql, pg_dump")
         options = user.app.screen.query_one(OptionList)
         assert [option.id for option in options.options] == list(CLIENTS)
-        text = user.text()
         for client in list(CLIENTS.values())[:3]:
-            assert client.used_by in text
-            assert client.note.replace("`", "") in text
+            await user.sees(client.used_by, client.note.replace("`", ""))
         await user.press("escape")
         await user.press("t")
         await user.sees(urls.url(spec().direct))
@@ -71,8 +69,7 @@ def test_t_and_p_show_and_copy_the_chosen_spelling(
     async def scenario(user: Driver) -> None:
         await user.ready()
         await choose(user, name)
-        assert f"Direct for {name}" in user.text()
-        assert spec().password not in user.text()
+        assert spec().password not in await user.sees(f"Direct for {name}")
         await user.press("t")
         await user.until(lambda: len(copied) == 1, "a copy")
         await user.press("p")
@@ -87,8 +84,7 @@ def test_enter_chooses_for_this_dashboard_and_says_how_to_keep_it(drive: Drive, 
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("f")
-        await user.sees("enter chooses it for this dashboard   k keeps it in ")
-        assert "devdb.toml" in user.text()
+        await user.sees("enter chooses it for this dashboard   k keeps it in ", "devdb.toml")
         await user.press("escape")
         await choose(user, "pgx")
         await user.sees("For this dashboard only: nothing was written; f, then k keeps it in")
@@ -122,8 +118,7 @@ def test_without_a_project_nothing_is_written(drive: Drive, project: Path) -> No
     async def scenario(user: Driver) -> None:
         await user.ready()
         await user.press("f")
-        await user.sees("enter chooses it for this dashboard")
-        assert "keeps it" not in user.text()
+        assert "keeps it" not in await user.sees("enter chooses it for this dashboard")
         await user.press("k", "escape")
         await choose(user, "asyncpg")
         await user.sees("For this dashboard only.")

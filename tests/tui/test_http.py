@@ -52,19 +52,16 @@ def test_h_starts_the_gateway_then_shows_and_copies_its_url(
         await driver.ready()
         assert "Gateway" not in driver.text()
         await driver.press("h")
-        await driver.sees("✓ copied (xclip)")
+        lines = [line.strip() for line in SNIPPET.split("\n")]
+        await driver.sees("✓ copied (xclip)", url, *lines)
         assert copied == [url]
-        assert url in driver.text()
-        for line in SNIPPET.split("\n"):
-            assert line.strip() in driver.text()
         await driver.press("y")
         await driver.until(lambda: copied[1:] == [SNIPPET], "the lines are copied")
         await driver.press("escape")
         await driver.sees(f"running   {url}")
 
         os.kill(first := pid(), signal.SIGKILL)
-        await driver.sees("h starts it")
-        assert "● ready" in driver.text(), "the instance is well"
+        await driver.sees("h starts it", "● ready")
         await driver.press("h")
         await driver.until(lambda: copied[2:] == [url], "the URL is copied again")
         assert pid() != first

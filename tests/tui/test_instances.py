@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -89,10 +90,6 @@ def keys(user: Driver) -> str:
     return str(user.app.screen.query_one(KeyBar).visual)
 
 
-def line(user: Driver, name: str) -> str:
-    return next(line for line in user.text().splitlines() if name in line)
-
-
 def test_it_shows_all_of_them_and_what_works_for_each(ui: Drive, make: Make) -> None:
     a, b = make(A), make(B, runs=False)
 
@@ -100,8 +97,8 @@ def test_it_shows_all_of_them_and_what_works_for_each(ui: Drive, make: Make) -> 
         await listed(user, A, B)
         await user.sees("2 instances, 1 running")
         for one, word in ((a, "● running"), (b, "○ stopped")):
-            for text in (word, str(one.port), str(one.pool_port), "fake", "18.0"):
-                assert text in line(user, one.name)
+            ports = str(one.port), str(one.pool_port)
+            await user.sees_line(one.name, word, *ports, "fake", "18.0")
         await go_to(user, A)
         await user.until(lambda: "x Stop" in keys(user), "that it can be stopped")
         assert "u Start" not in keys(user)
@@ -135,13 +132,13 @@ def test_u_starts_and_x_stops_and_the_list_stays(ui: Drive, make: Make) -> None:
         await go_to(user, B)
         await user.press("u")
         await user.sees(f"'{B}' runs")
-        await user.until(lambda: "● running" in line(user, B), "that it runs")
+        await user.sees_line(B, "● running")
         await user.press("x")
         await user.sees(f"'{B}' is stopped")
-        await user.until(lambda: "○ stopped" in line(user, B), "that it is stopped")
+        await user.sees_line(B, "○ stopped")
         assert user.app.screen is screen
         await user.press("u")
-        await user.until(lambda: "● running" in line(user, B), "that it runs again")
+        await user.sees_line(B, "● running")
         await user.press("q")
         assert (await user.ended()).words.startswith(f"'{A}', '{B}' run on.")
 
@@ -160,12 +157,11 @@ def test_x_asks_where_clients_are_connected(
     async def scenario(user: Driver) -> None:
         screen = await listed(user, A)
         await user.press("x")
-        await user.sees("clients are connected")
-        assert "d leaves it running" not in user.text()
+        assert "d leaves it running" not in await user.sees("clients are connected")
         await user.press("d", key)
         await user.until(lambda: user.app.screen is screen, "the list")
         await user.until(lambda: state(A) == then, then.value)
-        await user.until(lambda: "stopping" not in line(user, A), "the end of it")
+        await user.sees_line(A, then.value)
 
     ui(scenario)
     assert state(A) == then
@@ -179,8 +175,8 @@ def test_enter_opens_one_and_starts_what_is_stopped(ui: Drive, make: Make) -> No
         await go_to(user, B)
         await user.press("enter")
         first = await shows(user, B)
-        assert f"127.0.0.1:{b.port}/main" in user.text()
-        assert "q Quit & stop" in user.text()
+        await user.sees(f"127.0.0.1:{b.port}/main")
+        await user.sees("q Quit & stop")
         await user.press("i")
         await listed(user, A, B)
         assert user.app.screen.query_one(Grid).chosen == B, "it begins at the one that is shown"
@@ -191,8 +187,8 @@ def test_enter_opens_one_and_starts_what_is_stopped(ui: Drive, make: Make) -> No
         await go_to(user, A)
         await user.press("enter")
         await shows(user, A)
-        assert f"127.0.0.1:{a.port}/main" in user.text()
-        assert "q Quit (leaves it running)" in user.text()
+        await user.sees(f"127.0.0.1:{a.port}/main")
+        await user.sees("q Quit (leaves it running)")
         await user.press("q")
         assert (await user.ended()).told == (A,)
 
@@ -298,8 +294,8 @@ def test_one_without_a_marker_and_one_that_does_not_answer_offer_what_works(
 
     async def scenario(user: Driver) -> None:
         await listed(user, A, B)
-        assert "! no marker" in line(user, A)
-        assert "? no answer" in line(user, B)
+        await user.sees_line(A, "! no marker")
+        await user.sees_line(B, "? no answer")
         await go_to_state(user, A)
         await user.sees(f"devdb up -n {A} --adopt")
         assert "Open" not in keys(user)
@@ -343,7 +339,7 @@ def test_it_has_room_at_every_size(ui: Drive, make: Make, size: tuple[int, int])
 
     async def scenario(user: Driver) -> None:
         await listed(user, A, B)
-        assert "● running" in user.text()
-        assert "q Quit" in user.text() or "? more" in user.text()
+        await user.sees("● running")
+        await user.until(lambda: re.search(r"q Quit|\? more", user.text()), "a way out")
 
     ui(scenario, size=size)

@@ -55,15 +55,15 @@ def test_as_many_are_shown_as_leave_room_for_the_urls(
     async def scenario(user: Driver) -> None:
         dashboard = await user.ready()
         engine.kill(NAME, "postgres")
-        await user.until(lambda: dashboard.query_one(LastWords).display, "last words")
-        await user.pilot.pause()
-        shown = str(dashboard.query_one(LastWords).visual).splitlines()
+        words = dashboard.query_one(LastWords)
+        # A line each.
+        await user.until(lambda: words.display and words.size.height == count + 1, "last words")
+        shown = str(words.visual).splitlines()
         assert len(shown) == count + 1
         assert shown[-2].startswith("03:04:07 LOG:  said 19")
         assert shown[-1] == "r stops and starts the instance, l shows the whole log"
-        assert dashboard.query_one(LastWords).size.height == count + 1, "a line each"
         assert not any("earlier life" in line for line in shown)
-        for key in "tp":
-            assert dashboard.query_one(f"#url-{key}").region.height
+        cards = [dashboard.query_one(f"#url-{key}") for key in "tp"]
+        await user.until(lambda: all(card.region.height for card in cards), "both URLs")
 
     drive(scenario, size=size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from driving import Driver
@@ -65,6 +66,11 @@ def rows_seen(pane: Pane) -> int:
     return max(0, min(pane.grid.size.height - 1, pane.grid.row_count))
 
 
+def is_open(pane: Pane) -> bool:
+    """Whether it has the keys and shows what it has."""
+    return pane.has_focus_within and bool(rows_seen(pane) or not pane.grid.row_count)
+
+
 async def filled(user: Driver) -> Middle:
     await user.until(lambda: user.app.screen.query(Middle), "the dashboard")
     middle = user.app.screen.query_one(Middle)
@@ -88,21 +94,22 @@ def is_on_the_screen(user: Driver) -> bool:
 def test_at_these_sizes_all_of_it_is_seen(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(user: Driver) -> None:
         middle = await filled(user)
-        assert is_on_the_screen(user)
-        text = user.text()
-        for words in (
+        await user.until(lambda: is_on_the_screen(user), "everything at its place")
+        text = await user.sees(
             "6 wait for the pool",
             "/main",
             "Postgres  18.0",
             "PgBouncer 1.25.2",
             "q Quit & stop",
-        ):
-            assert words in text
-        for title in ("Pools  ", "Databases  ", "Activity  "):
-            assert title in text
-        assert rows_seen(middle.query_one(Pools)) == middle.query_one(Pools).grid.row_count
-        activity = middle.query_one(Activity)
-        assert rows_seen(activity) >= min(5, activity.grid.row_count)
+            "Pools  ",
+            "Databases  ",
+            "Activity  ",
+        )
+        pools, activity = middle.query_one(Pools), middle.query_one(Activity)
+        await user.until(lambda: rows_seen(pools) == pools.grid.row_count, "every pool")
+        await user.until(
+            lambda: rows_seen(activity) >= min(5, activity.grid.row_count), "five sessions"
+        )
         assert "waits for" in text or size[0] == 80
         assert "query" in text
 
@@ -114,16 +121,15 @@ def test_the_cards_and_the_panes_stand_side_by_side_where_it_is_wide(drive: Driv
         middle = await filled(user)
         pools, databases = middle.query_one(Pools), middle.query_one(Databases)
 
-        async def tops() -> tuple[bool, bool]:
-            await user.pilot.pause()
+        def side_by_side() -> tuple[bool, bool]:
             t, p = (user.app.screen.query_one(f"#url-{key}").region for key in "tp")
             return t.y == p.y, pools.region.y == databases.region.y
 
-        assert await tops() == (True, True)
+        await user.until(lambda: side_by_side() == (True, True), "both at 200 columns")
         await user.pilot.resize_terminal(110, 50)
-        assert await tops() == (True, False)
+        await user.until(lambda: side_by_side() == (True, False), "the cards at 110")
         await user.pilot.resize_terminal(109, 50)
-        assert await tops() == (False, False)
+        await user.until(lambda: side_by_side() == (False, False), "none at 109")
 
     drive(scenario, size=(200, 50))
 
@@ -142,9 +148,7 @@ def test_tab_goes_from_pane_to_pane_and_opens_it(drive: Drive) -> None:
             ("shift+tab", Activity),
         ):
             await user.press(key)
-            await user.pilot.pause()
-            assert panes[there].has_focus_within
-            assert rows_seen(panes[there]) or not panes[there].grid.row_count
+            await user.until(partial(is_open, panes[there]), f"{there.__name__} open")
             assert isinstance(user.app.screen.focused, Grid)
 
     drive(scenario, size=(80, 20))
@@ -157,12 +161,10 @@ def test_at_small_sizes_the_keys_are_a_line_and_cover_nothing(
     async def scenario(user: Driver) -> None:
         await filled(user)
         await user.until(lambda: is_on_the_screen(user), "everything at its place")
-        lines = user.text().splitlines()
+        text = await user.sees("? more", f":{settings.port}", f":{settings.pool_port}")
+        lines = text.splitlines()
         assert lines[-1].rstrip().endswith("? more")
         assert user.app.screen.query_one("KeyBar").size.height == 1
-        text = user.text()
-        for port in (settings.port, settings.pool_port):
-            assert f":{port}" in text
         await user.pilot.click("KeyBar", offset=(lines[-1].rindex("more"), 0))
         await user.sees("─ Keys ")
 
@@ -173,18 +175,17 @@ def test_where_it_is_low_a_strip_names_the_panes_and_says_which_is_open(drive: D
     async def scenario(user: Driver) -> None:
         middle = await filled(user)
         assert middle.has_class("-strip")
-        strip = next(line for line in user.text().splitlines() if "Pools" in line)
+        text = await user.sees("Pools", "▌Databases", "▲")
+        strip = next(line for line in text.splitlines() if "Pools" in line)
         assert "▌Databases" in strip
         assert "▲" in strip
         await user.press("tab")
-        await user.pilot.pause()
-        assert "▌Activity" in user.text()
-        assert rows_seen(middle.query_one(Activity)) >= 2
-        assert not rows_seen(middle.query_one(Databases))
+        await user.sees("▌Activity")
+        await user.until(lambda: rows_seen(middle.query_one(Activity)) >= 2, "its rows")
+        await user.until(lambda: not rows_seen(middle.query_one(Databases)), "no others")
         place = strip.index("Pools")
         await user.pilot.click(".strip", offset=(place, 0))
-        await user.pilot.pause()
-        assert "▌Pools" in user.text()
+        await user.sees("▌Pools")
 
     drive(scenario, size=(40, 12))
 

@@ -128,7 +128,7 @@ def test_what_is_done_elsewhere_is_seen_and_env_is_told_to_be_wrong(
         await user.until(lambda: user.app.screen is not second, "another screen")
         await user.ready()
         await user.sees(f"! .env: DIRECT_URL leads to port {settings.port}, where '{NAME}' is not")
-        assert f"127.0.0.1:{port}/main" in user.text()
+        await user.sees(f"127.0.0.1:{port}/main")
 
     drive(scenario, size=(150, 40))
     now = marker.load(NAME)
@@ -153,28 +153,24 @@ def second(running: Spec, tmp_path: Path, free_port: Callable[[], int]) -> Itera
 def test_the_list_shows_starts_opens_and_stops_real_ones(
     ui: Drive, running: Spec, second: Spec
 ) -> None:
-    def line(user: Driver, spec: Spec) -> str:
-        return next(each for each in user.text().splitlines() if str(spec.port) in each)
-
     async def scenario(user: Driver) -> None:
         await user.sees("2 instances, 1 running")
-        await user.until(lambda: " MB " in line(user, running), "the size of what runs")
-        assert " MB " not in line(user, second)
-        assert running.engine in line(user, second)
+        await user.sees_line(str(running.port), " MB ")
+        assert " MB " not in await user.sees_line(str(second.port), running.engine)
         await user.press("end", "u")
         await user.sees(f"'{second.name}' runs")
-        await user.until(lambda: " MB " in line(user, second), "its size")
+        await user.sees_line(str(second.port), " MB ")
         with psycopg.connect(urls.url(second.direct)):
             await user.press("x")
             await user.sees("1 client is connected")
             await user.press("escape")
         assert instances.find(second).state == State.RUNNING
-        await user.until(lambda: "stopping" not in user.text(), "the list as it was")
+        await user.loses("stopping")
         await user.press("x")
         await user.sees(f"'{second.name}' is stopped")
         await user.press("enter")
         await user.ready()
-        assert f"127.0.0.1:{second.port}/main" in user.text()
+        await user.sees(f"127.0.0.1:{second.port}/main")
         await user.press("q")
         assert (await user.ended()).words.startswith(f"'{second.name}' is stopped")
 
@@ -194,8 +190,7 @@ async def asked(user: Driver) -> str:
     dashboard = user.app.screen
     await user.press("q")
     await user.until(lambda: isinstance(user.app.screen, StopQuestion), "a question")
-    await user.sees("Stop it all the same?")
-    text = user.text()
+    text = await user.sees("Stop it all the same?")
     await user.press("escape")
     await user.until(lambda: user.app.screen is dashboard, "the dashboard")
     return text
@@ -213,7 +208,7 @@ def test_q_counts_clients_and_not_what_the_pooler_holds(drive: Drive, running: S
             with psycopg.connect(urls.url(running.direct)):
                 while "2 clients are connected" not in await asked(user):
                     await user.pilot.pause(0.2)
-        await user.until(lambda: "0 clients, " in user.text(), "the pooler without clients")
+        await user.sees("0 clients, ")
         while not user.app.return_value:
             await user.press("q")
             await user.pilot.pause(0.2)
@@ -258,6 +253,7 @@ def test_a_temporary_database_from_n_to_x_and_what_the_form_cannot_do(
         await user.sees("There is a database or a role 'main' already.")
         await user.press("n", "escape")
         await user.press("x", "c", "plus")
+        await user.sees("▸ main")
         assert "Drop" not in user.text()
         assert databases.every(running) == []
         await user.press("n")
@@ -266,7 +262,7 @@ def test_a_temporary_database_from_n_to_x_and_what_the_form_cannot_do(
         await user.sees("' is made")
         await user.sees("23:59:5")
         (made,) = databases.every(running)
-        assert f"▸ {made.name}" in user.text()
+        await user.sees(f"▸ {made.name}")
         await user.press("enter")
         await user.until(lambda: copied == [urls.url(made.direct)], "its URL copied")
         await user.press("p")

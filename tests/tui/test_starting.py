@@ -74,12 +74,14 @@ def test_steps_come_with_their_times_and_the_reason_for_the_engine(
     use_engine(StopsAt(Step.PGBOUNCER))
 
     async def scenario(user: Driver) -> None:
-        await user.sees("pgbouncer")
-        text = user.text()
-        assert "fake: asked for by default" in text
-        for line in ("✓ engine ", "✓ prepare ", "✓ postgres "):
-            assert line in text
-        assert " s  data directory" in text
+        text = await user.sees(
+            "fake: asked for by default",
+            "✓ engine ",
+            "✓ prepare ",
+            "✓ postgres ",
+            " s  data directory",
+            "pgbouncer",
+        )
         assert "✓ pgbouncer" not in text
         await user.press("ctrl+c")
         await user.ended()
@@ -92,11 +94,9 @@ def test_a_pull_shows_each_layer_and_all_of_them(drive: Drive, use_engine: UseEn
     use_engine(engine)
 
     async def scenario(user: Driver) -> None:
-        await user.sees("30.0 MB of 60.0 MB")
-        await user.sees("bb")
-        text = user.text()
-        assert "━━━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  30.0 MB of 60.0 MB" in text
-        assert "21.0 MB of 51.0 MB" in text
+        text = await user.sees(
+            "━━━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  30.0 MB of 60.0 MB", "bb", "21.0 MB of 51.0 MB"
+        )
         assert "9.0 MB of 9.0 MB" not in text
         engine.released = True
         await user.ready()
@@ -110,11 +110,9 @@ def test_an_error_shows_its_two_lines_and_q_ends_with_it(
     use_engine(Stubborn())
 
     async def scenario(user: Driver) -> None:
-        await user.sees("Postgres ended with [exit] code 1.")
-        text = user.text()
-        assert "Look at devdb logs." in text
-        assert "✕ postgres" in text
-        assert "r Retry" in text
+        await user.sees(
+            "Postgres ended with [exit] code 1.", "Look at devdb logs.", "✕ postgres", "r Retry"
+        )
         await user.press("q")
         ending = await user.ended()
         assert isinstance(ending.error, StartFailed)
