@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -51,7 +52,7 @@ class Pulling(FakeEngine):
 
 
 class StopsAt(FakeEngine):
-    """Stays at one step for ever."""
+    """Stays at one step for ever, and says so as often as an engine does: none floods the app."""
 
     def __init__(self, step: Step) -> None:
         super().__init__(pace=0)
@@ -63,6 +64,7 @@ class StopsAt(FakeEngine):
             for progress in inner:
                 while progress.step == self.at:
                     yield progress
+                    time.sleep(0.02)
                 yield progress
         finally:
             inner.close()  # type: ignore[attr-defined]

@@ -122,9 +122,7 @@ def test_ui_lists_opens_and_leaves(tmux: Callable[..., Tmux]) -> None:
     first.sees("exit-code-0")
     down.down(spec())
     screen = tmux(argv=[sys.executable, "-m", "devdb", "ui"])
-    listed = screen.sees("○ stopped")
-    assert "1 instance, 0 running" in listed
-    assert f"▸ {NAME}" in listed
+    screen.sees("○ stopped", "1 instance, 0 running", f"▸ {NAME}")
     screen.press("u")
     screen.sees("● running")
     screen.press("Enter")
@@ -330,12 +328,11 @@ def test_thirty_sizes_in_a_row_end_in_one_that_is_whole(tmux: Callable[..., Tmux
     screen.sees("Activity")
     for step in range(30):
         screen.resize(200 - step * 180 // 29, 50 - step * 45 // 29)
-    screen.sees(f" p …:{spec().pool_port}")
-    last = screen.sees("t TCP URL  ? more")
+    here = spec()
+    last = screen.sees(f" t …:{here.port}", f" p …:{here.pool_port}", "t TCP URL  ? more")
     assert len(last.splitlines()) == 5
-    assert f" t …:{spec().port}" in last
     screen.resize(80, 24)
-    assert "Pools" in screen.sees("Activity")
+    screen.sees("Activity", "Pools")
     screen.press("d")
     screen.sees("exit-code-0")
 

@@ -47,15 +47,15 @@ class Tmux:
     def screen(self) -> str:
         return self._run("capture-pane", "-p")
 
-    def sees(self, words: str) -> str:
-        """The screen, once the words are on it."""
+    def sees(self, *words: str) -> str:
+        """The screen, once all of these are on it at once."""
+
+        def seen() -> str:
+            screen = self.screen()
+            return screen if all(each in screen for each in words) else ""
+
         try:
-            return str(
-                world.eventually(
-                    lambda: screen if words in (screen := self.screen()) else "",
-                    f"{words!r} on the screen",
-                )
-            )
+            return str(world.eventually(seen, f"{words} on the screen"))
         except AssertionError as error:
             error.add_note(self.screen())
             raise
