@@ -225,7 +225,7 @@ def test_a_tab_has_no_terminal_to_lend_to_psql(serving: Serving) -> None:
             await tab.sees("l Logs")
             await tab.type("s?")
             await tab.sees("esc closes")
-            assert "Leave, and leave the instance running" in tab.text
+            await tab.sees("Leave, and leave the instance running")
             assert "Open psql" not in tab.text
             assert "cannot be lent" not in tab.text
 
@@ -236,7 +236,7 @@ def test_a_tab_is_as_large_as_its_window(serving: Serving) -> None:
     async def scenario() -> None:
         async with opened(serving.url, columns=60, lines=20) as tab:
             await tab.sees("● ready")
-            assert tab.widest() == 60
+            await tab.until(lambda: tab.widest() == 60, "lines of 60 columns")
             await tab.send("resize", {"width": 140, "height": 40})
             await tab.until(lambda: tab.widest() == 140, "lines of 140 columns")
 
@@ -267,7 +267,7 @@ def test_q_leaves_its_tab_and_nothing_else(serving: Serving) -> None:
             assert await one.closed() == server.LEFT
             await other.type("t")
             await other.sees(urls.url(spec().direct))
-            assert len(serving.tabs()) == 1
+            world.eventually(lambda: len(serving.tabs()) == 1, "one process is left")
 
     asyncio.run(scenario())
     assert state() == State.RUNNING
