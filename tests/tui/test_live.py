@@ -102,10 +102,9 @@ def test_a_full_pool_and_a_lock_are_told_in_words(
     for _ in range(3):
         clients.send(spec.direct, "worker", LOCK)
     pid = holder.info.backend_pid
-    screen.sees(f"3 blocked by pid {pid}")
-    screen.sees("idle tx")
-    row = next(line for line in screen.screen().splitlines() if re.search(r" holder +direct", line))
-    assert str(pid) in row
+    screen.sees(f"3 blocked by pid {pid}", "idle tx")
+    row = rf"(?m)^.*\b{pid} +holder +direct"
+    world.eventually(lambda: re.search(row, screen.screen()), "its row")
 
     # From one that is blocked to who blocks it, by its keys.
     screen.press("Tab")

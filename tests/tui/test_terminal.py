@@ -209,7 +209,7 @@ def test_psql_on_a_real_server_has_the_terminal_and_gives_it_back(
         screen.press(r"\q", "Enter")
         screen.sees("▸ main")
         made = databases.create(spec(), ttl=timedelta(hours=1), name="calm_one")
-        screen.sees("00:59:5")
+        screen.sees("00:59:")
         screen.press("Down", "s")
         screen.sees("calm_one=>")
         screen.press(r"select current_user || '!' \g", "Enter")
