@@ -62,15 +62,15 @@ class Box:
     """That machine, on; `address` is where its sshd is."""
 
     def __init__(self, images: Sequence[str]) -> None:
-        octet = os.getpid() % 250 + 1
-        self.name = f"devdb-far-{octet}"
+        octet = _free_octet()
+        self.name = _name(octet)
         self.address, self._here = f"10.99.{octet}.2", f"10.99.{octet}.1"
         self.place = Path(tempfile.mkdtemp(prefix="devdb-box-", dir="/tmp"))  # sockets are in it
         self._data = world.new_directory("box")
         """In memory where there is room: the images are there in a quarter of the time."""
         self._link = f"dfar{octet}"
-        self._write_files()
         try:
+            self._write_files()
             self._cable()
             self._boot(octet)
             self._load(images)
@@ -106,7 +106,6 @@ class Box:
         (self.place / "config").write_text("Host box\n" + "".join(f"    {x}\n" for x in lines))
 
     def _cable(self) -> None:
-        _run("ip", "netns", "add", self.name)
         peer = f"{self._link}b"
         _run("ip", "link", "add", self._link, "type", "veth", "peer", "name", peer)
         _run("ip", "link", "set", peer, "netns", self.name)
@@ -229,6 +228,20 @@ class Box:
         subprocess.run(["ip", "link", "del", self._link], capture_output=True)
         shutil.rmtree(self._data)
         shutil.rmtree(self.place)
+
+
+def _name(octet: int) -> str:
+    return f"devdb-far-{octet}"
+
+
+def _free_octet() -> int:
+    """The number of a box that is nobody else's: its network namespace is made."""
+    for octet in range(1, 251):
+        made = subprocess.run(["ip", "netns", "add", _name(octet)], capture_output=True, text=True)
+        if made.returncode == 0:
+            return octet
+        assert "File exists" in made.stderr, made
+    raise AssertionError("there are 250 boxes")
 
 
 def _run(*words: str | Path) -> str:
