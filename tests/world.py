@@ -11,8 +11,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ Elsewhere = Callable[[Path], AbstractContextManager[Spec]]
 """The fixture `elsewhere`: an instance in that data directory while a block lasts."""
 
 
+LATE = 0.9
+"""Seconds between two signs of life that are promised each 0.3: a loaded machine takes longer."""
 NEEDED = 4 << 30
 """Bytes that the instances of all workers together may take."""
 
@@ -55,6 +58,12 @@ def new_directory(purpose: str) -> Path:
     directory = Path(tempfile.mkdtemp(prefix=f"devdb-{purpose}-", dir=memory()))
     directory.chmod(0o755)
     return directory
+
+
+def gaps(stream: Iterable[object]) -> list[float]:
+    """The seconds before each of what comes."""
+    times = [time.monotonic(), *(time.monotonic() for _ in stream)]
+    return [after - before for before, after in pairwise(times)]
 
 
 def eventually(condition: Callable[[], Any], what: str, *, timeout: float = 20) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+from itertools import islice
 from pathlib import Path
+
+import world
 
 from devdb.engines.native import cache
 from devdb.engines.waiting import Beats, finished
@@ -17,9 +19,6 @@ with filelock.FileLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
-HEARTBEAT = 0.3
-SLACK = 3
-BEATS = 10
 
 
 def test_who_waits_goes_on_telling_until_the_maker_is_killed(tmp_path: Path) -> None:
@@ -34,10 +33,8 @@ def test_who_waits_goes_on_telling_until_the_maker_is_killed(tmp_path: Path) -> 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        begun = time.monotonic()
-        for _ in range(BEATS):
-            next(making)
-        assert time.monotonic() - begun <= BEATS * HEARTBEAT * SLACK
+        # All but one: a loaded machine may hold one up.
+        assert sorted(world.gaps(islice(making, 4)))[-2] <= world.LATE
         assert not final.exists()
         other.kill()
     finished(making)
